@@ -1,0 +1,537 @@
+"""Factors of variation and the spaces they span: the word that every other module speaks.
+
+A factor has a *value* in the user's own units ("ring", 0.29, 210 degrees). Inside, three forms of it are used:
+
+========  ==============================================================================================
+index     int in [0, n): which of the n values of a grid (exists only where the factor has a grid)
+level     one float a factor. scalar: position in its range, [0, 1]; circular: fraction of a turn, [0, 1);
+          categorical: the class number, 0, 1, 2, ... A table of labels is `level_NF` with a mask `known_NF`
+code      what networks see, `code_NC`: one number in [0, 1] (scalar), one-hot (categorical), or
+          (cos, sin) / 2 (circular), so that the largest distance within any factor is about 1
+========  ==============================================================================================
+
+Suffixes of arrays: N images, F factors, C entries of the code.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from semistylegan.errors import UserError
+
+Kind = Literal["scalar", "categorical", "circular"]
+Value = float | str
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One factor of variation.
+
+    Build it with :meth:`scalar`, :meth:`categorical` or :meth:`circular`.
+
+    Raises:
+        UserError: where the fields contradict each other; the message names the factor.
+    """
+
+    name: str
+    """Column name in `metadata.csv`, option name of `--set`."""
+    kind: Kind
+    """How the factor is ordered: on a line, not at all, or around a circle."""
+    size: int | None = None
+    """Number of grid values; None where any value of the range occurs. Always set for `categorical`."""
+    low: float = 0.0
+    """Smallest value, in own units (scalar), or the value at angle zero (circular)."""
+    high: float = 1.0
+    """Largest value (scalar), or `low` plus one full turn (circular)."""
+    categories: tuple[str, ...] = ()
+    """Names of the classes, in order of their class number (categorical)."""
+    unit: str = ""
+    """Shown beside values; no effect on anything else."""
+    grid: tuple[float, ...] | None = None
+    """Scalar with unevenly spaced values: the n values in own units, ascending. Levels stay even: i/(n-1)."""
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != self.name.strip():
+            raise UserError(f"factor name {self.name!r}: give it at least one character and no outer blanks")
+        if self.kind not in get_args(Kind):
+            raise UserError(f"factor {self.name!r}: kind {self.kind!r} is none of {', '.join(get_args(Kind))}")
+        if self.kind == "categorical":
+            if len(self.categories) != self.size or len(set(self.categories)) != self.size:
+                raise UserError(f"factor {self.name!r}: a categorical factor needs {self.size} different names")
+        elif self.categories:
+            raise UserError(f"factor {self.name!r}: only a categorical factor has named categories")
+        if self.size is not None and self.size < 1:
+            raise UserError(f"factor {self.name!r}: size {self.size} is under 1")
+        if self.kind != "categorical" and not (
+            math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high
+        ):
+            raise UserError(f"factor {self.name!r}: range [{self.low}, {self.high}] is empty or not finite")
+        if self.grid is not None:
+            ascending = all(a < b for a, b in zip(self.grid, self.grid[1:], strict=False))
+            if self.kind != "scalar" or len(self.grid) != self.size or not ascending:
+                raise UserError(f"factor {self.name!r}: grid must list its {self.size} values in ascending order")
+            if (self.grid[0], self.grid[-1]) != (self.low, self.high) and len(self.grid) > 1:
+                raise UserError(f"factor {self.name!r}: grid must start at {self.low} and end at {self.high}")
+
+    @classmethod
+    def scalar(cls, name: str, size: int | None = None, low: float = 0.0, high: float = 1.0, unit: str = "") -> Factor:
+        """A number on a line, from `low` to `high`, on a grid of `size` even steps or continuous."""
+        return cls(name, "scalar", size, float(low), float(high), unit=unit)
+
+    @classmethod
+    def scalar_grid(cls, name: str, values: Sequence[float], unit: str = "") -> Factor:
+        """A number that takes the given values, ascending, perhaps unevenly spaced."""
+        grid = tuple(float(v) for v in values)
+        if len(grid) < 2:
+            raise UserError(f"factor {name!r}: a grid needs at least two values")
+        return cls(name, "scalar", len(grid), grid[0], grid[-1], unit=unit, grid=grid)
+
+    @classmethod
+    def categorical(cls, name: str, categories: Sequence[str]) -> Factor:
+        """Classes without an order."""
+        return cls(name, "categorical", len(categories), categories=tuple(categories))
+
+    @classmethod
+    def circular(
+        cls, name: str, size: int | None = None, low: float = 0.0, high: float = 360.0, unit: str = "°"
+    ) -> Factor:
+        """An angle: `high` is the same place as `low`. A grid of n values steps by (high - low) / n."""
+        return cls(name, "circular", size, float(low), float(high), unit=unit)
+
+    @property
+    def width(self) -> int:
+        """Entries that the factor takes in a code."""
+        if self.kind == "categorical":
+            return len(self.categories)
+        return 2 if self.kind == "circular" else 1
+
+    def level_of_index(self, index: IntArray | int) -> FloatArray:
+        """Value index -> level. Shapes are kept."""
+        i = np.asarray(index, dtype=np.float64)
+        if self.kind == "categorical" or self.size is None:
+            return i
+        return i / self.size if self.kind == "circular" else i / max(self.size - 1, 1)
+
+    def index_of_level(self, level: FloatArray | float, bins: int = 20) -> IntArray:
+        """Level -> index of the nearest grid value (by rounding), or of one of `bins` even bins without a grid."""
+        u = np.asarray(level, dtype=np.float64)
+        if self.kind == "categorical":
+            return np.rint(u).astype(np.int64)
+        if self.kind == "circular":
+            n = self.size or bins
+            return np.rint(u * n).astype(np.int64) % n
+        if self.size is None:
+            return np.clip(np.floor(u * bins), 0, bins - 1).astype(np.int64)
+        return np.clip(np.rint(u * (self.size - 1)), 0, self.size - 1).astype(np.int64)
+
+    def level_of(self, value: Value) -> float:
+        """Value in own units (or a category's name, or a value index as "#3") -> level.
+
+        Raises:
+            UserError: an unknown name, not a number, or out of range; names the factor, the value and what fits.
+        """
+        if isinstance(value, str) and value.startswith("#") and value not in self.categories:
+            return self._level_of_hash(value)
+        if self.kind == "categorical":
+            if isinstance(value, str) and value.strip() in self.categories:
+                return float(self.categories.index(value.strip()))
+            raise UserError(f"{self.name}={value}: not a category; known are {', '.join(self.categories)}")
+        try:
+            number = float(value)
+        except ValueError:
+            raise UserError(f"{self.name}={value}: not a number; {self.name} takes {self.describe_range()}") from None
+        span = self.high - self.low
+        slack = 1e-6 * span
+        if not (self.low - slack <= number <= self.high + slack):
+            raise UserError(f"{self.name}={value}: out of range; {self.name} takes {self.describe_range()}")
+        if self.kind == "circular":
+            return ((number - self.low) / span) % 1.0
+        if self.grid is not None:
+            return float(np.interp(number, self.grid, np.linspace(0, 1, len(self.grid))))
+        return min(max((number - self.low) / span, 0.0), 1.0)
+
+    def _level_of_hash(self, value: str) -> float:
+        if self.size is None:
+            raise UserError(f"{self.name}={value}: {self.name} has no value indices; give {self.describe_range()}")
+        if not value[1:].isdigit() or int(value[1:]) >= self.size:
+            raise UserError(f"{self.name}={value}: value indices run from #0 to #{self.size - 1}")
+        return float(self.level_of_index(int(value[1:])))
+
+    def value_of(self, level: float) -> Value:
+        """Level -> value in own units: a float, or a category's name."""
+        if self.kind == "categorical":
+            return self.categories[int(np.clip(round(float(level)), 0, len(self.categories) - 1))]
+        if self.kind == "circular":
+            return self.low + (float(level) % 1.0) * (self.high - self.low)
+        if self.grid is not None:
+            return float(np.interp(level, np.linspace(0, 1, len(self.grid)), self.grid))
+        return self.low + float(level) * (self.high - self.low)
+
+    def levels(self, count: int) -> FloatArray:
+        """`count` levels that span the factor (all its values where it has no more than `count`)."""
+        if self.size is not None and self.size <= count:
+            return self.level_of_index(np.arange(self.size))
+        if self.size is not None:
+            return self.level_of_index(np.rint(np.linspace(0, self.size - 1, count)).astype(np.int64))
+        return np.arange(count) / count if self.kind == "circular" else np.linspace(0.0, 1.0, count)
+
+    def describe_range(self) -> str:
+        """For messages: "a number from 0.13 to 0.29", or the categories."""
+        if self.kind == "categorical":
+            return "one of " + ", ".join(self.categories)
+        unit = f" {self.unit}".replace(" °", "°") if self.unit else ""
+        return f"a number from {self.low:g} to {self.high:g}{unit}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of this factor in `factors.json`: only the fields that say something."""
+        out: dict[str, Any] = {"name": self.name, "kind": self.kind}
+        if self.kind == "categorical":
+            out["categories"] = list(self.categories)
+            return out
+        out["range"] = [self.low, self.high]
+        if self.size is not None:
+            out["size"] = self.size
+        if self.grid is not None:
+            out["grid"] = list(self.grid)
+        if self.unit:
+            out["unit"] = self.unit
+        return out
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Factor:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            UserError: a missing or contradictory field, named.
+        """
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+            raise UserError(f"a factor needs a 'name' (a string): {str(entry)[:80]}")
+        name, kind = entry["name"], entry.get("kind", "scalar")
+        try:
+            if kind == "categorical":
+                return cls.categorical(name, [str(c) for c in entry["categories"]])
+            low, high = (float(v) for v in entry.get("range", (0.0, 360.0 if kind == "circular" else 1.0)))
+            size = None if entry.get("size") is None else int(entry["size"])
+            grid = None if entry.get("grid") is None else tuple(float(v) for v in entry["grid"])
+            return cls(name, kind, size, low, high, unit=str(entry.get("unit", "")), grid=grid)
+        except KeyError as error:
+            raise UserError(f"factor {name!r}: field {error} is missing") from None
+        except TypeError as error:
+            raise UserError(f"factor {name!r}: {error}") from None
+
+    def as_scalar(self) -> Factor:
+        """The same values on a line: how the paper treats every factor (`--factor-kinds scalar`)."""
+        if self.kind == "scalar":
+            return self
+        if self.kind == "categorical":
+            return Factor.scalar(self.name, self.size, 0, max(len(self.categories) - 1, 1))
+        if self.size is None or self.size < 2:
+            return Factor.scalar(self.name, None, self.low, self.high, self.unit)
+        last = self.low + (self.size - 1) * (self.high - self.low) / self.size
+        return Factor.scalar(self.name, self.size, self.low, last, self.unit)
+
+
+@dataclass(frozen=True)
+class FactorSpace:
+    """An ordered tuple of factors. Iterates over them; `space["hue"]` and `space[1]` pick one.
+
+    Raises:
+        UserError: two factors of one name.
+    """
+
+    factors: tuple[Factor, ...]
+
+    def __post_init__(self) -> None:
+        names = [f.name for f in self.factors]
+        if twice := {n for n in names if names.count(n) > 1}:
+            raise UserError(f"two factors are named {sorted(twice)[0]!r}: names must differ")
+
+    # -- which factors -------------------------------------------------------------------------------------
+
+    @classmethod
+    def grid(cls, sizes: Mapping[str, int]) -> FactorSpace:
+        """Scalar factors by number of values, in own units 0 .. n-1."""
+        return cls(tuple(Factor.scalar(name, n, 0, max(n - 1, 1)) for name, n in sizes.items()))
+
+    @classmethod
+    def isaac3d(cls) -> FactorSpace:
+        """Isaac3D: 737,280 images, nine factors, in the order of its file numbers (spec section 6)."""
+        return cls.grid(
+            {
+                "object_shape": 3,
+                "robot_x-move": 8,
+                "robot_y-move": 5,
+                "camera_height": 4,
+                "object_scale": 4,
+                "lighting_intensity": 4,
+                "lighting_y-dir": 6,
+                "object_color": 4,
+                "wall_color": 4,
+            }
+        )
+
+    @classmethod
+    def falcor3d(cls) -> FactorSpace:
+        """Falcor3D: 233,280 images, seven factors."""
+        names = ("lighting_x-dir", "lighting_y-dir", "lighting_z-dir", "camera_x-pos", "camera_y-pos", "camera_z-pos")
+        return cls.grid({"lighting_intensity": 5} | dict.fromkeys(names, 6))
+
+    @classmethod
+    def dsprites(cls) -> FactorSpace:
+        """dSprites: 737,280 images, six factors, of which `color` is constant."""
+        return cls.grid({"color": 1, "shape": 3, "scale": 6, "orientation": 40, "position_x": 32, "position_y": 32})
+
+    @classmethod
+    def shapes3d(cls) -> FactorSpace:
+        """Shapes3D: 480,000 images, six factors."""
+        return cls.grid({"floor_hue": 10, "wall_hue": 10, "object_hue": 10, "scale": 8, "shape": 4, "orientation": 15})
+
+    @classmethod
+    def mpi3d(cls, variant: Literal["toy", "realistic", "real", "complex"] = "toy") -> FactorSpace:
+        """MPI3D: 1,036,800 images, seven factors; the real-complex set (`complex`) has 460,800."""
+        if variant not in ("toy", "realistic", "real", "complex"):
+            raise UserError(f"mpi3d variant {variant!r}: known are toy, realistic, real, complex")
+        colors, shapes = (4, 4) if variant == "complex" else (6, 6)
+        return cls.grid(
+            {
+                "object_color": colors,
+                "object_shape": shapes,
+                "object_size": 2,
+                "camera_height": 3,
+                "background_color": 3,
+                "horizontal_axis": 40,
+                "vertical_axis": 40,
+            }
+        )
+
+    def with_kinds(self, kinds: Literal["own", "scalar"]) -> FactorSpace:
+        """This space as it is (`own`), or with every factor scalar, as the paper has it."""
+        if kinds == "own":
+            return self
+        if kinds != "scalar":
+            raise UserError(f"factor kinds {kinds!r}: known are own, scalar")
+        return FactorSpace(tuple(f.as_scalar() for f in self.factors))
+
+    def scalar_levels(self, level_NF: FloatArray) -> FloatArray:
+        """Levels here -> levels in `with_kinds("scalar")`: class numbers and angles become places on a line."""
+        out = np.array(level_NF, dtype=np.float64)
+        for i, f in enumerate(self.factors):
+            if f.kind != "scalar" and f.size is not None and f.size > 1:
+                out[..., i] = f.index_of_level(out[..., i]) / (f.size - 1)
+            elif f.kind == "categorical":
+                out[..., i] = 0.0
+        return out
+
+    def __len__(self) -> int:
+        return len(self.factors)
+
+    def __iter__(self) -> Iterator[Factor]:
+        return iter(self.factors)
+
+    def __getitem__(self, key: int | str) -> Factor:
+        return self.factors[key if isinstance(key, int) else self.position(key)]
+
+    def position(self, name: str) -> int:
+        """Column of a factor.
+
+        Raises:
+            UserError: an unknown name; lists the known ones.
+        """
+        if name not in self.names:
+            raise UserError(f"unknown factor {name!r}: known are {', '.join(self.names)}")
+        return self.names.index(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f.name for f in self.factors)
+
+    # -- the grid: index of an image <-> value indices ------------------------------------------------------
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of values of each factor.
+
+        Raises:
+            UserError: where a factor has no grid.
+        """
+        if without := [f.name for f in self.factors if f.size is None]:
+            raise UserError(f"factor {without[0]!r} is continuous: it has no number of values")
+        return tuple(f.size for f in self.factors if f.size is not None)
+
+    @property
+    def total(self) -> int:
+        """Number of points of the grid."""
+        return math.prod(self.sizes)
+
+    def index_of(self, values: Sequence[int] | IntArray) -> Any:
+        """Value indices (F, or N x F) -> index of the image: row-major in the order of the factors.
+
+        Returns an int for one row, an int64 array for a table.
+
+        Raises:
+            UserError: a wrong number of columns, or a value index out of its range.
+        """
+        v = np.asarray(values)
+        if v.shape[-1] != len(self) or v.ndim not in (1, 2):
+            raise UserError(f"value indices of shape {v.shape}: expected {len(self)} columns, one a factor")
+        for column, factor in zip(np.moveaxis(v, -1, 0), self.factors, strict=True):
+            if factor.size is not None and ((column < 0) | (column >= factor.size)).any():
+                raise UserError(f"factor {factor.name!r}: value indices run from 0 to {factor.size - 1}")
+        flat = np.ravel_multi_index(tuple(np.moveaxis(v, -1, 0)), self.sizes)
+        return int(flat) if v.ndim == 1 else flat
+
+    def values_of(self, index: Any) -> IntArray:
+        """Index of an image (int, or N) -> value indices, F or N x F int64.
+
+        Raises:
+            UserError: an index outside the grid.
+        """
+        i = np.asarray(index)
+        if ((i < 0) | (i >= self.total)).any():
+            raise UserError(f"index {index}: images are numbered 0 to {self.total - 1}")
+        return np.stack(np.unravel_index(i, self.sizes), axis=-1).astype(np.int64)
+
+    def levels_of_indices(self, values_NF: IntArray) -> FloatArray:
+        """Value indices N x F -> levels N x F."""
+        v = np.asarray(values_NF)
+        return np.stack([f.level_of_index(v[..., i]) for i, f in enumerate(self.factors)], axis=-1)
+
+    def indices_of_levels(self, level_NF: FloatArray, bins: int = 20) -> IntArray:
+        """Levels N x F -> value indices N x F; factors without a grid fall into `bins` even bins."""
+        u = np.asarray(level_NF)
+        return np.stack([f.index_of_level(u[..., i], bins) for i, f in enumerate(self.factors)], axis=-1)
+
+    def error(self, a_NF: FloatArray, b_NF: FloatArray) -> FloatArray:
+        """How far levels `a` lie from levels `b`, each factor in [0, 1] of its own range.
+
+        scalar: |difference| / range; circular: angle / half a turn; categorical: 1 where the classes differ.
+        """
+        a, b = np.asarray(a_NF, dtype=np.float64), np.asarray(b_NF, dtype=np.float64)
+        out = np.abs(a - b)
+        for i, f in enumerate(self.factors):
+            if f.kind == "categorical":
+                out[..., i] = np.rint(a[..., i]) != np.rint(b[..., i])
+            elif f.kind == "circular":
+                turn = out[..., i] % 1.0
+                out[..., i] = 2.0 * np.minimum(turn, 1.0 - turn)
+        return out
+
+    # -- codes ------------------------------------------------------------------------------------------------
+
+    @property
+    def code_width(self) -> int:
+        return sum(f.width for f in self.factors)
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """Where each factor lies in a code."""
+        starts = np.cumsum([0, *(f.width for f in self.factors)])
+        return tuple(slice(int(a), int(b)) for a, b in zip(starts, starts[1:], strict=False))
+
+    def encode(self, level_NF: torch.Tensor) -> torch.Tensor:
+        """Levels N x F -> codes N x C, float32 on the same device. Unknown entries may hold anything finite."""
+        columns = []
+        for i, f in enumerate(self.factors):
+            u = level_NF[:, i].float()
+            if f.kind == "scalar":
+                columns.append(u[:, None])
+            elif f.kind == "circular":
+                angle = 2 * math.pi * u
+                columns.append(0.5 * torch.stack([angle.cos(), angle.sin()], dim=1))
+            else:
+                classes = u.round().long().clamp(0, f.width - 1)
+                columns.append(torch.nn.functional.one_hot(classes, f.width).float())
+        return torch.cat(columns, dim=1) if columns else level_NF.new_zeros(len(level_NF), 0)
+
+    def decode(self, code_NC: torch.Tensor) -> torch.Tensor:
+        """Codes, or what an encoder says, N x C -> levels N x F: clamp, largest class, angle."""
+        columns = []
+        for f, where in zip(self.factors, self.slices, strict=True):
+            part = code_NC[:, where]
+            if f.kind == "scalar":
+                columns.append(part[:, 0].clamp(0, 1))
+            elif f.kind == "circular":
+                columns.append((torch.atan2(part[:, 1], part[:, 0]) / (2 * math.pi)) % 1.0)
+            else:
+                columns.append(part.argmax(dim=1).to(code_NC.dtype))
+        return torch.stack(columns, dim=1) if columns else code_NC.new_zeros(len(code_NC), 0)
+
+    def sample(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Draws levels count x F: uniform over each factor's values (over its range without a grid)."""
+        columns = []
+        for f in self.factors:
+            if f.size is None:
+                columns.append(torch.rand(count, generator=generator, device=generator.device))
+            else:
+                index = torch.randint(f.size, (count,), generator=generator, device=generator.device).float()
+                steps = {"scalar": max(f.size - 1, 1), "circular": f.size, "categorical": 1}[f.kind]
+                columns.append(index / steps)
+        return torch.stack(columns, dim=1) if columns else torch.zeros(count, 0, device=generator.device)
+
+    # -- words and files -----------------------------------------------------------------------------------------
+
+    def parse_settings(self, settings: Sequence[str]) -> dict[str, float]:
+        """`["hue=210", "shape=#2"]` -> {"hue": level, "shape": level}.
+
+        Raises:
+            UserError: not of the form factor=value, an unknown factor, or a value that does not fit.
+        """
+        out: dict[str, float] = {}
+        for setting in settings:
+            name, equals, value = setting.partition("=")
+            if not equals:
+                raise UserError(f"--set {setting}: write factor=value, e.g. {self.factors[0].name}=#0")
+            out[name.strip()] = self[name.strip()].level_of(value.strip())
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        """What `factors.json` holds."""
+        return {"factors": [f.to_json() for f in self.factors]}
+
+    @classmethod
+    def from_json(cls, document: Any) -> FactorSpace:
+        """Reads what :meth:`to_json` wrote.
+
+        Raises:
+            UserError: a document of another shape; names what is wrong.
+        """
+        entries = document.get("factors") if isinstance(document, Mapping) else None
+        if not isinstance(entries, list):
+            raise UserError('no list "factors": expected {"factors": [{"name": ..., "kind": ...}, ...]}')
+        return cls(tuple(Factor.from_json(e) for e in entries))
+
+    @classmethod
+    def load(cls, path: Path) -> FactorSpace:
+        """Reads a `factors.json`.
+
+        Raises:
+            UserError: names the file and what is wrong in it.
+        """
+        try:
+            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, OSError) as error:
+            raise UserError(f"{path}: {error}") from None
+
+    def anonymous(self) -> FactorSpace:
+        """Factors of the same kinds and sizes that have no names: the codes of a model that saw no labels."""
+        return FactorSpace(
+            tuple(
+                Factor.categorical(f"code{i}", [str(k) for k in range(len(f.categories))])
+                if f.kind == "categorical"
+                else Factor.circular(f"code{i}", f.size)
+                if f.kind == "circular"
+                else Factor.scalar(f"code{i}", f.size)
+                for i, f in enumerate(self.factors)
+            )
+        )

@@ -1,0 +1,103 @@
+"""One way to show progress: a bar with time left on a terminal, a plain line now and then in a log file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+SECONDS_BETWEEN_LINES = 10.0
+"""How often a log file (not a terminal) hears of progress."""
+
+
+class Meter(Protocol):
+    """What :func:`bar` yields."""
+
+    def __call__(self, amount: float = 1.0, note: str | None = None) -> None:
+        """Moves on by `amount`; `note`, one short phrase, stands behind the bar until the next one."""
+
+    def log(self, line: str) -> None:
+        """Prints a line above the bar."""
+
+
+def console() -> Console:
+    """Where progress and messages go: stderr, so that stdout holds results alone."""
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def bar(title: str, total: float, start: float = 0.0) -> Iterator[Meter]:
+    """Shows how far a long task is and how long it will still take."""
+    if sys.stderr.isatty():
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=console(), refresh_per_second=4) as progress:
+            task = progress.add_task(title, total=total, note="")
+            progress.update(task, completed=start)
+            yield _Bar(progress, task)
+    else:
+        lines = _Lines(title, total, start)
+        yield lines
+        lines.show()
+
+
+class _Bar:
+    """Progress on a terminal."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self.progress, self.task = progress, task
+
+    def __call__(self, amount: float = 1.0, note: str | None = None) -> None:
+        self.progress.advance(self.task, amount)
+        if note is not None:
+            self.progress.update(self.task, note=note)
+
+    def log(self, line: str) -> None:
+        self.progress.console.print(line, markup=False)
+
+
+class _Lines:
+    """Progress as plain lines, for logs."""
+
+    def __init__(self, title: str, total: float, start: float) -> None:
+        self.title, self.total, self.done, self.start = title, total, start, start
+        self.note = ""
+        self.began = self.shown = time.monotonic()
+
+    def __call__(self, amount: float = 1.0, note: str | None = None) -> None:
+        self.done += amount
+        self.note = self.note if note is None else note
+        if time.monotonic() - self.shown >= SECONDS_BETWEEN_LINES:
+            self.show()
+
+    def log(self, line: str) -> None:
+        self.shown = time.monotonic()
+        print(line, file=sys.stderr, flush=True)
+
+    def show(self) -> None:
+        self.shown = time.monotonic()
+        spent = self.shown - self.began
+        rate = (self.done - self.start) / spent if spent > 0 else 0.0
+        left = f", {(self.total - self.done) / rate:.0f} s left" if rate > 0 and self.done < self.total else ""
+        note = f"  {self.note}" if self.note else ""
+        print(f"{self.title}: {self.done:g} of {self.total:g}, {spent:.0f} s{left}{note}", file=sys.stderr, flush=True)
