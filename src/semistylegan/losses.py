@@ -1,0 +1,108 @@
+"""One pure function per equation of the objective (Nie et al. 2020, arXiv 2003.03461).
+
+    G minimises       L_GAN + gamma_G L_unsup + alpha L_sr
+    D, E minimise    -L_GAN + gamma_E L_unsup + beta L_sup + alpha L_sr
+
+Codes are compared by the Euclidean distance over their known entries (not squared). A categorical factor adds its
+cross-entropy instead of entering the distance. A row without any label counts for nothing: every mean is over the rows
+that have one, so that a weight means the same at every label fraction.
+
+Suffixes: B batch, C code or channels, F factors, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from semistylegan.factors import FactorSpace
+
+
+def distance(
+    said_BC: Tensor, code_BC: Tensor, space: FactorSpace, known_BF: Tensor | None = None, ce_weight: float = 1.0
+) -> Tensor:
+    """d(E(x), c) of each row, B: ||said - code||_2 over scalar and circular factors plus weighted cross-entropies.
+
+    Args:
+        said_BC: what E says; logits where a factor is categorical.
+        code_BC: the truth; class probabilities where a factor is categorical (one-hot, or mixed).
+        space: which entry belongs to which factor.
+        known_BF: bool; entries of unknown factors count for nothing and may hold any number. None: all are known.
+        ce_weight: weight of the cross-entropies.
+    """
+    squares = said_BC.new_zeros(len(said_BC))
+    cross_entropy = said_BC.new_zeros(len(said_BC))
+    for i, (factor, where) in enumerate(zip(space, space.slices, strict=True)):
+        said, code = said_BC[:, where], code_BC[:, where]
+        known = None if known_BF is None else known_BF[:, i, None]
+        if factor.kind == "categorical":
+            # Masked before anything is computed: 0 x NaN would be NaN in the gradient.
+            code = code if known is None else torch.where(known, code, 0.0)
+            cross_entropy = cross_entropy - (code * F.log_softmax(said, dim=1)).sum(dim=1)
+        else:
+            difference = said - code if known is None else torch.where(known, said - code, 0.0)
+            squares = squares + difference.square().sum(dim=1)
+    # The root has no slope at zero: rows whose known entries all agree (or are all unknown) get gradient 0, not NaN.
+    root = torch.where(squares > 0, squares.clamp_min(1e-16).sqrt(), 0.0)
+    return root + ce_weight * cross_entropy
+
+
+def unsupervised(said_BC: Tensor, code_BC: Tensor, space: FactorSpace, ce_weight: float = 1.0) -> Tensor:
+    """L_unsup: mean d(E(G(z, c)), c), a bound on the mutual information between the code and the image."""
+    return distance(said_BC, code_BC, space, None, ce_weight).mean()
+
+
+def supervised(
+    said_BC: Tensor, code_BC: Tensor, known_BF: Tensor, space: FactorSpace, ce_weight: float = 1.0
+) -> Tensor:
+    """L_sup: mean d(E(x), c) over the rows that have a label. Zero where none has.
+
+    L_sr is the same function of mixed images and mixed codes (:func:`mix`).
+    """
+    rows_B = known_BF.any(dim=1)
+    total = torch.where(rows_B, distance(said_BC, code_BC, space, known_BF, ce_weight), 0.0).sum()
+    return total / rows_B.sum().clamp_min(1)
+
+
+def mix_share(count: int, xi: float, random: np.random.Generator) -> Tensor:
+    """l ~ Beta(xi, xi), l <- max(l, 1 - l): `count` shares of the labelled side, float32 in [0.5, 1]."""
+    share = random.beta(xi, xi, count)
+    return torch.from_numpy(np.maximum(share, 1 - share).astype(np.float32))
+
+
+def mix(a_B: Tensor, b_B: Tensor, share_B: Tensor) -> Tensor:
+    """MixUp (Zhang et al. 2018): share x a + (1 - share) x b, row by row, for images or for codes."""
+    share = share_B.reshape(-1, *[1] * (a_B.dim() - 1))
+    return b_B + share * (a_B - b_B)
+
+
+def soften(said_BC: Tensor, space: FactorSpace) -> Tensor:
+    """What E says, as a code to learn from: softmax where a factor is categorical, the rest as it is."""
+    parts = [
+        said_BC[:, where].softmax(dim=1) if factor.kind == "categorical" else said_BC[:, where]
+        for factor, where in zip(space, space.slices, strict=True)
+    ]
+    return torch.cat(parts, dim=1)
+
+
+def gan_discriminator(real_B: Tensor, fake_B: Tensor) -> Tensor:
+    """-L_GAN, non-saturating logistic (Goodfellow et al. 2014): what D minimises, from its logits."""
+    return F.softplus(-real_B).mean() + F.softplus(fake_B).mean()
+
+
+def gan_generator(fake_B: Tensor) -> Tensor:
+    """L_GAN, non-saturating logistic: what G minimises, from D's logits of its images."""
+    return F.softplus(-fake_B).mean()
+
+
+def r1_penalty(img_BCHW: Tensor, logit_B: Tensor, gamma: float) -> Tensor:
+    """R1 = gamma / 2 E ||grad_x D(x)||^2 on real images (Mescheder et al. 2018).
+
+    Args:
+        img_BCHW: real images that require a gradient.
+        logit_B: D of them.
+    """
+    (gradient,) = torch.autograd.grad(logit_B.sum(), img_BCHW, create_graph=True)
+    return gamma / 2 * gradient.square().sum(dim=(1, 2, 3)).mean()

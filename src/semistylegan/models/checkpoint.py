@@ -1,0 +1,100 @@
+"""A model on disk: `config.json` (shapes), `factors.json`, `model.safetensors` (averaged weights of G and E)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
+from semistylegan.files import atomic_path, write_json
+from semistylegan.models.config import ModelConfig
+from semistylegan.models.encoder import Encoder, Trunk
+from semistylegan.models.stylegan2 import Generator
+
+CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE = "config.json", "factors.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A loaded model, ready to use: eval mode, no gradients for its weights."""
+
+    config: ModelConfig
+    space: FactorSpace
+    G: Generator
+    E: Encoder
+
+
+def save_model(folder: Path, config: ModelConfig, space: FactorSpace, G: Generator, E: Encoder) -> None:
+    """Writes the three files into `folder`."""
+    tensors = {
+        f"{name}.{key}": value.detach().cpu().contiguous().clone()
+        for name, network in (("G", G), ("E", E))
+        for key, value in network.state_dict().items()
+    }
+    write_json(folder / CONFIG_FILE, config.to_json())
+    write_json(folder / FACTORS_FILE, space.to_json())
+    with atomic_path(folder / WEIGHTS_FILE) as temporary:
+        save_file(tensors, temporary)
+
+
+def load_model(folder: Path, device: str | torch.device = "cpu") -> Networks:
+    """Reads what :func:`save_model` wrote. Nothing in the folder is executed or unpickled.
+
+    Raises:
+        UserError: a file is missing, damaged, or does not fit the others; names it.
+    """
+    space = FactorSpace.load(folder / FACTORS_FILE)
+    try:
+        config = ModelConfig.from_json(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")))
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except UserError as error:
+        raise UserError(f"{folder / CONFIG_FILE}: {error}") from None
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"{folder}: not a readable model ({error}); train again or take another checkpoint") from None
+    if config.code_width != space.code_width:
+        raise UserError(f"{folder}: {FACTORS_FILE} does not belong to this {CONFIG_FILE}: codes differ in width")
+    G, E = Generator(config), Encoder(config, Trunk(config))
+    networks: tuple[tuple[str, nn.Module], ...] = (("G", G), ("E", E))
+    for name, network in networks:
+        own = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+        try:
+            network.load_state_dict(own)
+        except RuntimeError:
+            raise UserError(f"{folder / WEIGHTS_FILE}: weights of {name} do not fit {CONFIG_FILE}") from None
+        network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.eval().requires_grad_(False)
+    return Networks(config, space, G, E)
+
+
+def checkpoint_name(kimg: float) -> str:
+    """`checkpoint-000040` for 40 kimg; fractions of a kimg are kept: `checkpoint-000000.512`."""
+    return f"checkpoint-{kimg:010.3f}".removesuffix(".000")
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The complete checkpoints of a run, oldest first."""
+    found = [p for p in run.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+(\.\d+)?", p.name)]
+    return sorted((p for p in found if (p / WEIGHTS_FILE).is_file()), key=lambda p: float(p.name.split("-")[1]))
+
+
+def find_checkpoint(path: Path) -> Path:
+    """The checkpoint folder itself, or the newest checkpoint of a run.
+
+    Raises:
+        UserError: neither; says what was looked for.
+    """
+    if (path / WEIGHTS_FILE).is_file():
+        return path
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder; give a run or a checkpoint folder")
+    if not (complete := checkpoints(path)):
+        raise UserError(f"{path}: holds no finished checkpoint; give a run that has trained, or train it first")
+    return complete[-1]

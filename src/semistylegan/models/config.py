@@ -1,0 +1,106 @@
+"""What a set of networks is: every number that fixes the shapes of G, D and E."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from semistylegan.errors import UserError
+
+Size = Literal["tiny", "small", "base", "paper"]
+Backbone = Literal["stylegan2"]
+EncoderKind = Literal["separate", "shared"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shapes of the networks. Saved as `config.json` beside the weights."""
+
+    resolution: int
+    """Pixels a side: a power of two, 16 to 1024."""
+    channels: int
+    """1 (grey) or 3 (RGB)."""
+    code_width: int
+    """Entries of a factor code: `FactorSpace.code_width`."""
+    max_width: int
+    """Feature maps at low resolutions."""
+    base_width: int
+    """At resolution r a layer has min(max_width, base_width / r) feature maps, at least 8."""
+    z_dim: int
+    """Length of the Gaussian latent z."""
+    w_dim: int
+    """Length of the style vector w."""
+    code_dim: int
+    """The code passes a learned linear map to this length before it meets z."""
+    mapping_layers: int
+    """Fully connected layers from (z, c) to w."""
+    mapping_lr: float
+    """Learning-rate multiplier of the mapping network."""
+    backbone: Backbone = "stylegan2"
+    """The synthesis network."""
+    encoder: EncoderKind = "separate"
+    """Whether E has a trunk of its own or shares D's, as the paper has it."""
+
+    @classmethod
+    def of_size(
+        cls,
+        size: Size,
+        resolution: int,
+        channels: int,
+        code_width: int,
+        backbone: Backbone = "stylegan2",
+        encoder: EncoderKind = "separate",
+    ) -> ModelConfig:
+        """The networks of a named size.
+
+        `tiny` is what the demo trains on two cores; `paper` has the published widths and mapping network.
+        """
+        max_width, base_width, z_dim, w_dim, layers, lr = {
+            "tiny": (64, 768, 16, 64, 2, 1.0),
+            "small": (128, 2048, 64, 128, 2, 1.0),
+            "base": (256, 8192, 128, 256, 4, 0.1),
+            "paper": (512, 32768, 512, 512, 8, 0.01),
+        }[size]
+        return cls(
+            resolution=resolution,
+            channels=channels,
+            code_width=code_width,
+            max_width=max_width,
+            base_width=base_width,
+            z_dim=z_dim,
+            w_dim=w_dim,
+            code_dim=w_dim,
+            mapping_layers=layers,
+            mapping_lr=lr,
+            backbone=backbone,
+            encoder=encoder,
+        )
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """4, 8, ... up to the image's resolution."""
+        return tuple(2**k for k in range(2, self.resolution.bit_length()))
+
+    def width(self, resolution: int) -> int:
+        """Feature maps at a resolution."""
+        return max(8, min(self.max_width, self.base_width // resolution))
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ModelConfig:
+        """Reads what :meth:`to_json` wrote.
+
+        Raises:
+            UserError: a field is missing, unknown or of a value that no network has.
+        """
+        try:
+            config = cls(**document)
+        except TypeError as error:
+            raise UserError(f"model configuration: {error}; was it written by another version?") from None
+        if config.backbone not in get_args(Backbone) or config.encoder not in get_args(EncoderKind):
+            raise UserError(f"model configuration: unknown backbone {config.backbone!r} or encoder {config.encoder!r}")
+        return config

@@ -1,0 +1,102 @@
+"""The discriminator D and the encoder E: the same residual trunk, as one network with two heads or as two networks.
+
+Suffixes: B batch, C feature maps or code, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semistylegan.models.config import ModelConfig
+from semistylegan.models.layers import RELU_GAIN, Conv, Linear, activate, expected_position, minibatch_deviation
+
+
+class Trunk(nn.Module):
+    """Residual convolutions from the image down to 4x4 (Karras et al. 2020)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        down = config.resolutions[::-1]
+        self.from_image = Conv(config.channels, config.width(down[0]), 1, RELU_GAIN)
+        self.blocks = nn.ModuleList(Down(config.width(r), config.width(r // 2)) for r in down[:-1])
+
+    def forward(self, img_BCHW: Tensor) -> list[Tensor]:
+        """The feature maps after each block, the last 4x4."""
+        x = activate(self.from_image(img_BCHW.contiguous(memory_format=torch.channels_last)))
+        maps = []
+        for block in self.blocks:
+            x = block(x)
+            maps.append(x)
+        return maps
+
+
+class Down(nn.Module):
+    """Half the resolution: pooled before the second convolution, which costs a quarter.
+
+    The sum of both branches is divided by sqrt(2) to keep the variance; the gains of their last layers contain that.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = Conv(inputs, inputs, 3, RELU_GAIN)
+        self.down = Conv(inputs, outputs, 3, RELU_GAIN * math.sqrt(0.5))
+        self.skip = Conv(inputs, outputs, 1, math.sqrt(0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = activate(self.down(F.avg_pool2d(activate(self.conv(x)), 2)))
+        return y + self.skip(F.avg_pool2d(x, 2))
+
+
+class Discriminator(nn.Module):
+    """D(x): one logit an image, larger for real ones. Only its head looks at the rest of the batch."""
+
+    def __init__(self, config: ModelConfig, trunk: Trunk) -> None:
+        super().__init__()
+        width = config.width(4)
+        self.trunk = trunk
+        self.conv = Conv(width + 1, width, 3, RELU_GAIN)
+        self.hidden = Linear(width * 16, width, RELU_GAIN)
+        self.out = Linear(width, 1)
+
+    def forward(self, img_BCHW: Tensor) -> Tensor:
+        """Logits, B."""
+        return self.logit(self.trunk(img_BCHW)[-1])
+
+    def logit(self, x_BC44: Tensor) -> Tensor:
+        x = activate(self.conv(minibatch_deviation(x_BC44)))
+        return self.out(activate(self.hidden(x.flatten(1))))[:, 0]
+
+
+class Encoder(nn.Module):
+    """E(x): the factor code of one image, linear and unbounded, whatever else is in the batch.
+
+    The head sees what is in the image apart from where it is: mean and maximum over pixels of the last maps, and the
+    places where the maps of the 8x8 block are large. With few labels that reads shapes with a third of the errors of a
+    head on the flattened map (docs/results/ablations.md).
+    """
+
+    def __init__(self, config: ModelConfig, trunk: Trunk) -> None:
+        super().__init__()
+        width, before = config.width(4), config.width(8)
+        self.trunk = trunk
+        self.conv = Conv(width, width, 3, RELU_GAIN)
+        self.hidden = Linear(2 * width + 2 * before, 2 * width, RELU_GAIN)
+        self.out = Linear(2 * width, config.code_width)
+
+    def forward(self, img_BCHW: Tensor) -> Tensor:
+        """Codes as E says them, B x C; `FactorSpace.decode` turns them into levels."""
+        return self.code(self.trunk(img_BCHW))
+
+    def code(self, maps: list[Tensor]) -> Tensor:
+        """Codes from the trunk's maps, whose last two are 8x8 and 4x4."""
+        what = activate(self.conv(maps[-1]))
+        seen = [what.mean(dim=(2, 3)), what.amax(dim=(2, 3)), expected_position(maps[-2])]
+        return self.out(activate(self.hidden(torch.cat(seen, dim=1))))
+
+    def features(self, img_BCHW: Tensor) -> list[Tensor]:
+        """Feature maps from fine to coarse, for perceptual distances."""
+        return self.trunk(img_BCHW)

@@ -1,0 +1,172 @@
+"""Everything that decides how a training goes, in one frozen dataclass; presets name the three systems of the paper."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_type_hints
+
+from semistylegan.errors import UserError
+from semistylegan.models.config import Backbone, EncoderKind, Size
+
+System = Literal["semi", "info"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training. Make it with :meth:`preset`; every field is an option of `semistylegan train`."""
+
+    data: str
+    """Folder of images, StyleGAN zip, or what `render` and `import` write."""
+    out: str
+    """Folder of the run. The same command again goes on where it stopped."""
+    system: System = "semi"
+    """semi: a few labels. info: no labels, mutual information alone (its codes have no names). Set by --preset."""
+    label_fraction: float | None = None
+    """Share of the images whose labels are used, drawn once from the seed. Not given: every label there is."""
+    kimg: float = 100.0
+    """Thousands of real images that D sees before the training ends."""
+    batch: int = 16
+    """Images in a step. At small scale the number of updates counts, not the batch."""
+    labelled_batch: int = 16
+    """Labelled images in a step, drawn anew from the labelled rows."""
+    size: Size = "tiny"
+    """Width and depth of the networks: tiny (demo, two cores), small, base, paper (512 maps)."""
+    backbone: Backbone = "stylegan2"
+    """Synthesis network."""
+    encoder: EncoderKind = "separate"
+    """E as a network of its own, or a second head on D's trunk as in the paper."""
+    gamma_g: float = 5.0
+    """Weight of L_unsup for G: how strictly G obeys the code."""
+    gamma_e: float = 0.0
+    """Weight of L_unsup for E: E learns from generated images too. Raises MIG, costs MIG-gen."""
+    gamma_e_from: float = 0.0
+    """Part of the training, 0 to 1, after which gamma_e begins; until then it is 0."""
+    alpha: float = 1.0
+    """Weight of L_sr, the smoothness term on mixed images."""
+    beta: float = 0.0
+    """Weight of L_sup, the plain distance on labelled images."""
+    xi: float = 0.75
+    """Beta(xi, xi) of the mixing share in L_sr."""
+    mix_with: Literal["fakes", "unlabelled"] = "unlabelled"
+    """Partner in L_sr: generated pairs (the paper), or real images with the averaged E's own reading."""
+    ce_weight: float = 0.3
+    """Weight of a categorical factor's cross-entropy beside the distance of the others."""
+    label_noise: float = 0.03
+    """Standard deviation of the noise on labelled images (images span [-1, 1]), against learning them by heart."""
+    r1_gamma: float | None = None
+    """Weight of R1. Not given: 0.1 at 32 px to the paper's 10 at 512 px, geometrically between."""
+    r1_interval: int = 8
+    """R1 is computed in every so many steps, so many times as strong."""
+    lr_g: float | None = None
+    """Adam's learning rate of G. Not given: by size, 0.008 for tiny."""
+    lr_d: float | None = None
+    """Adam's learning rate of D. Not given: by size, 0.004 for tiny."""
+    lr_e: float | None = None
+    """Adam's learning rate of E. Not given: by size, 0.015 for tiny."""
+    lr_decay_from: float = 0.5
+    """Part of the training after which E's learning rate falls linearly to zero."""
+    ema_kimg: float = 2.0
+    """Half-life of the averaged weights, in thousands of images; shorter in the first part of the training."""
+    factor_kinds: Literal["own", "scalar"] = "own"
+    """own: as the data set says. scalar: every factor is one number, as in the paper."""
+    prior: Literal["grid", "labelled"] = "grid"
+    """Codes of generated images: uniform over each factor's values, or the labelled rows' joint distribution."""
+    seed: int = 0
+    """Fixes the labelled rows, the initial weights and every draw of the training."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps, or auto."""
+    threads: int = 0
+    """CPU threads; 0 leaves it to torch."""
+    tick_kimg: float = 1.0
+    """How often the tick line and `stats.jsonl` are written."""
+    snap_kimg: float = 5.0
+    """How often a checkpoint and `fakes*.png` are written."""
+
+    @classmethod
+    def preset(cls, name: str, data: str, out: str, **fields: Any) -> TrainConfig:
+        """The configuration of a named system, with any field set otherwise.
+
+        Raises:
+            UserError: an unknown preset or field, or a value that cannot be.
+        """
+        if name not in PRESETS:
+            raise UserError(f"preset {name!r}: known are {', '.join(PRESETS)}")
+        try:
+            return cls(**{"data": data, "out": out, "system": name, **PRESETS[name], **fields}).validated()
+        except TypeError as error:
+            raise UserError(f"training configuration: {error}") from None
+
+    def validated(self) -> TrainConfig:
+        """This configuration, or UserError naming the first option that cannot be."""
+        for option, hint in get_type_hints(TrainConfig).items():
+            allowed, value = get_args(hint), getattr(self, option)
+            if hint in (float, float | None) and isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"--{option.replace('_', '-')} {value}: not a finite number")
+            if allowed and isinstance(allowed[0], str) and value not in allowed:
+                raise UserError(f"--{option.replace('_', '-')} {value}: known are {', '.join(allowed)}")
+        over_zero = ("kimg", "batch", "labelled_batch", "xi", "r1_interval", "tick_kimg", "snap_kimg")
+        not_under_zero = ("gamma_g", "gamma_e", "alpha", "beta", "ce_weight", "label_noise", "r1_gamma", "ema_kimg")
+        for options, low, word in ((over_zero, 0, "over"), (not_under_zero, -1e-300, "at least")):
+            for option in options:
+                value = getattr(self, option)
+                if value is not None and not value > low:
+                    raise UserError(f"--{option.replace('_', '-')} {value}: must be {word} 0")
+        for option in ("lr_g", "lr_d", "lr_e"):
+            if (rate := getattr(self, option)) is not None and not 0 < rate < 1:
+                raise UserError(f"--{option.replace('_', '-')} {rate}: must lie between 0 and 1")
+        for option in ("label_fraction", "gamma_e_from", "lr_decay_from"):
+            if (part := getattr(self, option)) is not None and not 0 <= part <= 1:
+                raise UserError(f"--{option.replace('_', '-')} {part}: must lie between 0 and 1")
+        if self.system == "semi" and self.label_fraction == 0:
+            raise UserError("--label-fraction 0: the preset semi needs labels; use --preset info to train without")
+        if self.system == "info" and (self.label_fraction or self.alpha or self.beta):
+            raise UserError("--preset info: it trains without labels; leave out --label-fraction, --alpha and --beta")
+        return self
+
+    def resolved(self, resolution: int) -> TrainConfig:
+        """This configuration with every open field filled in for images of `resolution` pixels."""
+        lr_g, lr_d, lr_e = LEARNING_RATES[self.size]
+        r1 = 0.1 * (resolution / 32) ** (math.log(100) / math.log(16))
+        return dataclasses.replace(
+            self,
+            r1_gamma=self.r1_gamma if self.r1_gamma is not None else float(f"{r1:.3g}"),
+            lr_g=self.lr_g or lr_g,
+            lr_d=self.lr_d or lr_d,
+            lr_e=self.lr_e or lr_e,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> TrainConfig:
+        """Reads what :meth:`to_json` wrote.
+
+        Raises:
+            UserError: a field that this version does not know, or a value that cannot be.
+        """
+        known = {f.name for f in dataclasses.fields(cls)}
+        if unknown := sorted(set(document) - known):
+            raise UserError(f"unknown field {unknown[0]!r}; was it written by another version?")
+        return cls(**document).validated()
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "semi": {},
+    "info": {"label_fraction": 0.0, "gamma_g": 1.0, "gamma_e": 1.0, "alpha": 0.0, "beta": 0.0},
+}
+"""The fields in which a preset differs from the defaults."""
+
+LEARNING_RATES: dict[str, tuple[float, float, float]] = {
+    "tiny": (0.008, 0.004, 0.015),
+    "small": (0.004, 0.003, 0.008),
+    "base": (0.0025, 0.0025, 0.004),
+    "paper": (0.002, 0.002, 0.002),
+}
+"""G, D, E. Only those of `tiny` are measured; the others follow the usual rule of less for wider networks."""
+
+FREE_TO_CHANGE = ("out", "device", "threads", "tick_kimg", "data")
+"""Fields that a resumed run may set otherwise: they do not decide what is learned (data is compared by content)."""

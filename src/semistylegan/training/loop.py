@@ -1,0 +1,337 @@
+"""The training from start to end: data, labelled rows, state, steps, ticks, snapshots."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from semistylegan import __version__, files, progress
+from semistylegan.data.dataset import Dataset, epoch_order
+from semistylegan.data.labels import Labels, choose_rows, write_labels_csv
+from semistylegan.data.pictures import save_png, tile, to_float, to_uint8
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+from semistylegan.models.checkpoint import checkpoint_name, checkpoints
+from semistylegan.models.config import ModelConfig
+from semistylegan.training.config import TrainConfig
+from semistylegan.training.run import CONFIG, FACTORS, LABELS, STATS, Run, read_jsonl
+from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
+from semistylegan.training.step import Batch, LabelledBatch, train_step
+
+OnSnapshot = Callable[[Path, float], None]
+"""Called with a new checkpoint's folder and its kimg. What it does is not counted as training time."""
+
+
+class Diverged(UserError):
+    """A loss or a weight is no longer finite."""
+
+
+def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
+    """Trains, or goes on with, the run in `config.out`; returns it.
+
+    A run that was killed at any moment and started again ends, on a CPU, with the same bytes as one that was not.
+
+    Raises:
+        UserError: data or settings that cannot be trained with, a folder that belongs to other settings, or a loss that
+            is no longer finite (:class:`Diverged`).
+        KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    device = pick_device(config.device)
+    data = Dataset.open(config.data)
+    data.require_trainable()
+    config = config.validated().resolved(data.resolution)
+    run = Run(Path(config.out))
+    labels, space = labels_and_space(config, data)
+    model = ModelConfig.of_size(
+        config.size, data.resolution, data.channels, space.code_width, config.backbone, config.encoder
+    )
+    state = TrainState.create(config, model, space, device)
+    if (run.path / CONFIG).exists():
+        run.check_same(config, data.fingerprint())
+    else:
+        start_run(run, config, model, data, labels, space)
+    resume(run, state)
+
+    feed = Feed(config, data, labels, space, device)
+    with interruptible() as interrupted:
+        with progress.bar("training (kimg)", total=config.kimg, start=state.kimg) as meter:
+            ticker = Ticker(run, state, meter)
+            if state.step == 0:
+                save_fakes(run, state, feed)
+            while state.progress < 1:
+                began = time.perf_counter()
+                before = state.kimg
+                losses = train_step(state, feed.batch(state))
+                state.seconds += time.perf_counter() - began
+                ticker.add(losses, state.kimg - before)
+                if crossed(before, state.kimg, config.tick_kimg) or state.progress >= 1:
+                    ticker.write()
+                if crossed(before, state.kimg, config.snap_kimg) or state.progress >= 1 or interrupted():
+                    checkpoint = save_checkpoint(run, state)
+                    if interrupted():
+                        raise KeyboardInterrupt
+                    save_fakes(run, state, feed)
+                    if on_snapshot is not None:
+                        on_snapshot(checkpoint, state.kimg)
+    return run
+
+
+# -- before the first step ----------------------------------------------------------------------------------------
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; `auto` takes a GPU where there is one.
+
+    Raises:
+        UserError: not a device, or not here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name}: not available here ({str(error).splitlines()[0]}); use cpu") from None
+    return device
+
+
+def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, FactorSpace]:
+    """The labels that the run may see, and the factors of its codes.
+
+    Raises:
+        UserError: labels are needed and there are none.
+    """
+    if config.system == "info":
+        own = data.space.with_kinds(config.factor_kinds)
+        space = own.anonymous() if len(own) else FactorSpace(tuple(Factor.scalar(f"code{i}") for i in range(10)))
+        return Labels.none(len(data), len(space)), space
+    if len(data.labels.labelled_rows) == 0:
+        raise UserError(
+            f"{data.path}: no image has a label, and the preset {config.system} needs some; "
+            f"fill in metadata.csv for a few percent of the images, or use --preset info"
+        )
+    labels = data.labels
+    if config.label_fraction is not None:
+        labels = labels.keep(choose_rows(labels, config.label_fraction, config.seed))
+    if config.factor_kinds == "scalar":
+        level = data.space.scalar_levels(labels.level_NF).astype(np.float32)
+        labels = Labels(np.where(labels.known_NF, level, 0).astype(np.float32), labels.known_NF)
+    return labels, data.space.with_kinds(config.factor_kinds)
+
+
+def start_run(
+    run: Run, config: TrainConfig, model: ModelConfig, data: Dataset, labels: Labels, space: FactorSpace
+) -> None:
+    """Writes what a run holds before its first step; `config.json` last, since it makes the folder a run."""
+    if run.path.is_dir() and any(not p.name.startswith(".") for p in run.path.iterdir() if p.name not in START_FILES):
+        raise UserError(f"{run.path}: holds other files and no {CONFIG}; give an empty or a new folder as --out")
+    files.write_json(run.path / FACTORS, space.to_json())
+    if config.system != "info":
+        rows = labels.labelled_rows
+        write_labels_csv(run.path / LABELS, data.names, rows, data.labels.keep(rows), data.space)
+    shown = epoch_order(len(data), config.seed, 0, min(len(data), 80))
+    save_png(run.path / "reals.png", tile(data.images(shown).permute(0, 2, 3, 1).numpy(), columns=10))
+    document = {
+        "semistylegan": __version__,
+        "data_fingerprint": data.fingerprint(),
+        "train": config.to_json(),
+        "model": model.to_json(),
+    }
+    files.write_json(run.path / CONFIG, document)
+
+
+START_FILES = (FACTORS, LABELS, "reals.png")
+
+
+def resume(run: Run, state: TrainState) -> None:
+    """Takes over the newest checkpoint that can be resumed, if any, and forgets what was logged after it."""
+    found = [p for p in checkpoints(run.path) if (p / STATE_FILE).is_file() and (p / COUNTERS_FILE).is_file()]
+    if found:
+        state.load(found[-1])
+    kept = [row for row in read_jsonl(run.path / STATS) if row["kimg"] <= state.kimg]
+    files.write_jsonl(run.path / STATS, kept)
+
+
+# -- during the training --------------------------------------------------------------------------------------------
+
+
+class Feed:
+    """What each step sees, as a function of (seed, images seen, step)."""
+
+    def __init__(
+        self, config: TrainConfig, data: Dataset, labels: Labels, space: FactorSpace, device: torch.device
+    ) -> None:
+        self.config, self.data, self.space, self.device = config, data, space, device
+        self.rows = labels.labelled_rows
+        self.level_NF, self.known_NF = torch.from_numpy(labels.level_NF), torch.from_numpy(labels.known_NF)
+
+    def batch(self, state: TrainState) -> Batch:
+        random = np.random.default_rng([self.config.seed, 2, state.step])
+        order = epoch_order(len(self.data), self.config.seed, state.images, self.config.batch)
+        level_BF = self.prior(self.config.batch, random)
+        return Batch(
+            real_BCHW=to_float(self.data.images(order).to(self.device)),
+            code_BC=self.space.encode(level_BF).to(self.device),
+            labelled=self.labelled(random) if len(self.rows) else None,
+        )
+
+    def labelled(self, random: np.random.Generator) -> LabelledBatch:
+        """Labelled images drawn with replacement."""
+        rows = self.rows[random.integers(len(self.rows), size=self.config.labelled_batch)]
+        return LabelledBatch(
+            img_LCHW=to_float(self.data.images(rows).to(self.device)),
+            code_LC=self.space.encode(self.level_NF[rows]).to(self.device),
+            known_LF=self.known_NF[rows].to(self.device),
+        )
+
+    def prior(self, count: int, random: np.random.Generator) -> Tensor:
+        """Levels count x F for generated images: from the grid, or whole rows of labels (blanks from the grid)."""
+        generator = torch.Generator().manual_seed(int(random.integers(2**63)))
+        level_BF = self.space.sample(count, generator)
+        if self.config.prior == "labelled" and len(self.rows):
+            rows = self.rows[random.integers(len(self.rows), size=count)]
+            level_BF = torch.where(self.known_NF[rows], self.level_NF[rows], level_BF)
+        return level_BF
+
+
+class Ticker:
+    """Sums up the losses since the last tick, writes a line of `stats.jsonl` and prints the tick line."""
+
+    def __init__(self, run: Run, state: TrainState, meter: progress.Meter) -> None:
+        self.run, self.state, self.meter = run, state, meter
+        self.reset()
+
+    def reset(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        self.began_kimg, self.began_seconds = self.state.kimg, self.state.seconds
+
+    def add(self, losses: dict[str, Tensor], kimg: float) -> None:
+        for name, value in losses.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            self.counts[name] = self.counts.get(name, 0) + 1
+        self.meter(kimg)
+
+    def write(self) -> None:
+        """Raises Diverged where a mean is not finite."""
+        state = self.state
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        if broken := [name for name, value in means.items() if not math.isfinite(value)]:
+            raise Diverged(diagnosis(self.run, state, f"{', '.join(broken)} not finite"))
+        kimg = max(state.kimg - self.began_kimg, 1e-9)
+        row: dict[str, Any] = {"kimg": state.kimg, "seconds": round(state.seconds, 2), **means}
+        row["sec_per_kimg"] = round((state.seconds - self.began_seconds) / kimg, 3)
+        row["mem_gb"] = round(peak_memory(), 3)
+        files.append_jsonl(self.run.path / STATS, row)
+        self.meter.log(
+            f"kimg {state.kimg:<8.1f} time {clock(state.seconds):<9} sec/kimg {row['sec_per_kimg']:<8.2f}"
+            f"D {means['loss_gan_d']:<7.3f}G {means['loss_gan_g']:<7.3f}"
+            f"code of fakes {means['loss_unsup']:<8.3f}"
+            + (f"labelled {means['loss_sr']:<8.3f}" if "loss_sr" in means else "")
+            + f"mem {row['mem_gb']:.2f} GB"
+        )
+        self.reset()
+
+
+def save_checkpoint(run: Run, state: TrainState) -> Path:
+    """Writes a checkpoint; the one before stays resumable, older ones keep their model alone.
+
+    Raises:
+        Diverged: a weight is not finite; nothing is written.
+    """
+    for name, network in (("G", state.G), ("D", state.D), ("E", state.E)):
+        for key, weight in network.named_parameters():
+            if not torch.isfinite(weight).all():
+                raise Diverged(diagnosis(run, state, f"weight {name}.{key} not finite"))
+    folder = run.path / checkpoint_name(state.kimg)
+    state.save(folder)
+    for old in checkpoints(run.path)[:-2]:
+        (old / STATE_FILE).unlink(missing_ok=True)
+        (old / COUNTERS_FILE).unlink(missing_ok=True)
+    return folder
+
+
+def diagnosis(run: Run, state: TrainState, what: str) -> str:
+    """One line: what broke, when, what is safe, and what to try."""
+    good = checkpoints(run.path)
+    safe = f"the last good checkpoint is {good[-1]}" if good else "no checkpoint was written yet"
+    return (
+        f"{run.path}: training diverged at kimg {state.kimg:.1f} ({what}); {safe}; "
+        f"try lower learning rates (--lr-g {state.config.lr_g / 2:g} --lr-d {state.config.lr_d / 2:g} "  # type: ignore[operator]
+        f"--lr-e {state.config.lr_e / 2:g}) or a larger --r1-gamma, with another --out"  # type: ignore[operator]
+    )
+
+
+@torch.no_grad()
+def save_fakes(run: Run, state: TrainState, feed: Feed, columns: int = 10) -> None:
+    """Writes `fakes<kimg>.png`: two rows a factor; every row has one z, its columns go through the factor's values."""
+    rows = 2 * max(len(state.space), 1)
+    generator = torch.Generator().manual_seed(state.config.seed)
+    z_RZ = torch.randn(rows, state.G.z_dim, generator=generator)
+    level_RF = feed.prior(rows, np.random.default_rng([state.config.seed, 3]))
+    images = []
+    for row in range(rows):
+        level_KF = level_RF[row].repeat(columns, 1)
+        if len(state.space):
+            factor = row // 2
+            values = torch.from_numpy(state.space[factor].levels(columns)).float()
+            level_KF[:, factor] = values[torch.arange(columns) * len(values) // columns]
+        code_KC = state.space.encode(level_KF).to(feed.device)
+        images.append(to_uint8(state.G_ema(z_RZ[row].expand(columns, -1).to(feed.device), code_KC)))
+    name = f"fakes{round(state.kimg):06d}.png"
+    save_png(run.path / name, tile(np.concatenate(images), columns=columns))
+
+
+def crossed(before: float, after: float, interval: float) -> bool:
+    """Whether a multiple of `interval` lies in (before, after]."""
+    return math.floor(after / interval + 1e-9) > math.floor(before / interval + 1e-9)
+
+
+def peak_memory() -> float:
+    """The most memory that this process ever held, in GB (of the GPU where one is used)."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if os.uname().sysname == "Darwin" else 1024) / 1e9
+
+
+def clock(seconds: float) -> str:
+    """75 -> "1m 15s"."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s"
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Turns the first Ctrl-C or SIGTERM into a flag, so that a step is never cut in two; the second one kills."""
+    asked = False
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    try:
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: signals are somebody else's
+        before = {}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,99 @@
+"""A run on disk: what its folder holds and how to read it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from semistylegan.data.dataset import Dataset
+from semistylegan.data.labels import Labels, read_labels_csv
+from semistylegan.errors import UserError
+from semistylegan.models.checkpoint import find_checkpoint
+from semistylegan.training.config import FREE_TO_CHANGE, TrainConfig
+
+CONFIG, FACTORS, LABELS, STATS = "config.json", "factors.json", "labels.csv", "stats.jsonl"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of a training."""
+
+    path: Path
+
+    def document(self) -> dict[str, Any]:
+        """`config.json` as it is: package version, data fingerprint, training and model configuration.
+
+        Raises:
+            UserError: not there, or not readable.
+        """
+        file = self.path / CONFIG
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"{self.path}: not a run (no {CONFIG}); give the --out folder of a training") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file}: not readable ({error})") from None
+        if not isinstance(document, dict) or "train" not in document:
+            raise UserError(f"{file}: not the configuration of a run; give the --out folder of a training")
+        return document
+
+    @property
+    def config(self) -> TrainConfig:
+        """The resolved configuration."""
+        try:
+            return TrainConfig.from_json(self.document()["train"])
+        except UserError as error:
+            raise UserError(f"{self.path / CONFIG}: {error}") from None
+
+    def dataset(self) -> Dataset:
+        """The data, with the labels of this run's labelled rows and no others."""
+        data = Dataset.open(self.config.data)
+        return data.with_labels(self.labels(data))
+
+    def labels(self, data: Dataset) -> Labels:
+        """The labels that this run may use, as `labels.csv` lists them."""
+        file = self.path / LABELS
+        if not file.exists():
+            return Labels.none(len(data), len(data.space))
+        return read_labels_csv(file, data.names, data.space)
+
+    def checkpoint(self) -> Path:
+        """The newest checkpoint."""
+        return find_checkpoint(self.path)
+
+    def stats(self) -> list[dict[str, Any]]:
+        """The lines of `stats.jsonl`; a last line cut short by a kill is left out."""
+        return read_jsonl(self.path / STATS)
+
+    def check_same(self, config: TrainConfig, fingerprint: str) -> None:
+        """Refuses a folder that belongs to another training.
+
+        Raises:
+            UserError: names the first option that differs, both values, and the fix.
+        """
+        document = self.document()
+        before = self.config
+        for field in dataclasses.fields(TrainConfig):
+            old, new = getattr(before, field.name), getattr(config, field.name)
+            if field.name not in FREE_TO_CHANGE and old != new:
+                option = f"--{field.name.replace('_', '-')}"
+                raise UserError(
+                    f"{self.path}: belongs to a run with {option} {old}, not {new}; "
+                    f"give the same settings to go on, or another --out"
+                )
+        if document.get("data_fingerprint") != fingerprint:
+            raise UserError(f"{self.path}: belongs to a run on other data than {config.data}; give another --out")
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The complete lines of a JSON-lines file; none where there is no file."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n"):
+            rows.append(json.loads(line))
+    return rows

@@ -1,0 +1,146 @@
+"""TrainState: everything that a resume needs, one save and one load.
+
+Nothing else carries over from step to step: the random numbers of step k are a function of (seed, k), the order of the
+images a function of (seed, images seen). So a run that was killed and resumed ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
+from semistylegan.files import write_json
+from semistylegan.models.checkpoint import save_model
+from semistylegan.models.config import ModelConfig
+from semistylegan.models.encoder import Discriminator, Encoder, Trunk
+from semistylegan.models.stylegan2 import Generator
+from semistylegan.training.config import TrainConfig
+
+STATE_FILE, COUNTERS_FILE = "train-state.safetensors", "train-state.json"
+
+
+@dataclass
+class TrainState:
+    """Networks, their averages, their optimisers, and how far the training is."""
+
+    config: TrainConfig
+    model: ModelConfig
+    space: FactorSpace
+    G: Generator
+    D: Discriminator
+    E: Encoder
+    G_ema: Generator
+    E_ema: Encoder
+    opt_G: torch.optim.Adam
+    opt_D: torch.optim.Adam
+    opt_E: torch.optim.Adam
+    step: int = 0
+    images: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def create(cls, config: TrainConfig, model: ModelConfig, space: FactorSpace, device: torch.device) -> TrainState:
+        """A fresh state: weights drawn from the seed (on the CPU, so that every device starts alike)."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            G = Generator(model)
+            D = Discriminator(model, Trunk(model))
+            E = Encoder(model, D.trunk if model.encoder == "shared" else Trunk(model))
+        for network in (G, D, E):
+            network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        G_ema, E_ema = copy.deepcopy(G).eval().requires_grad_(False), copy.deepcopy(E).eval().requires_grad_(False)
+        of_D = {id(p) for p in D.parameters()}
+        own_E = [p for p in E.parameters() if id(p) not in of_D]
+        assert config.lr_g and config.lr_d and config.lr_e
+        return cls(
+            config=config,
+            model=model,
+            space=space,
+            G=G,
+            D=D,
+            E=E,
+            G_ema=G_ema,
+            E_ema=E_ema,
+            opt_G=torch.optim.Adam(G.parameters(), config.lr_g, (0.0, 0.99), fused=True),
+            opt_D=torch.optim.Adam(D.parameters(), config.lr_d, (0.0, 0.99), fused=True),
+            opt_E=torch.optim.Adam(
+                [{"params": own_E, "initial_lr": config.lr_e}], config.lr_e, (0.9, 0.99), fused=True
+            ),
+        )
+
+    @property
+    def kimg(self) -> float:
+        return self.images / 1000
+
+    @property
+    def progress(self) -> float:
+        """Part of the training that is done, 0 to 1."""
+        return min(self.images / (1000 * self.config.kimg), 1.0)
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {"G": self.G, "D": self.D, "E": self.E, "G_ema": self.G_ema, "E_ema": self.E_ema}
+
+    def _optimisers(self) -> dict[str, torch.optim.Adam]:
+        return {"opt_G": self.opt_G, "opt_D": self.opt_D, "opt_E": self.opt_E}
+
+    def save(self, folder: Path) -> None:
+        """Writes a checkpoint folder, whole or not at all: the averaged model for users, the rest for a resume."""
+        temporary = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            save_model(temporary, self.model, self.space, self.G_ema, self.E_ema)
+            tensors = {
+                f"{name}.{key}": value.detach().cpu().contiguous().clone()
+                for name, network in self._networks().items()
+                for key, value in network.state_dict().items()
+            }
+            for name, optimiser in self._optimisers().items():
+                for number, entry in optimiser.state_dict()["state"].items():
+                    for key, value in entry.items():
+                        tensors[f"{name}.{number}.{key}"] = value.detach().cpu().contiguous().clone()
+            save_file(tensors, temporary / STATE_FILE)
+            write_json(temporary / COUNTERS_FILE, {k: getattr(self, k) for k in ("step", "images", "seconds")})
+            shutil.rmtree(folder, ignore_errors=True)
+            temporary.replace(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def load(self, folder: Path) -> None:
+        """Takes over what :meth:`save` wrote, bit for bit, memory layout included.
+
+        Raises:
+            UserError: a file is missing, damaged, or of other shapes; names it.
+        """
+        try:
+            tensors = load_file(folder / STATE_FILE)
+            counters = json.loads((folder / COUNTERS_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError, SafetensorError) as error:
+            raise UserError(
+                f"{folder}: cannot go on from this checkpoint ({error}); remove it to use the one before"
+            ) from None
+        for name, network in self._networks().items():
+            network.load_state_dict(_under(tensors, name))
+        for name, optimiser in self._optimisers().items():
+            parameters = optimiser.param_groups[0]["params"]
+            for key, value in _under(tensors, name).items():
+                number, _, field = key.partition(".")
+                parameter = parameters[int(number)]
+                if field == "step":
+                    optimiser.state[parameter][field] = value.to(parameter.device)
+                else:
+                    optimiser.state[parameter][field] = torch.empty_like(parameter).copy_(value)
+        self.step, self.images, self.seconds = counters["step"], counters["images"], counters["seconds"]
+
+
+def _under(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}

@@ -1,0 +1,167 @@
+"""Networks: shapes, what depends on what, agreement with a plain reference, saving and loading."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
+from semistylegan.models.checkpoint import checkpoint_name, checkpoints, find_checkpoint, load_model, save_model
+from semistylegan.models.config import ModelConfig
+from semistylegan.models.encoder import Discriminator, Encoder, Trunk
+from semistylegan.models.layers import Linear, ModulatedConv, expected_position, minibatch_deviation
+from semistylegan.models.stylegan2 import Generator
+
+SPACE = FactorSpace.grid({"a": 3, "b": 4})
+
+
+def tiny(resolution: int = 16, channels: int = 3) -> ModelConfig:
+    return ModelConfig.of_size("tiny", resolution, channels, SPACE.code_width)
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(("resolution", "channels"), [(16, 3), (32, 1), (64, 3)])
+def test_shapes(resolution: int, channels: int) -> None:
+    config = tiny(resolution, channels)
+    G, D, E = Generator(config), Discriminator(config, Trunk(config)), Encoder(config, Trunk(config))
+    image = G(torch.randn(4, G.z_dim), torch.rand(4, 2))
+    assert image.shape == (4, channels, resolution, resolution)
+    assert D(image).shape == (4,)
+    assert E(image).shape == (4, 2)
+
+
+def test_the_paper_size_is_the_paper_s() -> None:
+    config = ModelConfig.of_size("paper", 1024, 3, 9)
+    assert [config.width(r) for r in (4, 64, 128, 256, 512, 1024)] == [512, 512, 256, 128, 64, 32]
+    assert (config.z_dim, config.mapping_layers, config.mapping_lr) == (512, 8, 0.01)
+
+
+def test_modulated_conv_equals_modulating_the_weights_of_each_image() -> None:
+    """StyleGAN2, equations 1 to 3, written the slow way: one convolution an image, in double precision."""
+    conv = ModulatedConv(5, 7, 3, w_dim=6, gain=1.5).double()
+    nn.init.normal_(conv.bias)
+    x, w = torch.randn(3, 5, 8, 8, dtype=torch.float64), torch.randn(3, 6, dtype=torch.float64)
+    ours = conv(x, w)
+    for image, style, out in zip(x, conv.style(w), ours, strict=True):
+        weight = conv.weight * conv.scale * style[None, :, None, None]
+        weight = weight / (weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()
+        slow = 1.5 * (F.conv2d(image[None], weight, padding=1)[0] + conv.bias[:, None, None])
+        torch.testing.assert_close(out, slow)
+
+
+def test_equalised_layers_keep_unit_variance() -> None:
+    layer = Linear(400, 300, lr=0.01)
+    with torch.no_grad():
+        out = layer(torch.randn(500, 400))
+    assert out.std().item() == pytest.approx(1.0, rel=0.05)
+    assert layer.weight.std().item() == pytest.approx(100.0, rel=0.05)
+
+
+def test_an_image_s_code_does_not_depend_on_its_batch() -> None:
+    config = tiny()
+    E = Encoder(config, Trunk(config))
+    images = torch.randn(6, 3, 16, 16)
+    torch.testing.assert_close(E(images)[:1], E(images[:1]), rtol=1e-4, atol=1e-5)
+
+
+def test_the_logit_does_depend_on_its_batch() -> None:
+    config = tiny()
+    D = Discriminator(config, Trunk(config))
+    images = torch.randn(4, 3, 16, 16)
+    same = images[:1].expand(4, -1, -1, -1)
+    assert (D(images)[0] - D(same)[0]).abs() > 1e-4
+
+
+@pytest.mark.parametrize("batch", [1, 7, 8, 12, 16])
+def test_minibatch_deviation_fits_every_batch(batch: int) -> None:
+    x = torch.randn(batch, 3, 4, 4)
+    out = minibatch_deviation(x)
+    assert out.shape == (batch, 4, 4, 4)
+    torch.testing.assert_close(out[:, :3], x)
+    if batch == 8:
+        assert out[0, 3, 0, 0].item() == pytest.approx(x.std(dim=0, unbiased=False).mean().item(), rel=1e-4)
+
+
+def test_expected_position_finds_a_peak() -> None:
+    x = torch.zeros(1, 2, 8, 8)
+    x[0, 0, 0, 7] = x[0, 1, 7, 3] = 50.0
+    rows, columns = expected_position(x).reshape(2, 2)
+    torch.testing.assert_close(rows, torch.tensor([-1.0, 1.0]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(columns, torch.tensor([1.0, -1 / 7]), atol=1e-4, rtol=0)
+
+
+def test_synthesis_takes_one_w_or_one_a_layer() -> None:
+    G = Generator(tiny())
+    w = G.mapping(torch.randn(2, G.z_dim), torch.rand(2, 2))
+    torch.testing.assert_close(G.synthesis(w), G.synthesis(w[:, None].repeat(1, G.layers, 1)))
+    other = w[:, None].repeat(1, G.layers, 1)
+    other[:, -1] = torch.randn_like(w)
+    assert not torch.allclose(G.synthesis(w), G.synthesis(other))
+
+
+def save(folder: Path, config: ModelConfig | None = None) -> tuple[Generator, Encoder]:
+    config = config or tiny()
+    G, E = Generator(config), Encoder(config, Trunk(config))
+    networks: list[nn.Module] = [G, E]
+    for network in networks:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    save_model(folder, config, SPACE, G, E)
+    return G, E
+
+
+def test_saving_and_loading_brings_back_the_same_network(tmp_path: Path) -> None:
+    G, E = save(tmp_path)
+    loaded = load_model(tmp_path)
+    z, c, x = torch.randn(2, G.z_dim), torch.rand(2, 2), torch.randn(2, 3, 16, 16)
+    assert torch.equal(loaded.G(z, c), G(z, c)) and torch.equal(loaded.E(x), E(x))
+    assert loaded.space == SPACE
+    assert not any(p.requires_grad for p in loaded.G.parameters())
+
+
+@pytest.mark.parametrize("file", ["config.json", "factors.json", "model.safetensors"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "foreign"])
+def test_a_damaged_model_is_one_line(tmp_path: Path, file: str, damage: str) -> None:
+    save(tmp_path)
+    if damage == "missing":
+        (tmp_path / file).unlink()
+    elif damage == "cut":
+        (tmp_path / file).write_bytes((tmp_path / file).read_bytes()[:40])
+    else:
+        (tmp_path / file).write_text(json.dumps({"resolution": 32}))
+    with pytest.raises(UserError) as caught:
+        load_model(tmp_path)
+    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
+    save(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(tiny(32).to_json()))
+    with pytest.raises(UserError, match="do not fit"):
+        load_model(tmp_path)
+
+
+def test_checkpoints_are_found_in_order(tmp_path: Path) -> None:
+    assert checkpoint_name(40) == "checkpoint-000040"
+    with pytest.raises(UserError, match="no finished checkpoint"):
+        find_checkpoint(tmp_path)
+    for kimg in (5.0, 40.0, 0.512):
+        save(tmp_path / checkpoint_name(kimg))
+    (tmp_path / checkpoint_name(90)).mkdir()  # nothing in it: not complete
+    assert [p.name for p in checkpoints(tmp_path)] == [
+        "checkpoint-000000.512",
+        "checkpoint-000005",
+        "checkpoint-000040",
+    ]
+    assert find_checkpoint(tmp_path).name == "checkpoint-000040"
+    with pytest.raises(UserError, match="no such folder"):
+        find_checkpoint(tmp_path / "nowhere")

@@ -1,0 +1,273 @@
+"""Training: one step does what it says, a killed run ends with the same bytes, bad input is one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from semistylegan.data.dataset import Dataset
+from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
+from semistylegan.models.checkpoint import load_model
+from semistylegan.models.config import ModelConfig
+from semistylegan.training import Run, TrainConfig, train
+from semistylegan.training.loop import Diverged, labels_and_space
+from semistylegan.training.state import TrainState
+from semistylegan.training.step import Batch, LabelledBatch, train_step
+
+SPACE = FactorSpace.grid({"a": 3, "b": 4})
+
+
+def make_state(**fields: Any) -> TrainState:
+    config = TrainConfig.preset("semi", "none", "none", kimg=1.0, batch=4, labelled_batch=4, **fields).resolved(16)
+    model = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, encoder=config.encoder)
+    return TrainState.create(config, model, SPACE, torch.device("cpu"))
+
+
+def make_batch(known: bool = True, code: float = 0.5) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    labelled = LabelledBatch(
+        img_LCHW=torch.randn(4, 3, 16, 16, generator=generator),
+        code_LC=torch.full((4, 2), code),
+        known_LF=torch.full((4, 2), known),
+    )
+    return Batch(torch.randn(4, 3, 16, 16, generator=generator), torch.rand(4, 2, generator=generator), labelled)
+
+
+def weights(network: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+@pytest.mark.parametrize("encoder", ["separate", "shared"])
+@pytest.mark.parametrize("mix_with", ["unlabelled", "fakes"])
+def test_a_step_updates_every_network(encoder: str, mix_with: str) -> None:
+    state = make_state(encoder=encoder, mix_with=mix_with, beta=1.0, gamma_e=1.0)
+    networks = [state.G, state.D, state.E, state.G_ema, state.E_ema]
+    before = [weights(n) for n in networks]
+    log = train_step(state, make_batch())
+    assert not any(torch.equal(b, weights(n)) for b, n in zip(before, networks, strict=True))
+    assert {"loss_gan_d", "loss_gan_g", "loss_unsup", "loss_sup", "loss_sr", "r1"} <= set(log)
+    assert all(torch.isfinite(v) for v in log.values())
+    assert (state.step, state.images) == (1, 4)
+    assert all(p.requires_grad for p in state.D.parameters())
+
+
+def test_a_step_is_a_function_of_the_state_and_the_batch() -> None:
+    states = [make_state(), make_state()]
+    for state in states:
+        torch.manual_seed(time.time_ns() % 2**31)  # the global generator must not matter
+        train_step(state, make_batch())
+    assert torch.equal(weights(states[0].G), weights(states[1].G))
+    assert torch.equal(weights(states[0].E), weights(states[1].E))
+
+
+def test_labels_that_are_not_known_change_nothing() -> None:
+    """The walk of a label ends at the mask: with it off, the code's entries cannot reach any weight."""
+    states = [make_state(beta=1.0) for _ in range(3)]
+    train_step(states[0], make_batch(known=False, code=0.2))
+    train_step(states[1], make_batch(known=False, code=float("nan")))
+    train_step(states[2], make_batch(known=True, code=0.2))
+    assert torch.equal(weights(states[0].E), weights(states[1].E))
+    assert not torch.equal(weights(states[0].E), weights(states[2].E))
+
+
+def test_gamma_e_begins_when_it_should() -> None:
+    states = [make_state(gamma_e=5.0, gamma_e_from=0.5), make_state(gamma_e=0.0)]
+    for state in states:
+        train_step(state, make_batch())
+    assert torch.equal(weights(states[0].E), weights(states[1].E))
+    for state in states:
+        state.images = 500
+        train_step(state, make_batch())
+    assert not torch.equal(weights(states[0].E), weights(states[1].E))
+
+
+def test_a_shared_encoder_shares_the_trunk_and_no_weight_is_updated_twice() -> None:
+    state = make_state(encoder="shared")
+    assert state.E.trunk is state.D.trunk
+    of_D = {id(p) for p in state.opt_D.param_groups[0]["params"]}
+    assert not of_D & {id(p) for p in state.opt_E.param_groups[0]["params"]}
+    assert state.E_ema.trunk is not state.D.trunk
+
+
+def test_the_encoder_learns_its_labelled_images() -> None:
+    """60 steps on one small batch: E must read it far better than at first."""
+    state = make_state(beta=1.0, label_noise=0.0)
+    batch = make_batch()
+    assert batch.labelled is not None
+    codes = torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5], [0.0, 0.0]])
+    batch = dataclasses.replace(batch, labelled=dataclasses.replace(batch.labelled, code_LC=codes))
+    first = (state.E(batch.labelled.img_LCHW) - codes).norm(dim=1).mean().item()  # type: ignore[union-attr]
+    for _ in range(60):
+        train_step(state, batch)
+    last = (state.E(batch.labelled.img_LCHW) - codes).norm(dim=1).mean().item()  # type: ignore[union-attr]
+    assert last < 0.3 * first
+
+
+def test_state_saves_and_loads_bit_for_bit(tmp_path: Path) -> None:
+    through, restarted = make_state(beta=1.0), make_state(beta=1.0)
+    for _ in range(3):
+        train_step(through, make_batch())
+    through.save(tmp_path / "checkpoint-000000")
+    restarted.load(tmp_path / "checkpoint-000000")
+    for state in (through, restarted):
+        for _ in range(3):
+            train_step(state, make_batch())
+    for name, network in through._networks().items():
+        assert torch.equal(weights(network), weights(restarted._networks()[name])), name
+
+
+# -- whole runs --------------------------------------------------------------------------------------------------
+
+
+def config(data: Path, out: Path, **fields: Any) -> TrainConfig:
+    fields = {"kimg": 0.096, "tick_kimg": 0.032, "snap_kimg": 0.032, "label_fraction": 0.1, "threads": 1} | fields
+    return TrainConfig.preset(fields.pop("preset", "semi"), str(data), str(out), **fields)
+
+
+def test_a_run_leaves_the_files_that_users_know(sprites_zip: Path, tmp_path: Path) -> None:
+    run = train(config(sprites_zip, tmp_path / "run"))
+    names = {p.name for p in run.path.iterdir()}
+    assert {"config.json", "factors.json", "labels.csv", "stats.jsonl", "reals.png", "fakes000000.png"} <= names
+    assert {p.name for p in run.path.glob("checkpoint-*")} == {f"checkpoint-000000.0{k}" for k in (32, 64, 96)}
+    assert [row["kimg"] for row in run.stats()] == [0.032, 0.064, 0.096]
+    assert run.config.lr_g == 0.008 and run.document()["semistylegan"]
+    data = Dataset.open(sprites_zip)
+    assert len(run.dataset().labels.labelled_rows) == round(0.1 * len(data))
+    assert load_model(run.checkpoint()).space == data.space
+    before = (run.checkpoint() / "model.safetensors").read_bytes()
+    train(config(sprites_zip, tmp_path / "run"))  # done: nothing to do, nothing changed
+    assert (run.checkpoint() / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("moment", ["start", "middle", "write"])
+def test_kill_9_and_resume_gives_the_same_bytes(sprites_zip: Path, tmp_path: Path, moment: str) -> None:
+    settings = {"kimg": 0.32, "snap_kimg": 0.064, "tick_kimg": 0.016}
+    whole = train(config(sprites_zip, tmp_path / "whole", **settings))
+    killed = config(sprites_zip, tmp_path / "killed", **settings)
+    code = (
+        "import json, sys, os, signal; from semistylegan.training import TrainConfig, train;"
+        "from semistylegan.training import state;"
+        "save = state.write_json;"
+        "die = lambda *a: os.kill(os.getpid(), signal.SIGKILL) if sys.argv[2] == 'write' and"
+        " 'checkpoint-000000.192' in str(a[0]) else save(*a);"
+        "state.write_json = die;"
+        "train(TrainConfig.from_json(json.loads(sys.argv[1])))"
+    )
+    arguments = [sys.executable, "-c", code, json.dumps(killed.to_json()), moment]
+    process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    stats, wanted = tmp_path / "killed" / "stats.jsonl", {"start": 1, "middle": 7, "write": 10**9}[moment]
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if stats.exists() and stats.read_text().count("\n") >= wanted:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.005)
+    assert process.wait(timeout=60) == -signal.SIGKILL, "it ended before it could be killed"
+    resumed = train(killed)
+    assert resumed.checkpoint().name == whole.checkpoint().name
+    for name in ("model.safetensors", "train-state.safetensors"):
+        assert (resumed.checkpoint() / name).read_bytes() == (whole.checkpoint() / name).read_bytes(), name
+    steady = [{k: v for k, v in row.items() if not k.startswith(("sec", "mem"))} for row in resumed.stats()]
+    assert steady == [{k: v for k, v in row.items() if not k.startswith(("sec", "mem"))} for row in whole.stats()]
+    assert not list(resumed.path.glob(".*part"))
+
+
+def test_ctrl_c_writes_a_checkpoint_first(sprites_zip: Path, tmp_path: Path) -> None:
+    settings = config(sprites_zip, tmp_path / "run", kimg=50.0, snap_kimg=50.0)
+    code = (
+        "import json, sys; from semistylegan.training import TrainConfig, train;"
+        "train(TrainConfig.from_json(json.loads(sys.argv[1])))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, json.dumps(settings.to_json())], stderr=subprocess.PIPE)
+    stats, deadline = tmp_path / "run" / "stats.jsonl", time.monotonic() + 120
+    while not (stats.exists() and stats.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert b"KeyboardInterrupt" in errors
+    assert load_model(Run(tmp_path / "run").checkpoint())
+
+
+def test_info_needs_no_labels_and_its_codes_have_no_names(sprites_zip: Path, tmp_path: Path) -> None:
+    run = train(config(sprites_zip, tmp_path / "run", preset="info", label_fraction=0.0))
+    assert not (run.path / "labels.csv").exists()
+    assert load_model(run.checkpoint()).space.names == ("code0", "code1", "code2", "code3", "code4")
+
+
+def test_scalar_kinds_are_the_paper_s_setting(sprites_zip: Path, tmp_path: Path) -> None:
+    settings = config(sprites_zip, tmp_path / "run", factor_kinds="scalar")
+    labels, space = labels_and_space(settings, Dataset.open(sprites_zip))
+    assert {f.kind for f in space} == {"scalar"} and space.code_width == 5
+    own = Dataset.open(sprites_zip)
+    row = labels.labelled_rows[0]
+    assert labels.level_NF[row, 0] == own.labels.level_NF[row, 0] / 2  # third class of three: 1.0
+    np.testing.assert_allclose(labels.level_NF[row, 1], own.labels.level_NF[row, 1] * 12 / 11, rtol=1e-6)
+
+
+def test_no_label_outside_the_labelled_rows_matters(sprites_zip: Path) -> None:
+    """Which rows are labelled, and so all that follows, must not depend on any label's value."""
+    data = Dataset.open(sprites_zip)
+    other = data.with_labels(dataclasses.replace(data.labels, level_NF=np.zeros_like(data.labels.level_NF)))
+    settings = config(sprites_zip, Path("unused"))
+    chosen = [labels_and_space(settings, d)[0].labelled_rows for d in (data, other)]
+    np.testing.assert_array_equal(chosen[0], chosen[1])
+
+
+def test_other_settings_do_not_touch_a_run(sprites_zip: Path, tmp_path: Path) -> None:
+    run = train(config(sprites_zip, tmp_path / "run"))
+    before = {p: p.stat().st_mtime_ns for p in run.path.rglob("*")}
+    with pytest.raises(UserError, match=r"--gamma-g 5\.0, not 6\.0"):
+        train(config(sprites_zip, run.path, gamma_g=6.0))
+    assert {p: p.stat().st_mtime_ns for p in run.path.rglob("*")} == before
+
+
+def test_a_folder_with_other_things_in_it_is_not_a_run(sprites_zip: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(UserError, match="holds other files"):
+        train(config(sprites_zip, tmp_path))
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_divergence_stops_with_a_diagnosis(sprites_zip: Path, tmp_path: Path) -> None:
+    first = train(config(sprites_zip, tmp_path / "run", kimg=0.032))
+    state_file = first.checkpoint() / "config.json"
+    assert state_file.exists()
+    with pytest.raises(Diverged, match=r"diverged at kimg .*not finite.*lower learning rates"):
+        train(config(sprites_zip, tmp_path / "bad", lr_g=0.9999, lr_d=0.9999, lr_e=0.9999, r1_gamma=1e30))
+    for checkpoint in (tmp_path / "bad").glob("checkpoint-*"):
+        assert all(torch.isfinite(weights(n)).all() for n in (load_model(checkpoint).G, load_model(checkpoint).E))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"label_fraction": 0.0}, "needs labels"),
+        ({"label_fraction": 1e-9}, "label"),
+        ({"label_fraction": 1.5}, "between 0 and 1"),
+        ({"kimg": 0.0}, "over 0"),
+        ({"kimg": float("nan")}, "finite"),
+        ({"batch": -1}, "over 0"),
+        ({"lr_g": 3.0}, "between 0 and 1"),
+        ({"size": "huge"}, "known are tiny"),
+        ({"preset": "magic"}, "known are semi"),
+        ({"device": "cuda:9"}, "not available"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_bad_settings_are_one_line(sprites_zip: Path, tmp_path: Path, fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        train(config(sprites_zip, tmp_path / "run", **fields))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
