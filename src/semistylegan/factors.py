@@ -69,6 +69,8 @@ class Factor:
         if self.kind == "categorical":
             if len(self.categories) != self.size or len(set(self.categories)) != self.size:
                 raise UserError(f"factor {self.name!r}: a categorical factor needs {self.size} different names")
+            if any(not c or c != c.strip() for c in self.categories):
+                raise UserError(f"factor {self.name!r}: names of categories must not be blank or have outer blanks")
         elif self.categories:
             raise UserError(f"factor {self.name!r}: only a categorical factor has named categories")
         if self.size is not None and self.size < 1:
@@ -191,6 +193,8 @@ class Factor:
         if self.kind == "categorical":
             return "one of " + ", ".join(self.categories)
         unit = f" {self.unit}".replace(" °", "°") if self.unit else ""
+        if self.size == 1:
+            return f"always {self.low:g}{unit}"
         return f"a number from {self.low:g} to {self.high:g}{unit}"
 
     def to_json(self) -> dict[str, Any]:
@@ -220,14 +224,21 @@ class Factor:
         name, kind = entry["name"], entry.get("kind", "scalar")
         try:
             if kind == "categorical":
+                if not isinstance(entry["categories"], list):
+                    raise UserError(f"factor {name!r}: categories must be a list of names")
                 return cls.categorical(name, [str(c) for c in entry["categories"]])
-            low, high = (float(v) for v in entry.get("range", (0.0, 360.0 if kind == "circular" else 1.0)))
+            ends = entry.get("range", (0.0, 360.0 if kind == "circular" else 1.0))
+            if len(ends) != 2:
+                raise UserError(f"factor {name!r}: range must list two numbers, the lowest and the highest")
+            low, high = (float(v) for v in ends)
             size = None if entry.get("size") is None else int(entry["size"])
             grid = None if entry.get("grid") is None else tuple(float(v) for v in entry["grid"])
             return cls(name, kind, size, low, high, unit=str(entry.get("unit", "")), grid=grid)
         except KeyError as error:
             raise UserError(f"factor {name!r}: field {error} is missing") from None
-        except TypeError as error:
+        except UserError:
+            raise
+        except (TypeError, ValueError, OverflowError) as error:
             raise UserError(f"factor {name!r}: {error}") from None
 
     def as_scalar(self) -> Factor:
@@ -405,11 +416,15 @@ class FactorSpace:
     def levels_of_indices(self, values_NF: IntArray) -> FloatArray:
         """Value indices N x F -> levels N x F."""
         v = np.asarray(values_NF)
+        if not self.factors:
+            return np.zeros(v.shape)
         return np.stack([f.level_of_index(v[..., i]) for i, f in enumerate(self.factors)], axis=-1)
 
     def indices_of_levels(self, level_NF: FloatArray, bins: int = 20) -> IntArray:
         """Levels N x F -> value indices N x F; factors without a grid fall into `bins` even bins."""
         u = np.asarray(level_NF)
+        if not self.factors:
+            return np.zeros(u.shape, dtype=np.int64)
         return np.stack([f.index_of_level(u[..., i], bins) for i, f in enumerate(self.factors)], axis=-1)
 
     def error(self, a_NF: FloatArray, b_NF: FloatArray) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         # A full disk names no file, the others name the temporary one: say what the caller was writing.
         if error.filename is None or Path(str(error.filename)).name.startswith(f".{path.name}."):
             error.filename = str(path)
+        raise
+    except Exception as error:
+        # Writers in native code (safetensors) have exceptions of their own for what the system refused.
+        if number := re.search(r"\(os error (\d+)\)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
         raise
     finally:
         if temporary is not None:

@@ -1,0 +1,258 @@
+"""What is in a data set, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from semistylegan import progress
+from semistylegan.data.dataset import read_labels, read_space, untrainable
+from semistylegan.data.documents import read_document
+from semistylegan.data.labels import Labels, labels_of
+from semistylegan.data.pictures import Header, decode_image
+from semistylegan.data.storage import ImageStore, Problem, cores, open_store
+from semistylegan.data.table import Table
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+from semistylegan.files import write_json
+
+SHOWN = 30
+"""Problems that a person sees; the JSON form holds all."""
+
+
+@dataclass(frozen=True)
+class FactorLine:
+    """What is known about one factor."""
+
+    name: str
+    kind: str
+    range: str
+    """In words: "a number from 0 to 1", "one of ring, cross"."""
+    values: int | None
+    """Values of its grid; None where any value occurs."""
+    labelled: int
+    """Images of which it is known."""
+    share: float
+    """The same as a part of all images."""
+    smallest: tuple[str, int] | None
+    """The value with the fewest labels, and how many (factors with a grid)."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of :func:`check`."""
+
+    path: str
+    images: int
+    width: int
+    height: int
+    channels: int
+    labelled: int
+    """Images of which at least one factor is known."""
+    factors: list[FactorLine] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    """What stands in the way of training."""
+    warnings: list[Problem] = field(default_factory=list)
+    """What is odd, but can be trained on."""
+
+    @property
+    def resolution(self) -> int:
+        """Pixels a side (the shorter one)."""
+        return min(self.width, self.height)
+
+    @property
+    def ok(self) -> bool:
+        """Whether it can be trained on."""
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for programs."""
+        return {"ok": self.ok, "resolution": self.resolution, **asdict(self)}
+
+    def print(self, console: Console | None = None) -> None:
+        """Everything, for people; to stdout unless a console is given."""
+        console = console or Console(soft_wrap=True, highlight=False)
+        colour = {0: "no readable image", 1: "grey"}.get(self.channels, "colour")
+        share = f" ({self.labelled / self.images:.2%})" if self.images else ""
+        console.print(
+            f"{self.path}: {self.images:,} images, {self.width} x {self.height} pixels, {colour}; "
+            f"{self.labelled:,} carry labels{share}",
+            markup=False,
+        )
+        if self.factors:
+            table = RichTable("factor", "kind", "values", "labelled", "share", "fewest labels")
+            table.columns[0].no_wrap = True
+            for f in self.factors:
+                count = "" if f.values is None else f"{f.values}: "
+                fewest = "" if f.smallest is None else f"{f.smallest[0]}: {f.smallest[1]:,}"
+                table.add_row(f.name, f.kind, count + f.range, f"{f.labelled:,}", f"{f.share:.2%}", fewest)
+            console.print(table)
+        else:
+            console.print("no factors: it can be trained on without labels (--preset info)")
+        for title, items in (("warning", self.warnings), ("problem", self.problems)):
+            for item in items[:SHOWN]:
+                console.print(f"{title}: {item}", markup=False)
+            if len(items) > SHOWN:
+                console.print(f"and {len(items) - SHOWN:,} more {title}s (--json lists them all)")
+        if self.ok:
+            console.print("no problems: it can be trained on")
+
+
+def check(path: str | Path) -> Report:
+    """Looks at every image and every label of a folder or zip.
+
+    Raises:
+        UserError: there is nothing to look at: no such path, no image in it, or a damaged zip.
+    """
+    store = open_store(path)
+    first, problems = _check_images(store)
+    if first is not None and (reason := untrainable(store.path, first)):
+        problems.append(Problem.of(UserError(f"{store.path}: {reason}")))
+    space, labels, label_problems, warnings = _check_labels(store)
+    problems += label_problems
+    warnings += _odd(store, space, labels)
+    height, width, channels = (first.height, first.width, first.channels) if first else (0, 0, 0)
+    lines = [_line(factor, labels, f) for f, factor in enumerate(space)]
+    return Report(
+        str(store.path), len(store), width, height, channels, len(labels.labelled_rows), lines, problems, warnings
+    )
+
+
+def write_factors(path: str | Path) -> Path:
+    """Writes the factors of a folder, as its labels were understood, to `factors.json` in it, to be edited.
+
+    Returns:
+        the file.
+
+    Raises:
+        UserError: not a folder, no labels, or a `factors.json` is there.
+    """
+    store = open_store(path)
+    target = store.path / "factors.json"
+    if not store.path.is_dir():
+        raise UserError(f"{store.path}: is a zip; factors.json can be written into a folder alone")
+    if target.exists():
+        raise UserError(f"{target}: exists; edit it, or delete it first")
+    space, _ = read_labels(store)
+    if not len(space):
+        raise UserError(f"{store.path}: no labels to infer factors from; write a metadata.csv first")
+    write_json(target, space.to_json())
+    return target
+
+
+def _check_images(store: ImageStore) -> tuple[Header | None, list[Problem]]:
+    """Decodes every image -> the commonest size, and a problem for each image that is damaged or not like that."""
+
+    def look(i: int) -> Header | Problem:
+        try:
+            return Header(*decode_image(store.file_bytes(i), store.shown(i)).shape)
+        except UserError as error:
+            return Problem.of(error)
+
+    found: list[Header | Problem] = []
+    with progress.bar("checking images", len(store)) as advance, ThreadPoolExecutor(cores()) as pool:
+        for batch in _batches(range(len(store)), 256):
+            found += pool.map(look, batch)
+            advance(len(batch))
+    sizes = Counter(f for f in found if isinstance(f, Header))
+    usual = sizes.most_common(1)[0][0] if sizes else None
+    problems: list[Problem] = []
+    like = found.index(usual) if usual else 0
+    for i, item in enumerate(found):
+        if isinstance(item, Problem):
+            problems.append(item)
+        elif item != usual:
+            problems.append(store.differs(i, item, usual, like))
+    return usual, problems
+
+
+def _check_labels(store: ImageStore) -> tuple[FactorSpace, Labels, list[Problem], list[Problem]]:
+    """Space, labels as far as they can be read, problems, warnings."""
+    said: list[str] = []
+    warnings: list[Problem] = []
+    space: FactorSpace | None = None
+    nothing = FactorSpace(()), Labels.none(len(store), 0)
+    try:
+        space = read_space(store)
+        source = f"{store.path}/metadata.csv"
+        data = store.other_file("metadata.csv")
+        if data is None:
+            name = f"{store.path}/dataset.json"
+            found, labels = read_document(store.document("dataset.json"), name, store.names, space)
+        else:
+            table = Table.parse(data, source, store.names, said.append)
+            for name in table.columns:
+                if space is not None and name not in space.names:
+                    warnings.append(Problem(source, f"column {name!r} is no factor of factors.json and is not read"))
+                elif not any(table.columns[name]):
+                    warnings.append(Problem(source, f"column {name!r} is blank", "fill it in or remove it"))
+            found, labels = labels_of(table, len(store), space)
+    except UserError as error:
+        said.append(str(error))
+        found, labels = nothing if space is None else (space, Labels.none(len(store), len(space)))
+    return found, labels, [Problem.of(UserError(text)) for text in said], warnings
+
+
+def _line(factor: Factor, labels: Labels, f: int) -> FactorLine:
+    known = labels.known_NF[:, f]
+    labelled = int(known.sum())
+    smallest = None
+    if factor.size is not None and labelled:
+        counts = np.bincount(factor.index_of_level(labels.level_NF[known, f]), minlength=factor.size)
+        index = int(counts.argmin())
+        value = factor.value_of(float(factor.level_of_index(index)))
+        smallest = (value if isinstance(value, str) else f"{value:g}", int(counts[index]))
+    return FactorLine(
+        factor.name,
+        factor.kind,
+        factor.describe_range(),
+        factor.size,
+        labelled,
+        labelled / max(len(labels), 1),
+        smallest,
+    )
+
+
+def _odd(store: ImageStore, space: FactorSpace, labels: Labels) -> Iterator[Problem]:
+    """Factors that cannot be learned from these labels, and factors that cannot be told apart."""
+    index_NF = space.indices_of_levels(labels.level_NF) if len(space) else np.zeros((len(labels), 0), np.int64)
+    for f, factor in enumerate(space):
+        own = index_NF[labels.known_NF[:, f], f]
+        if len(own) == 0:
+            yield Problem(str(store.path), f"factor {factor.name!r} has no label", "label some images or remove it")
+        elif len(own) >= 10 and len(np.unique(own)) == 1:
+            value = factor.value_of(float(labels.level_NF[labels.known_NF[:, f], f][0]))
+            shown = value if isinstance(value, str) else f"{value:g}"
+            yield Problem(
+                str(store.path),
+                f"factor {factor.name!r} is {shown} wherever it is known",
+                "nothing can be learned of it: label other values or remove it",
+            )
+    for a, b in itertools.combinations(range(len(space)), 2):
+        both = labels.known_NF[:, a] & labels.known_NF[:, b]
+        if _move_together(index_NF[both, a], index_NF[both, b]):
+            yield Problem(
+                str(store.path),
+                f"factors {space[a].name!r} and {space[b].name!r} always move together",
+                "they cannot be told apart: label images where they differ or remove one",
+            )
+
+
+def _move_together(a: npt.NDArray[np.integer[Any]], b: npt.NDArray[np.integer[Any]]) -> bool:
+    """Whether each value of one goes with one value of the other; False where too few rows could say so."""
+    pairs, kinds_a, kinds_b = len(set(zip(a.tolist(), b.tolist(), strict=True))), len(np.unique(a)), len(np.unique(b))
+    return 1 < pairs == kinds_a == kinds_b and len(a) >= max(10, 3 * pairs)
+
+
+def _batches(items: range, size: int) -> Iterator[range]:
+    return (items[i : i + size] for i in range(0, len(items), size))

@@ -1,0 +1,248 @@
+"""A data set: images by number, their labels, and the order in which training reads them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from semistylegan import progress
+from semistylegan.data.documents import read_document
+from semistylegan.data.labels import Labels, parse_csv
+from semistylegan.data.pictures import Header
+from semistylegan.data.storage import ImageStore, cores, open_store
+from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
+
+CACHE_BYTES = 2 << 30
+"""Sets of images up to this size are decoded once and kept in memory."""
+TRAINABLE = tuple(1 << k for k in range(4, 11))
+"""Resolutions that networks exist for: 16 to 1024."""
+
+
+class Dataset:
+    """Images with (perhaps no, perhaps partial) labels. Make it with :meth:`open`; it does not change.
+
+    Attributes:
+        path: the folder or zip.
+        space: its factors; perhaps none.
+        labels: what is known of all its images.
+        store: where the images lie.
+    """
+
+    def __init__(self, store: ImageStore, space: FactorSpace, labels: Labels, images: _Images) -> None:
+        self.path, self.store, self.space, self.labels = store.path, store, space, labels
+        self._images = images
+
+    @classmethod
+    def open(cls, path: str | Path, cache_bytes: int = CACHE_BYTES) -> Dataset:
+        """Opens a folder or zip and reads its labels and the headers of its images; decodes none.
+
+        Args:
+            path: a folder of images (with `metadata.csv`, or `dataset.json`, or neither; `factors.json` may fix the
+                factors) or a StyleGAN zip.
+            cache_bytes: sets of decoded images up to this size are kept in memory.
+
+        Raises:
+            UserError: anything wrong; names the file, the value and the fix. `check` lists all that is wrong.
+        """
+        store = open_store(path)
+        for problem in store.problems():
+            raise UserError(str(problem))
+        space, labels = read_labels(store)
+        return cls(store, space, labels, _Images(store, cache_bytes))
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        path = self.path.resolve()
+        return path.name if path.is_dir() else path.stem
+
+    @property
+    def names(self) -> list[str]:
+        """The images' names, sorted: image i is names[i]."""
+        return self.store.names
+
+    @property
+    def resolution(self) -> int:
+        """Pixels a side (the shorter one, where images are not square)."""
+        return self.store.resolution
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3."""
+        return self.store.channels
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def require_trainable(self) -> None:
+        """Checks that networks exist for the images' size.
+
+        Raises:
+            UserError: not square, or not 16, 32, ... 1024 pixels a side; names the command that mends it.
+        """
+        if reason := untrainable(self.path, self.store.first):
+            raise UserError(f"{self.path}: {reason}")
+
+    def images(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]] | torch.Tensor) -> torch.Tensor:
+        """Images by number -> uint8 B x C x H x W.
+
+        Small sets (see `cache_bytes`) are decoded once, when a twentieth of them has been asked for.
+
+        Raises:
+            UserError: a damaged image; names the file.
+        """
+        return self._images.get(np.asarray(indices, dtype=np.int64))
+
+    def indices_NF(self) -> npt.NDArray[np.int64]:
+        """Value indices of the labels, N x F; -1 where unknown. Factors without a grid: one of 20 even bins."""
+        if len(self.space) == 0:
+            return np.zeros((len(self), 0), np.int64)
+        index = self.space.indices_of_levels(self.labels.level_NF).astype(np.int64)
+        return np.where(self.labels.known_NF, index, -1)
+
+    def with_labels(self, labels: Labels) -> Dataset:
+        """The same images (and the same cache) with other labels, e.g. `data.labels.keep(rows)`."""
+        assert labels.level_NF.shape == (len(self), len(self.space)), labels.level_NF.shape
+        return Dataset(self.store, self.space, labels, self._images)
+
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits that change with the images' names and files, the factors and the labels.
+
+        Cheap: of image files it reads sizes (folder) or checksums (zip).
+        """
+        digest = hashlib.sha256()
+        digest.update(json.dumps([self.store.height, self.store.width, self.channels, self.space.to_json()]).encode())
+        for i, name in enumerate(self.names):
+            digest.update(f"{name}\0{self.store.stamp(i)}\n".encode())
+        digest.update(self.labels.known_NF.tobytes())
+        digest.update(np.where(self.labels.known_NF, self.labels.level_NF, 0).astype("<f4").tobytes())
+        return digest.hexdigest()[:32]
+
+
+def read_labels(store: ImageStore) -> tuple[FactorSpace, Labels]:
+    """The factors and labels beside images: `metadata.csv`, else `dataset.json`; `factors.json` fixes the factors.
+
+    Raises:
+        UserError: anything wrong; names the file, the value and the fix.
+    """
+    space = read_space(store)
+    table = store.other_file("metadata.csv")
+    if table is not None:
+        return parse_csv(table, f"{store.path}/metadata.csv", store.names, space)
+    return read_document(store.document("dataset.json"), f"{store.path}/dataset.json", store.names, space)
+
+
+def read_space(store: ImageStore) -> FactorSpace | None:
+    """What `factors.json` says, or None where there is none.
+
+    Raises:
+        UserError: names the file and what is wrong in it.
+    """
+    document = store.document("factors.json")
+    try:
+        return None if document is None else FactorSpace.from_json(document)
+    except (ValueError, OverflowError) as error:
+        raise UserError(f"{store.path}/factors.json: {error}; correct it") from None
+
+
+def untrainable(path: Path, size: Header) -> str | None:
+    """Why networks cannot be trained on images of this size, and the fix; None where they can."""
+    height, width = size.height, size.width
+    if height == width and height in TRAINABLE:
+        return None
+    fitting = max((r for r in TRAINABLE if r <= min(height, width)), default=TRAINABLE[0])
+    return (
+        f"images are {width} x {height} pixels, training needs squares of 16, 32, 64, ... or 1024 pixels a side; "
+        f"semistylegan import folder --source {path} --out NEW.zip --resolution {fitting}"
+    )
+
+
+class _Images:
+    """Decoded images, in memory once enough of them have been asked for. Shared by data sets of other labels."""
+
+    def __init__(self, store: ImageStore, cache_bytes: int) -> None:
+        self.store = store
+        size = len(store) * store.height * store.width * store.channels
+        self.caches = size <= cache_bytes
+        self.asked = 0
+        self.cache: torch.Tensor | None = None
+
+    def get(self, indices: npt.NDArray[np.int64]) -> torch.Tensor:
+        if indices.size and not (indices.min() >= 0 and indices.max() < len(self.store)):
+            raise IndexError(f"image numbers run from 0 to {len(self.store) - 1}, got {indices.min()}, {indices.max()}")
+        self.asked += len(indices)
+        if self.cache is None and self.caches and self.asked > len(self.store) // 20:
+            self.cache = self._fill()
+        if self.cache is not None:
+            return self.cache[torch.from_numpy(indices)]
+        out = self._empty(len(indices))
+        for row, i in enumerate(indices):
+            out[row] = torch.from_numpy(self.store.read(int(i)).transpose(2, 0, 1).copy())
+        return out
+
+    def _empty(self, count: int) -> torch.Tensor:
+        return torch.empty(count, self.store.channels, self.store.height, self.store.width, dtype=torch.uint8)
+
+    def _fill(self) -> torch.Tensor:
+        cache = self._empty(len(self.store))
+        array = cache.numpy()
+        chunk = 256
+
+        def read(start: int) -> int:
+            stop = min(start + chunk, len(array))
+            for i in range(start, stop):
+                array[i] = self.store.read(i).transpose(2, 0, 1)
+            return stop - start
+
+        with progress.bar("reading images", len(array)) as advance, ThreadPoolExecutor(min(8, cores())) as pool:
+            try:
+                for done in pool.map(read, range(0, len(array), chunk)):
+                    advance(done)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return cache
+
+
+# -- order -------------------------------------------------------------------------------------------------
+
+
+def epoch_order(count_of_images: int, seed: int, images_seen: int, batch: int) -> npt.NDArray[np.int64]:
+    """The numbers of the next `batch` images: a pure function, so that a resumed run reads what it would have read.
+
+    Every epoch is a fresh permutation of all images; a batch may straddle epochs.
+
+    Args:
+        count_of_images: N, at least 1.
+        seed: 0 or more.
+        images_seen: how many images the run has read so far.
+        batch: how many are wanted.
+
+    Returns:
+        int64, `batch` entries in [0, N).
+    """
+    out = np.empty(batch, np.int64)
+    filled = 0
+    while filled < batch:
+        epoch, place = divmod(images_seen + filled, count_of_images)
+        part = _permutation(count_of_images, seed, epoch)[place : place + batch - filled]
+        out[filled : filled + len(part)] = part
+        filled += len(part)
+    return out
+
+
+@functools.lru_cache(maxsize=4)
+def _permutation(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    order = np.random.default_rng([seed, epoch]).permutation(count).astype(np.int64)
+    order.flags.writeable = False
+    return order

@@ -1,0 +1,167 @@
+"""Labels: what is known about images; from `metadata.csv` (see `table`) and back; which rows a run may read.
+
+(`documents` reads the labels of a `dataset.json`.) Suffixes: N images, F factors.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semistylegan.data.columns import in_words
+from semistylegan.data.table import Complain, Table, fail
+from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
+from semistylegan.files import atomic_path
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known about N images: levels (see `factors`), and a mask of what is known.
+
+    An unknown entry of `level_NF` holds 0 and means nothing: always look at `known_NF`.
+    """
+
+    level_NF: npt.NDArray[np.float32]
+    known_NF: npt.NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        assert self.level_NF.ndim == 2 and self.level_NF.shape == self.known_NF.shape, self.level_NF.shape
+        assert self.level_NF.dtype == np.float32 and self.known_NF.dtype == np.bool_
+
+    @classmethod
+    def none(cls, n: int, f: int) -> Labels:
+        """N images without a single label."""
+        return cls(np.zeros((n, f), np.float32), np.zeros((n, f), np.bool_))
+
+    def __len__(self) -> int:
+        return len(self.level_NF)
+
+    @property
+    def labelled_rows(self) -> npt.NDArray[np.int64]:
+        """Numbers of the images of which anything is known, ascending."""
+        return np.flatnonzero(self.known_NF.any(axis=1)).astype(np.int64)
+
+    def keep(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Labels:
+        """These labels for `rows` alone; every other image becomes unknown."""
+        kept = np.zeros(len(self), np.bool_)
+        kept[np.asarray(rows, dtype=np.int64)] = True
+        known = self.known_NF & kept[:, None]
+        return Labels(np.where(known, self.level_NF, np.float32(0)), known)
+
+
+def choose_rows(labels: Labels, fraction: float, seed: int) -> npt.NDArray[np.int64]:
+    """The images whose labels a run may read: round(fraction * N) of those that carry labels, ascending.
+
+    Drawn uniformly and once, from the seed and from which images are labelled; the labels' values are never read.
+    With the same seed a smaller fraction's rows are among a larger one's.
+
+    Args:
+        labels: of all N images of the data set.
+        fraction: of N (not of the labelled images), over 0 and up to 1.
+        seed: 0 or more.
+
+    Raises:
+        UserError: that would be no image, or more images than carry labels; says which fraction works.
+    """
+    n, rows = len(labels), labels.labelled_rows
+    if not (0 < fraction <= 1):
+        raise UserError(
+            f"label fraction {fraction:g}: give a number over 0 and up to 1 (training without labels: --preset info)"
+        )
+    if seed < 0:
+        raise UserError(f"seed {seed}: give 0 or more")
+    count = round(fraction * n)
+    if count == 0:
+        raise UserError(
+            f"label fraction {fraction:g} of {n} images is no image at all: give {1 / n:.4g} for one, or more"
+        )
+    if len(rows) == 0:
+        raise UserError(f"label fraction {fraction:g}: the data has no labels; train with --preset info")
+    if count > len(rows):
+        raise UserError(
+            f"label fraction {fraction:g} of {n} images is {count}, but only {len(rows)} carry labels: "
+            f"give at most {math.floor(1e4 * len(rows) / n) / 1e4:g}, or leave it out to use them all"
+        )
+    order = np.random.default_rng([seed, 0x1ABE1]).permutation(len(rows))
+    return np.sort(rows[order[:count]])
+
+
+# -- metadata.csv ------------------------------------------------------------------------------------------
+
+
+def read_csv(path: Path, names: Sequence[str], space: FactorSpace | None = None) -> tuple[FactorSpace, Labels]:
+    """Reads a table of labels.
+
+    Args:
+        path: the CSV file; its first row names the columns, one of them `file_name`.
+        names: the data set's images, forward slashes, relative to the folder of `path`.
+        space: what `factors.json` says; then other columns are ignored, and a factor without a column is unknown.
+            None: every column is a factor, and its kind is inferred (see `Table.infer`).
+
+    Returns:
+        the space, and labels of all of `names`, in their order.
+
+    Raises:
+        UserError: anything wrong; names the file, the line, the value and the fix.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the name and its permissions") from None
+    return parse_csv(data, str(path), names, space)
+
+
+def parse_csv(
+    data: bytes, source: str, names: Sequence[str], space: FactorSpace | None = None, complain: Complain = fail
+) -> tuple[FactorSpace, Labels]:
+    """:func:`read_csv` of a file's bytes; `source` is its name for messages.
+
+    With a `complain` that does not raise, rows and cells that are wrong count as missing.
+    """
+    return labels_of(Table.parse(data, source, names, complain), len(names), space)
+
+
+def labels_of(table: Table, count: int, space: FactorSpace | None) -> tuple[FactorSpace, Labels]:
+    """Labels of all `count` images from a parsed table; `space` None: inferred, blank columns left out."""
+    if space is None:
+        inferred = (table.infer(name) for name in table.columns)
+        space = FactorSpace(tuple(factor for factor in inferred if factor is not None))
+    labels = Labels.none(count, len(space))
+    for f, factor in enumerate(space):
+        labels.level_NF[table.rows, f], labels.known_NF[table.rows, f] = table.levels(factor)
+    return space, labels
+
+
+def write_labels_csv(
+    path: Path,
+    names: Sequence[str],
+    rows: Sequence[int] | npt.NDArray[np.integer[Any]],
+    labels: Labels,
+    space: FactorSpace,
+) -> None:
+    """Writes `labels.csv`: the given rows, values in own units, unknown cells blank. Whole or not at all.
+
+    :func:`read_labels_csv` gives back the same levels.
+    """
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["file_name", *space.names])
+        for row in np.asarray(rows, dtype=np.int64):
+            cells = (
+                in_words(factor, float(level)) if known else ""
+                for factor, level, known in zip(space, labels.level_NF[row], labels.known_NF[row], strict=True)
+            )
+            writer.writerow([names[row], *cells])
+
+
+def read_labels_csv(path: Path, names: Sequence[str], space: FactorSpace) -> Labels:
+    """Reads what :func:`write_labels_csv` wrote -> labels of all of `names`."""
+    return read_csv(path, names, space)[1]

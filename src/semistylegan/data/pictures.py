@@ -1,0 +1,265 @@
+"""Single pictures: reading, writing, resizing, tiling. uint8 H x W x C outside, float B x C x H x W in [-1, 1] inside.
+
+How a file is read:
+
+=======================  ================================================================
+in the file              becomes
+=======================  ================================================================
+grey, black and white    1 channel
+16-bit grey              1 channel, scaled to 8 bits by rounding (65535 -> 255)
+grey with alpha          1 channel, laid over white
+RGB, JPEG YCbCr          3 channels (16-bit colour keeps its high byte)
+palette, CMYK            3 channels
+RGB or palette + alpha   3 channels, laid over white
+JPEG turned by EXIF      turned upright
+=======================  ================================================================
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from semistylegan.errors import UserError
+from semistylegan.files import atomic_path
+
+ImageArray = npt.NDArray[np.uint8]
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+"""What counts as an image file, lower case."""
+MAX_PIXELS = 89_478_485
+"""Pixels of the largest image that is decoded (Pillow's own limit): a file of a few kilobytes can claim more."""
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+_GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_TURNED = (5, 6, 7, 8)
+HEADER_BYTES = 33
+"""Bytes of a file that :func:`read_header` needs of a PNG."""
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # _bounded says it in our own words
+
+
+@dataclass(frozen=True)
+class Header:
+    """Size of an image as :func:`decode_image` will return it, read without decoding."""
+
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def words(self) -> str:
+        """ "64 x 48 pixels, colour" (width first, as programs show it)."""
+        return f"{self.width} x {self.height} pixels, {'grey' if self.channels == 1 else 'colour'}"
+
+
+def read_header(data: bytes | memoryview, name: str) -> Header:
+    """Size and channels from the file's first bytes.
+
+    Args:
+        data: the file; of a PNG its first HEADER_BYTES are enough.
+        name: the file's name, for the message.
+
+    Raises:
+        UserError: not an image that we read, or more than MAX_PIXELS; names the file.
+    """
+    if header := _png_header(data):
+        return _bounded(header, name)
+    with _readable(name, data), _open(data) as image:
+        width, height = image.size
+        if _orientation(image) in _TURNED:
+            width, height = height, width
+        return _bounded(Header(height, width, 1 if image.mode in _GREY else 3), name)
+
+
+def decode_image(data: bytes | memoryview, name: str) -> ImageArray:
+    """An image file's bytes -> uint8 H x W x C, C = 1 or 3 (see the table above).
+
+    Raises:
+        UserError: not an image, cut off, or more than MAX_PIXELS; names the file.
+    """
+    if header := _png_header(data):
+        _bounded(header, name)
+        if b"IEND" not in bytes(data[-64:]) and b"IEND" not in bytes(data):
+            raise UserError(f"{name}: damaged or cut off (no end found); copy it again or remove it")
+    with _readable(name, data), _open(data) as image:
+        _bounded(Header(image.size[1], image.size[0], 3), name)
+        image.load()
+        if _orientation(image) in _TURNED or _orientation(image) in (2, 3, 4):
+            image = ImageOps.exif_transpose(image)
+        return _to_array(image)
+
+
+def load_image(path: str | Path, channels: int | None = None) -> ImageArray:
+    """Reads an image file -> uint8 H x W x C, C = 1 or 3, or as many as `channels` says.
+
+    Raises:
+        UserError: no such file, not an image, or cut off; names the file.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; check the name") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; name one image in it") from None
+    except PermissionError:
+        raise UserError(f"{path}: may not be read; check its permissions") from None
+    image = decode_image(data, str(path))
+    return image if channels is None else to_channels(image, channels)
+
+
+def encode_png(image_HWC: ImageArray) -> bytes:
+    """uint8 H x W x C (C = 1 or 3) -> the bytes of a PNG; the same image gives the same bytes."""
+    buffer = io.BytesIO()
+    _to_pillow(image_HWC).save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def save_png(path: str | Path, image_HWC: ImageArray) -> None:
+    """Writes a PNG, whole or not at all. Parents are created.
+
+    Raises:
+        OSError: what writing raised.
+    """
+    with atomic_path(Path(path)) as temporary:
+        _to_pillow(image_HWC).save(temporary, format="PNG", compress_level=6)
+
+
+def to_uint8(img_BCHW: torch.Tensor) -> ImageArray:
+    """Float images in about [-1, 1], B x C x H x W -> uint8 ndarray B x H x W x C. The inverse of to_float."""
+    scaled = (img_BCHW.detach().float() * 127.5 + 127.5).round().clamp(0, 255)
+    return np.ascontiguousarray(scaled.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
+
+
+def to_float(img_BCHW: torch.Tensor) -> torch.Tensor:
+    """uint8 images B x C x H x W -> float32 in [-1, 1], on the same device."""
+    return img_BCHW.to(torch.float32) / 127.5 - 1.0
+
+
+def to_tensor(image_NHWC: ImageArray) -> torch.Tensor:
+    """uint8 ndarray N x H x W x C -> float32 tensor N x C x H x W in [-1, 1]."""
+    # A copy: what Pillow decodes is read-only, and torch warns of such arrays.
+    return to_float(torch.from_numpy(np.array(image_NHWC)).permute(0, 3, 1, 2).contiguous())
+
+
+def to_channels(image_HWC: ImageArray, channels: int) -> ImageArray:
+    """The image with 1 channel (ITU-R 601 grey) or 3 (grey repeated)."""
+    if image_HWC.shape[-1] == channels:
+        return image_HWC
+    if channels == 3:
+        return np.repeat(image_HWC, 3, axis=-1)
+    return np.asarray(_to_pillow(image_HWC).convert("L"))[..., None]
+
+
+def resize(image_HWC: ImageArray, resolution: int) -> ImageArray:
+    """The centre square, resized with Lanczos to resolution x resolution. Channels are kept."""
+    height, width, _ = image_HWC.shape
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = image_HWC[top : top + side, left : left + side]
+    if side == resolution:
+        return np.ascontiguousarray(square)
+    small = np.asarray(_to_pillow(square).resize((resolution, resolution), Image.Resampling.LANCZOS))
+    return small if small.ndim == 3 else small[..., None]
+
+
+def tile(
+    images_NHWC: ImageArray | Sequence[ImageArray], columns: int, gap: int = 0, background: int = 255
+) -> ImageArray:
+    """Images of one size side by side, row by row, `columns` in a row -> uint8 H x W x C.
+
+    Args:
+        images_NHWC: N x H x W x C, or a sequence of N images.
+        columns: images in a row; the last row may hold fewer.
+        gap: pixels between images.
+        background: grey level of gaps and of places without an image.
+    """
+    images = np.asarray(images_NHWC, dtype=np.uint8)
+    count, height, width, channels = images.shape
+    rows = -(-count // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), background, dtype=np.uint8)
+    for i, image in enumerate(images):
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+# -- Pillow ------------------------------------------------------------------------------------------------
+
+
+class _readable:
+    """Turns whatever Pillow raises on a bad file into one line that names the file."""
+
+    def __init__(self, name: str, data: bytes | memoryview) -> None:
+        self.name, self.start = name, bytes(data[:8])
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if error is None or not isinstance(error, Exception) or isinstance(error, (UserError, MemoryError)):
+            return
+        if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+            raise UserError(f"{self.name}: more than {MAX_PIXELS:,} pixels; make it smaller") from None
+        if isinstance(error, UnidentifiedImageError) and not self.start.startswith(_SIGNATURES):
+            raise UserError(f"{self.name}: not a PNG, JPEG, WebP or BMP image; convert or remove it") from None
+        reason = "no picture found" if isinstance(error, UnidentifiedImageError) else str(error)[:100]
+        raise UserError(f"{self.name}: damaged or cut off ({reason}); copy it again or remove it") from None
+
+
+def _png_header(data: bytes | memoryview) -> Header | None:
+    """From a PNG's first bytes; None where it is none, or a strange one."""
+    start = bytes(data[:HEADER_BYTES])
+    if start[:8] != _SIGNATURES[0] or start[12:16] != b"IHDR" or len(start) < HEADER_BYTES:
+        return None
+    width, height, _, colour = struct.unpack(">IIBB", start[16:26])
+    channels = _PNG_CHANNELS.get(colour)
+    return Header(height, width, channels) if channels and width and height else None
+
+
+def _open(data: bytes | memoryview) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=_FORMATS)
+
+
+def _bounded(header: Header, name: str) -> Header:
+    if header.width * header.height > MAX_PIXELS:
+        raise UserError(f"{name}: {header.width} x {header.height} is more than {MAX_PIXELS:,} pixels; make it smaller")
+    return header
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF tag of that name; 1 is upright. PNG is left out: asking it would decode the picture."""
+    if image.format not in ("JPEG", "MPO"):
+        return 1
+    value = image.getexif().get(0x0112, 1)
+    return int(value) if isinstance(value, int) else 1
+
+
+def _to_array(image: Image.Image) -> ImageArray:
+    if image.mode.startswith("I") or image.mode == "F":
+        wide = np.asarray(image.convert("I") if image.mode != "F" else image, dtype=np.float64)
+        return np.rint(np.clip(wide, 0, 65535) / 257).astype(np.uint8)[..., None]
+    grey = image.mode in _GREY
+    if image.has_transparency_data:
+        whole = image.convert("RGBA")
+        white = Image.new("RGBA", whole.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, whole).convert("RGB")
+    array = np.asarray(image.convert("L" if grey else "RGB"))
+    return array[..., None] if grey else array
+
+
+def _to_pillow(image_HWC: ImageArray) -> Image.Image:
+    image = np.ascontiguousarray(image_HWC)
+    assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[-1] in (1, 3), (image.dtype, image.shape)
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)

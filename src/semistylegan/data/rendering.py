@@ -1,0 +1,304 @@
+"""Renders a scene into a data set: in parallel, in shards, resumable after any kill, always the same bytes.
+
+The indices are cut into fixed chunks. Each finished chunk is a file in `OUT.parts/`; whoever sees the last of them
+appear writes OUT from all of them, in their order, and removes the folder. So neither the number of processes nor
+shards nor restarts can show in the bytes. For a while, the disk holds the images twice.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semistylegan import __version__, progress
+from semistylegan.data.dataset import TRAINABLE
+from semistylegan.data.pictures import encode_png
+from semistylegan.data.sheet import contact_sheet
+from semistylegan.data.storage import ZipStore, ZipWriter, cores
+from semistylegan.errors import UserError
+from semistylegan.files import atomic_path, write_json
+from semistylegan.scenes.render import Scene, choose_indices
+
+MIN_POOL_SECONDS = 10.0
+"""Work shorter than this (estimated from the first chunk) is done in this process: others take seconds to start."""
+SETTINGS = "settings.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One data set to render. `settings` decide its bytes."""
+
+    scene: Scene
+    out: Path
+    resolution: int
+    count: int | None
+    seed: int
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What `dataset.json` keeps under "made"."""
+        drawn = {} if self.count is None else {"seed": self.seed}
+        return {
+            "scene": self.scene.name,
+            "scene_version": self.scene.version,
+            "resolution": self.resolution,
+            "count": self.scene.space.total if self.count is None else self.count,
+            **drawn,
+            **self.scene.details(),
+        }
+
+    @property
+    def parts(self) -> Path:
+        return self.out.with_name(self.out.name + ".parts")
+
+    def chunks(self) -> list[npt.NDArray[np.int64]]:
+        """The indices to render, cut into chunks; the same on every machine."""
+        ordered = self.scene.order(choose_indices(self.scene.space, self.count, self.seed)).astype(np.int64)
+        return [ordered[i : i + self.scene.chunk] for i in range(0, len(ordered), self.scene.chunk)]
+
+    def chunk_file(self, number: int) -> Path:
+        return self.parts / f"chunk-{number:06d}.zip"
+
+    def name_of(self, index: int) -> str:
+        width = max(6, len(str(self.scene.space.total - 1)))
+        return f"{index:0{width}d}.png"
+
+
+def render_dataset(
+    scene: Scene,
+    out: str | Path,
+    resolution: int,
+    count: int | None = None,
+    seed: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    workers: int | None = None,
+) -> Path | None:
+    """Renders `scene` into the zip `out`, and a contact sheet beside it (`out` with the ending .png).
+
+    Called again after a kill it goes on. In a script that may use several processes, call it under
+    `if __name__ == "__main__":`.
+
+    Args:
+        scene: one of `scenes.render.SCENES`.
+        out: a .zip; images are named by index, labels are complete.
+        resolution: pixels a side: 16, 32, 64, ... 1024.
+        count: how many images, drawn from the whole grid by the seed; a larger count contains a smaller one. None: all.
+        seed: 0 or more; of no effect without `count`.
+        shard: (i, n): render part i of n alone, i from 0. The last shard to end writes `out`.
+        workers: processes; None means one a core.
+
+    Returns:
+        `out`, or None while chunks of other shards are missing.
+
+    Raises:
+        UserError: settings out of range, or `out` (or what is half rendered) has other settings.
+        OSError: what writing raised, e.g. ENOSPC; what is rendered so far is kept.
+    """
+    out = Path(out)
+    _check(scene, out, resolution, count, seed, shard, workers)
+    job = Job(scene, out, resolution, None if count == scene.space.total else count, seed)
+    if not _finished(job):
+        _claim(job)
+        _render_missing(job, shard, workers or cores())
+        if missing := sum(not job.chunk_file(k).exists() for k in range(len(job.chunks()))):
+            if not _finished(job):  # another shard may have written it meanwhile
+                progress.console().print(
+                    f"{out}: shard {shard[0]}/{shard[1]} is done; {missing} chunks of other shards are missing",
+                    markup=False,
+                )
+                return None
+        else:
+            _assemble(job)
+    _clear(job)
+    if not out.with_suffix(".png").exists():
+        contact_sheet(scene, out, resolution, out.with_suffix(".png"), job.name_of)
+    return out
+
+
+def _check(
+    scene: Scene,
+    out: Path,
+    resolution: int,
+    count: int | None,
+    seed: int,
+    shard: tuple[int, int],
+    workers: int | None,
+) -> None:
+    total = scene.space.total
+    if out.suffix.lower() != ".zip":
+        raise UserError(f"{out}: a data set is written as a zip; give a name that ends in .zip")
+    if resolution not in TRAINABLE:
+        raise UserError(f"resolution {resolution}: give one of {', '.join(map(str, TRAINABLE))}")
+    if count is not None and not 1 <= count <= total:
+        raise UserError(f"count {count}: {scene.name} has {total} images; give 1 to {total}")
+    if seed < 0:
+        raise UserError(f"seed {seed}: give 0 or more")
+    if not 0 <= shard[0] < shard[1]:
+        raise UserError(f"shard {shard[0]}/{shard[1]}: shards are numbered from 0/n to (n-1)/n")
+    if workers is not None and workers < 1:
+        raise UserError(f"workers {workers}: give at least 1")
+
+
+def _finished(job: Job) -> bool:
+    """Whether OUT is there already.
+
+    Raises:
+        UserError: it is, but of other settings, or is something else.
+    """
+    if not job.out.exists():
+        return False
+    made = None
+    if job.out.is_file():
+        try:
+            made = (ZipStore(job.out).document("dataset.json") or {}).get("made")
+        except UserError:
+            made = None
+    if not isinstance(made, dict):
+        raise UserError(f"{job.out}: exists and was not rendered by this command; give another name or delete it")
+    _same(job.out, made, job.settings)
+    progress.console().print(f"{job.out}: exists with these settings already", markup=False)
+    return True
+
+
+def _same(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    for key in [*now, *before]:
+        if before.get(key) != now.get(key) and key != "package":
+            raise UserError(
+                f"{path}: has {key} {before.get(key)}, not {now.get(key)}; "
+                "give the same settings, another name, or delete it"
+            )
+
+
+def _claim(job: Job) -> None:
+    """Makes the folder of the parts, or checks that the one there is of the same settings."""
+    path = job.parts / SETTINGS
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if job.parts.is_dir() and any(not p.name.startswith(".") for p in job.parts.iterdir()):
+            raise UserError(f"{job.parts}: is not what this command writes; delete it") from None
+        write_json(path, job.settings)
+        return
+    except (OSError, ValueError):
+        raise UserError(f"{path}: not readable; delete the folder {job.parts}") from None
+    _same(job.parts, before, job.settings)
+
+
+def _clear(job: Job) -> None:
+    """Removes the parts, and nothing that is not ours."""
+    if not job.parts.is_dir():
+        return
+    for path in job.parts.iterdir():
+        if path.name.lstrip(".").startswith(("chunk-", SETTINGS)):
+            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        job.parts.rmdir()
+
+
+# -- chunks ------------------------------------------------------------------------------------------------
+
+
+def _render_missing(job: Job, shard: tuple[int, int], workers: int) -> None:
+    """Renders this shard's chunks that are not there yet."""
+    chunks = job.chunks()
+    own = range(shard[0], len(chunks), shard[1])
+    todo = [k for k in own if not job.chunk_file(k).exists()]
+    images = sum(len(chunks[k]) for k in own)
+    left = sum(len(chunks[k]) for k in todo)
+    if not todo:
+        return
+    with progress.bar(f"rendering {job.scene.name}", images, images - left) as advance:
+        began = time.monotonic()
+        advance(_render_chunk(job, todo[0], chunks[todo[0]]))
+        seconds = (time.monotonic() - began) / len(chunks[todo[0]]) * (left - len(chunks[todo[0]]))
+        rest = todo[1:]
+        if workers == 1 or len(rest) < 2 or seconds < MIN_POOL_SECONDS:
+            for k in rest:
+                advance(_render_chunk(job, k, chunks[k]))
+        else:
+            for done in _in_pool(job, chunks, rest, min(workers, len(rest))):
+                advance(done)
+
+
+def _render_chunk(job: Job, number: int, indices: npt.NDArray[np.int64]) -> int:
+    """Renders one chunk into its file -> number of images."""
+    with atomic_path(job.chunk_file(number)) as temporary, zipfile.ZipFile(temporary, "w") as file:
+        for index in indices:
+            file.writestr(job.name_of(int(index)), encode_png(job.scene.render(int(index), job.resolution)))
+    return len(indices)
+
+
+def _in_pool(job: Job, chunks: list[npt.NDArray[np.int64]], numbers: list[int], workers: int) -> Iterator[int]:
+    # Not a plain fork: this process has threads (the progress bar, perhaps torch), whose locks a fork would freeze.
+    context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+    if sys.platform == "linux":
+        context.set_forkserver_preload([__name__])
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    try:
+        tasks = [pool.submit(_render_chunk, job, k, chunks[k]) for k in numbers]
+        for task in as_completed(tasks):
+            yield task.result()
+    except BrokenProcessPool:
+        raise UserError(
+            f"{job.out}: a rendering process died, perhaps for want of memory; "
+            "the same command with fewer --workers goes on"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Leaves Ctrl-C to the parent, and ends with it even where the parent is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_with_parent() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _assemble(job: Job) -> None:
+    """Writes OUT from its chunks."""
+    space, chunks = job.scene.space, job.chunks()
+    try:
+        with ZipWriter(job.out, space, {"made": {**job.settings, "package": __version__}}) as out:
+            for k, indices in enumerate(chunks):
+                levels = space.levels_of_indices(space.values_of(indices))
+                for index, png, level in zip(indices, _read_chunk(job, k, indices), levels, strict=True):
+                    out.add_png(job.name_of(int(index)), png, level)
+    except FileNotFoundError:
+        if not _finished(job):  # else another shard was first and has removed the chunks
+            raise
+
+
+def _read_chunk(job: Job, number: int, indices: npt.NDArray[np.int64]) -> Iterator[bytes]:
+    """The PNGs of a chunk; a damaged file (a disk that lost power) is rendered again."""
+    names = [job.name_of(int(i)) for i in indices]
+    try:
+        with zipfile.ZipFile(job.chunk_file(number)) as file:
+            images = [file.read(name) for name in names]
+    except (zipfile.BadZipFile, KeyError):
+        _render_chunk(job, number, indices)
+        with zipfile.ZipFile(job.chunk_file(number)) as file:
+            images = [file.read(name) for name in names]
+    return iter(images)

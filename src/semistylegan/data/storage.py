@@ -1,0 +1,363 @@
+"""Where images lie: a folder, or a StyleGAN zip. One reader of either, one writer of zips.
+
+A zip's stored (uncompressed) entries are read straight from a memory map, safe from any number of threads.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import mmap
+import os
+import struct
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from semistylegan import progress
+from semistylegan.data.pictures import EXTENSIONS, HEADER_BYTES, Header, ImageArray, decode_image, read_header
+from semistylegan.data.writing import WRITER, ZipWriter
+from semistylegan.errors import UserError
+
+__all__ = ["FolderStore", "ImageStore", "Problem", "ZipStore", "ZipWriter", "cores", "open_store"]
+
+MAX_FILE_BYTES = 1 << 30
+"""Largest entry that is unpacked from a zip."""
+_NOTICE_FROM = 20_000
+"""Reading the headers of more images than this shows progress."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a data set, in the words of a UserError."""
+
+    file: str
+    what: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.what}" + (f"; {self.fix}" if self.fix else "")
+
+    @classmethod
+    def of(cls, error: UserError) -> Problem:
+        """From a message "FILE: what; fix"."""
+        file, colon, rest = str(error).partition(": ")
+        what, _, fix = rest.rpartition("; ") if "; " in rest else (rest, "", "")
+        return cls(file, what, fix) if colon else cls("", str(error), "")
+
+
+class ImageStore(ABC):
+    """Images by number, in the order of their names, and the JSON documents beside them."""
+
+    path: Path
+    names: list[str]
+    """Relative to the folder or zip, forward slashes, sorted."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @abstractmethod
+    def file_bytes(self, i: int) -> bytes | memoryview:
+        """The image file number `i` as it is."""
+
+    @abstractmethod
+    def start(self, i: int) -> bytes | memoryview:
+        """At least its first HEADER_BYTES bytes."""
+
+    @abstractmethod
+    def other_file(self, name: str) -> bytes | None:
+        """A file that is no image, e.g. `dataset.json`, or None."""
+
+    @abstractmethod
+    def stamp(self, i: int) -> tuple[int, ...]:
+        """Numbers that change when the file changes: its size, in a zip also its checksum."""
+
+    @property
+    @abstractmethod
+    def folder_csv(self) -> Path | None:
+        """`metadata.csv` of a folder, where it exists."""
+
+    def shown(self, i: int) -> str:
+        """Where image `i` is, for messages."""
+        return f"{self.path}/{self.names[i]}"
+
+    def header(self, i: int) -> Header:
+        """Size and channels of image `i`, without decoding it.
+
+        Raises:
+            UserError: not an image; names the file.
+        """
+        start = self.start(i)
+        if bytes(start[1:4]) != b"PNG":
+            start = self.file_bytes(i)
+        return read_header(start, self.shown(i))
+
+    @cached_property
+    def first(self) -> Header:
+        """Size and channels of the first image, which all others must share."""
+        return self.header(0)
+
+    @property
+    def height(self) -> int:
+        return self.first.height
+
+    @property
+    def width(self) -> int:
+        return self.first.width
+
+    @property
+    def resolution(self) -> int:
+        """Pixels a side; of images that are not square, of the square in their centre."""
+        return min(self.first.height, self.first.width)
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3."""
+        return self.first.channels
+
+    def read(self, i: int) -> ImageArray:
+        """Image `i` -> uint8 H x W x C.
+
+        Raises:
+            UserError: damaged, or not of the first image's size; names the file.
+        """
+        image = decode_image(self.file_bytes(i), self.shown(i))
+        found = Header(*image.shape)
+        if found != self.first:
+            raise UserError(str(self.differs(i, found)))
+        return image
+
+    def differs(self, i: int, found: Header, others: Header | None = None, like: int = 0) -> Problem:
+        """Image `i` is not like image `like`."""
+        fix = f"make all images alike: semistylegan import folder --source {self.path} --out NEW.zip --resolution R"
+        if isinstance(self, ZipStore):
+            fix = "make all images of the zip alike"
+        return Problem(self.shown(i), f"{found.words}, where {self.names[like]} is {(others or self.first).words}", fix)
+
+    def document(self, name: str) -> dict[str, Any] | None:
+        """A JSON document beside the images, or None where there is none.
+
+        Raises:
+            UserError: not JSON, or not an object; names the file and the line.
+        """
+        data = self.other_file(name)
+        if data is None:
+            return None
+        try:
+            found = json.loads(data.decode("utf-8-sig"))
+        except json.JSONDecodeError as error:
+            raise UserError(f"{self.path}/{name} line {error.lineno}: not JSON: {error.msg}; correct it") from None
+        except (UnicodeDecodeError, RecursionError):
+            raise UserError(f"{self.path}/{name}: not JSON text; write it again or remove it") from None
+        if not isinstance(found, dict):
+            raise UserError(f"{self.path}/{name}: holds a {type(found).__name__}, expected an object {{...}}")
+        return found
+
+    def problems(self) -> Iterator[Problem]:
+        """What the headers of all images say is wrong: unreadable, or unlike the first readable one."""
+        like: tuple[int, Header] | None = None
+        with _notice("reading image headers", len(self)) as advance:
+            for i in range(len(self)):
+                try:
+                    found = self.header(i)
+                except UserError as error:
+                    yield Problem.of(error)
+                else:
+                    like = like or (i, found)
+                    if found != like[1]:
+                        yield self.differs(i, found, like[1], like[0])
+                if i % 1000 == 999:
+                    advance(1000)
+
+
+class FolderStore(ImageStore):
+    """A folder of images, with sub-folders. Files and folders whose names begin with a dot are left out."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise UserError(f"{path}: may not be read; check its permissions")
+        found: list[str] = []
+        for folder, folders, files in os.walk(path):
+            folders[:] = [f for f in folders if not f.startswith(".") and f != "__MACOSX"]
+            inside = Path(folder).relative_to(path).as_posix()
+            prefix = "" if inside == "." else inside + "/"
+            found += [prefix + f for f in files if not f.startswith(".") and f.lower().endswith(EXTENSIONS)]
+        self.names = sorted(found)
+        if not self.names:
+            raise UserError(f"{path}: no image in this folder; put PNG or JPEG files there")
+
+    def file_bytes(self, i: int) -> bytes:
+        return self._read(i, -1)
+
+    def start(self, i: int) -> bytes:
+        return self._read(i, HEADER_BYTES)
+
+    def other_file(self, name: str) -> bytes | None:
+        path = self.path / name
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (PermissionError, IsADirectoryError) as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}); check it") from None
+
+    def stamp(self, i: int) -> tuple[int, ...]:
+        return ((self.path / self.names[i]).stat().st_size,)
+
+    @property
+    def folder_csv(self) -> Path | None:
+        path = self.path / "metadata.csv"
+        return path if path.is_file() else None
+
+    def _read(self, i: int, size: int) -> bytes:
+        path = self.path / self.names[i]
+        try:
+            with path.open("rb") as file:
+                return file.read(size)
+        except FileNotFoundError:
+            raise UserError(f"{path}: gone, or a link to nothing; put it back or remove it") from None
+        except PermissionError:
+            raise UserError(f"{path}: may not be read; check its permissions") from None
+
+
+class ZipStore(ImageStore):
+    """A StyleGAN zip: images, `dataset.json`, and in ours `factors.json`. Safe from several threads."""
+
+    folder_csv = None
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+            with path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except PermissionError:
+            raise UserError(f"{path}: may not be read; check its permissions") from None
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):
+            raise UserError(f"{path}: not a zip, or cut off; copy or make it again") from None
+        self._lock = Lock()
+        entries: dict[str, zipfile.ZipInfo] = {}
+        for info in self._zip.infolist():
+            if info.is_dir():
+                continue
+            _check_entry(path, info, info.filename in entries)
+            entries[info.filename] = info
+        self._entries = entries
+        self.names = sorted(n for n in entries if n.lower().endswith(EXTENSIONS) and not _hidden(n))
+        if not self.names:
+            raise UserError(f"{path}: no image in this zip; put PNG or JPEG files into it")
+        self._images = [entries[n] for n in self.names]
+
+    def __reduce__(self) -> tuple[Callable[[Path], ImageStore], tuple[Path]]:
+        return open_store, (self.path,)
+
+    def file_bytes(self, i: int) -> bytes | memoryview:
+        return self._entry(self._images[i])
+
+    def start(self, i: int) -> bytes | memoryview:
+        info = self._images[i]
+        return self._stored(info)[:HEADER_BYTES] if info.compress_type == zipfile.ZIP_STORED else self._entry(info)
+
+    def other_file(self, name: str) -> bytes | None:
+        info = self._entries.get(name)
+        return None if info is None else bytes(self._entry(info))
+
+    def stamp(self, i: int) -> tuple[int, ...]:
+        return self._images[i].file_size, self._images[i].CRC
+
+    @property
+    def ours(self) -> bool:
+        """Written by ZipWriter, which lets in images of one size alone."""
+        return self._zip.comment == WRITER.encode()
+
+    def problems(self) -> Iterator[Problem]:
+        if not self.ours:
+            yield from super().problems()
+
+    def _entry(self, info: zipfile.ZipInfo) -> bytes | memoryview:
+        if info.compress_type == zipfile.ZIP_STORED:
+            data = self._stored(info)
+            if zlib.crc32(data) != info.CRC:
+                raise self._damaged(info)
+            return data
+        try:
+            with self._lock:
+                return self._zip.read(info)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+            raise self._damaged(info) from None
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # the directory names a place before the file's begin
+                raise self._damaged(info) from None
+            raise
+
+    def _stored(self, info: zipfile.ZipInfo) -> memoryview:
+        start = info.header_offset
+        head = self._map[start : start + 30]
+        if len(head) < 30 or head[:4] != b"PK\3\4":
+            raise self._damaged(info)
+        name, extra = struct.unpack("<HH", head[26:30])
+        begin = start + 30 + name + extra
+        data = memoryview(self._map)[begin : begin + info.file_size]
+        if len(data) != info.file_size:
+            raise self._damaged(info)
+        return data
+
+    def _damaged(self, info: zipfile.ZipInfo) -> UserError:
+        return UserError(f"{self.path}/{info.filename}: damaged in the zip; copy or make the zip again")
+
+
+def open_store(path: str | Path) -> ImageStore:
+    """Opens a folder of images or a zip. Reads no image; `problems()` and `read` find what is wrong with them.
+
+    Raises:
+        UserError: no such path, neither folder nor zip, damaged, without images, or with entries that would climb
+            out of the zip; names the path and the fix.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return FolderStore(path)
+    if path.is_file():
+        return ZipStore(path)
+    raise UserError(f"{path}: no such folder or zip; check the name")
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def _check_entry(path: Path, info: zipfile.ZipInfo, twice: bool) -> None:
+    name = info.filename
+    parts = name.replace("\\", "/").split("/")
+    if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+        raise UserError(f"{path}: entry {name!r} climbs out of the zip; do not trust it, make it again without it")
+    if twice:
+        raise UserError(f"{path}: two entries are named {name!r}; make the zip again with one")
+    if info.flag_bits & 1:
+        raise UserError(f"{path}: entry {name!r} is encrypted; make the zip again without a password")
+    if info.file_size > MAX_FILE_BYTES:
+        raise UserError(f"{path}: entry {name!r} unpacks to {info.file_size:,} bytes; make the zip again without it")
+
+
+def _notice(title: str, total: int) -> Any:
+    """A progress bar where it is worth one."""
+    return progress.bar(title, total) if total >= _NOTICE_FROM else _Silent()
+
+
+class _Silent:
+    def __enter__(self) -> Callable[..., None]:
+        return lambda *_: None
+
+    def __exit__(self, *_: object) -> None:
+        return None

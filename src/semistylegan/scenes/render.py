@@ -1,0 +1,50 @@
+"""The scenes: pictures as a pure function of an index in a grid of factors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from semistylegan.factors import FactorSpace, IntArray
+from semistylegan.scenes import sprites
+
+
+def _as_it_is(indices: IntArray) -> IntArray:
+    return indices
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Something that can be rendered. Its functions live at the top of a module, so that processes can share them."""
+
+    name: str
+    """What `semistylegan render` calls it."""
+    space: FactorSpace
+    """Its factors, each with a grid; the image of index i shows `space.values_of(i)`."""
+    render: Callable[[int, int], npt.NDArray[np.uint8]]
+    """(index, resolution) -> uint8, resolution x resolution x 3. The same bytes in every process and every order."""
+    order: Callable[[IntArray], IntArray] = _as_it_is
+    """Sorts indices so that neighbours share work (geometry, light). A pure function."""
+    chunk: int = 512
+    """Images that one process renders in a row, and that a kill can lose: some seconds of work."""
+    version: int = 1
+    """Raise it when the pictures change: what is half rendered is then not mixed with the new."""
+    details: Callable[[], Mapping[str, str]] = dict
+    """What else decides the bytes on this machine, e.g. {"variant": "scalar_rgb"}; part of a data set's settings."""
+
+
+SCENES: dict[str, Scene] = {"sprites": Scene("sprites", sprites.FACTORS, sprites.render)}
+"""Every scene by name."""
+
+
+def choose_indices(space: FactorSpace, count: int | None, seed: int) -> npt.NDArray[np.int64]:
+    """`count` different indices of the grid, ascending, drawn from the seed; None: all.
+
+    With the same seed a larger count's indices contain a smaller one's.
+    """
+    if count is None or count >= space.total:
+        return np.arange(space.total, dtype=np.int64)
+    return np.sort(np.random.default_rng([seed, 0x5CE7E]).permutation(space.total)[:count].astype(np.int64))

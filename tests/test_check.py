@@ -1,0 +1,135 @@
+"""`check`: what is in a data set, in words and as JSON, and every problem at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from semistylegan.data import Dataset, ZipWriter
+from semistylegan.data.check import Report, check, write_factors
+from semistylegan.data.pictures import save_png
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+from semistylegan.scenes.sprites import FACTORS, render
+
+
+def words(report: Report) -> str:
+    console = Console(width=160, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        report.print(console)
+    return console.export_text()
+
+
+def test_a_good_data_set(sprites_zip: Path) -> None:
+    report = check(sprites_zip)
+    assert report.ok and report.warnings == []
+    assert (report.images, report.resolution, report.channels, report.labelled) == (256, 32, 3, 256)
+    assert [f.name for f in report.factors] == list(FACTORS.names)
+    hue = report.factors[1]
+    assert (hue.kind, hue.values, hue.labelled, hue.share) == ("circular", 12, 256, 1.0)
+    assert hue.smallest is not None and 0 < hue.smallest[1] < 256 / 12
+    document = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert document["ok"] is True and document["factors"][0]["range"] == "one of ring, cross, triangle"
+    text = words(report)
+    assert "256 images, 32 x 32 pixels, colour" in text and "it can be trained on" in text
+
+
+def test_partial_labels_are_counted(sprites_folder: Path) -> None:
+    report = check(sprites_folder)
+    known = Dataset.open(sprites_folder).labels.known_NF
+    assert report.ok and report.labelled == 10
+    assert [f.labelled for f in report.factors] == known.sum(axis=0).tolist()
+
+
+def test_every_problem_at_once(sprites_folder: Path) -> None:
+    data = (sprites_folder / "00.png").read_bytes()
+    (sprites_folder / "00.png").write_bytes(data[: len(data) // 2])
+    save_png(sprites_folder / "01.png", render(1, 16))
+    save_png(sprites_folder / "02.png", render(1, 32)[..., :1])
+    table = sprites_folder / "metadata.csv"
+    lines = table.read_text().splitlines()
+    assert lines[1].startswith("more/11.png")
+    lines[1] = "more/11.png,ring,red,0.13,0.3,nan"
+    lines += ["gone.png,ring,0,0.13,0.3,0.3", lines[2], "04.png,ring"]
+    table.write_text("\n".join(lines))
+    report = check(sprites_folder)
+    assert not report.ok
+    said = [str(p) for p in report.problems]
+    expected = [
+        ["00.png", "cut off"],
+        ["01.png", "16 x 16", "32 x 32"],
+        ["02.png", "grey", "colour"],
+        ["line 12: ", "'gone.png'", "delete the row"],
+        ["line 13: ", "already", "one row"],
+        ["line 14: ", "2 cells"],
+        ["line 2: ", "hue=red", "number"],
+        ["line 2: ", "y=nan", "blank"],
+    ]
+    assert len(said) == len(expected), said
+    for parts in expected:
+        assert any(all(part in text for part in parts) for text in said), (parts, said)
+    assert all(p.file and p.what and p.fix for p in report.problems)
+    assert words(report).count("problem: ") == len(expected)
+
+
+def test_what_is_odd_is_a_warning(tmp_path: Path) -> None:
+    space = FactorSpace((*(Factor.scalar(n, 4) for n in ("a", "b", "c")), Factor.categorical("kind", ("x", "y"))))
+    rng = np.random.default_rng(0)
+    with ZipWriter(tmp_path / "odd.zip", space) as out:
+        for i in range(40):
+            a, c = rng.integers(0, 4, 2)
+            out.add(f"{i}.png", render(i, 16), [a / 3, 1 - a / 3, c / 3, 1])
+    report = check(tmp_path / "odd.zip")
+    assert report.ok
+    assert len(report.warnings) == 2
+    assert "'kind' is y wherever it is known" in report.warnings[0].what
+    assert "'a' and 'b' always move together" in report.warnings[1].what
+
+
+def test_columns_that_are_not_read(sprites_folder: Path) -> None:
+    table = sprites_folder / "metadata.csv"
+    head, *rows = table.read_text().splitlines()
+    table.write_text("\n".join([head + ",note,empty", *(row + ",hello," for row in rows)]))
+    space = FactorSpace((*FACTORS, Factor.scalar("empty")))
+    (sprites_folder / "factors.json").write_text(json.dumps(space.to_json()))
+    report = check(sprites_folder)
+    assert report.ok
+    assert [w.what for w in report.warnings][:2] == [
+        "column 'note' is no factor of factors.json and is not read",
+        "column 'empty' is blank",
+    ]
+
+
+def test_images_alone_can_be_trained_on(tmp_path: Path) -> None:
+    save_png(tmp_path / "a" / "0.png", render(0, 32))
+    report = check(tmp_path / "a")
+    assert report.ok and report.factors == [] and "without labels" in words(report)
+
+
+def test_a_size_that_cannot_be_trained_on(tmp_path: Path) -> None:
+    save_png(tmp_path / "a" / "0.png", np.zeros((40, 30, 3), np.uint8))
+    report = check(tmp_path / "a")
+    assert not report.ok and "30 x 40" in report.problems[0].what and "--resolution 16" in report.problems[0].fix
+
+
+def test_many_problems_are_cut_short_for_people(tmp_path: Path) -> None:
+    save_png(tmp_path / "a" / "0.png", render(0, 32))
+    for i in range(1, 50):
+        (tmp_path / "a" / f"{i}.png").write_bytes(b"nothing")
+    report = check(tmp_path / "a")
+    assert len(report.problems) == 49 and "and 19 more problems" in words(report)
+
+
+def test_the_factors_as_they_were_understood(sprites_folder: Path) -> None:
+    before = Dataset.open(sprites_folder)
+    path = write_factors(sprites_folder)
+    assert path == sprites_folder / "factors.json"
+    assert FactorSpace.load(path) == before.space
+    after = Dataset.open(sprites_folder)
+    assert after.space == before.space and (after.labels.level_NF == before.labels.level_NF).all()
+    with pytest.raises(UserError, match="exists"):
+        write_factors(sprites_folder)

@@ -1,0 +1,197 @@
+"""Factors: index, level, code and value are forms of one thing; the grids are those of the published data sets."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+
+EVERY_KIND = FactorSpace(
+    (
+        Factor.categorical("shape", ("ring", "cross", "triangle")),
+        Factor.circular("hue", 12),
+        Factor.scalar("scale", 5, 0.13, 0.29),
+        Factor.scalar_grid("light", (1, 2, 4, 9), unit="lx"),
+        Factor.scalar("weight", None, -2, 3, unit="kg"),
+        Factor.circular("yaw", None, -180, 180),
+        Factor.scalar("constant", 1, 4, 5),
+    )
+)
+
+
+@st.composite
+def factors(draw: st.DrawFn) -> Factor:
+    kind = draw(st.sampled_from(["scalar", "grid", "circular", "categorical"]))
+    size = draw(st.integers(1, 40))
+    low = draw(st.floats(-1e3, 1e3))
+    span = draw(st.floats(0.01, 1e3))
+    if kind == "categorical":
+        return Factor.categorical("f", [f"name {i}" for i in range(size)])
+    if kind == "grid":
+        steps = draw(st.lists(st.floats(0.1, 10), min_size=1, max_size=20))
+        return Factor.scalar_grid("f", list(low + np.cumsum([0, *steps])))
+    return (Factor.scalar if kind == "scalar" else Factor.circular)("f", size, low, low + span)
+
+
+@settings(max_examples=60, deadline=None)
+@given(factors(), st.data())
+def test_an_index_survives_every_form(factor: Factor, data: st.DataObject) -> None:
+    assert factor.size is not None
+    index = data.draw(st.integers(0, factor.size - 1))
+    level = float(factor.level_of_index(index))
+    assert factor.index_of_level(level) == index
+    assert factor.index_of_level(factor.level_of(factor.value_of(level))) == index
+    assert factor.index_of_level(factor.level_of(f"#{index}")) == index
+    space = FactorSpace((factor,))
+    code = space.encode(torch.tensor([[level]]))
+    assert code.shape == (1, factor.width)
+    assert space.indices_of_levels(space.decode(code).numpy())[0, 0] == index
+    assert Factor.from_json(json.loads(json.dumps(factor.to_json()))) == factor
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.data())
+def test_the_number_of_an_image_survives_its_values(sizes: list[int], data: st.DataObject) -> None:
+    space = FactorSpace.grid({f"f{i}": n for i, n in enumerate(sizes)})
+    index = data.draw(st.integers(0, math.prod(sizes) - 1))
+    values = space.values_of(index)
+    assert space.index_of(values) == index
+    assert ((values >= 0) & (values < sizes)).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0, 0.999), st.floats(0, 0.999))
+def test_continuous_levels_survive_a_code(weight: float, yaw: float) -> None:
+    space = FactorSpace((EVERY_KIND["weight"], EVERY_KIND["yaw"]))
+    level = torch.tensor([[weight, yaw]])
+    np.testing.assert_allclose(space.error(space.decode(space.encode(level)).numpy(), level.numpy()), 0, atol=1e-5)
+
+
+def test_codes_differ_by_at_most_about_one_within_a_factor() -> None:
+    levels = torch.cartesian_prod(*[torch.tensor(f.levels(5), dtype=torch.float32) for f in EVERY_KIND.factors[:4]])
+    space = FactorSpace(EVERY_KIND.factors[:4])
+    code = space.encode(levels)
+    for part in space.slices:
+        assert torch.cdist(code[:, part], code[:, part]).max() <= math.sqrt(2) + 1e-5
+
+
+# -- the published grids ---------------------------------------------------------------------------------------
+
+
+def test_isaac3d_numbers_its_images_in_the_order_of_the_demo_not_of_the_readme() -> None:
+    space = FactorSpace.isaac3d()
+    assert space.total == 737_280
+    strides = [space.index_of(np.eye(9, dtype=int)[i]) for i in range(9)]
+    assert strides == [245760, 30720, 6144, 1536, 384, 96, 16, 4, 1]
+    assert space.values_of(245760).tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert space.index_of([2, 7, 4, 3, 3, 3, 5, 3, 3]) == 737_279
+
+
+def test_a_level_becomes_an_index_by_rounding() -> None:
+    x_move = FactorSpace.isaac3d()["robot_x-move"]
+    assert x_move.size == 8
+    stored = 1 / 7 * 5 - 1e-12  # as a table of float64 may hold level 5 of 8: truncated it would be 4
+    assert int(stored * 7) == 4
+    assert x_move.index_of_level(stored) == 5
+    assert [int(x_move.index_of_level(i / 7)) for i in range(8)] == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("space", "total", "first", "last"),
+    [
+        (FactorSpace.falcor3d(), 233_280, "lighting_intensity", "camera_z-pos"),
+        (FactorSpace.dsprites(), 737_280, "color", "position_y"),
+        (FactorSpace.shapes3d(), 480_000, "floor_hue", "orientation"),
+        (FactorSpace.mpi3d(), 1_036_800, "object_color", "vertical_axis"),
+        (FactorSpace.mpi3d("complex"), 460_800, "object_color", "vertical_axis"),
+    ],
+)
+def test_sizes_of_the_published_grids(space: FactorSpace, total: int, first: str, last: str) -> None:
+    assert space.total == total
+    assert (space.names[0], space.names[-1]) == (first, last)
+
+
+# -- values, in words ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "level"),
+    [
+        ("shape", "cross", 1.0),
+        ("shape", " cross ", 1.0),
+        ("hue", 90, 0.25),
+        ("hue", "360", 0.0),
+        ("scale", 0.21, 0.5),
+        ("light", 4, 2 / 3),
+        ("light", 3, 0.5),
+        ("light", "#3", 1.0),
+        ("weight", "-2", 0.0),
+        ("yaw", -90, 0.25),
+    ],
+)
+def test_values_in_own_units(name: str, value: float | str, level: float) -> None:
+    assert EVERY_KIND[name].level_of(value) == pytest.approx(level, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("shape", "square", ["shape=square", "ring, cross, triangle"]),
+        ("hue", "red", ["hue=red", "not a number", "0 to 360°"]),
+        ("scale", 0.5, ["scale=0.5", "0.13 to 0.29"]),
+        ("scale", "nan", ["scale=nan"]),
+        ("light", "#4", ["light", "#0 to #3"]),
+        ("weight", "#1", ["weight", "no value indices"]),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_fits(name: str, value: float | str, words: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        EVERY_KIND[name].level_of(value)
+    assert all(word in str(error.value) for word in words)
+    assert "\n" not in str(error.value)
+
+
+def test_errors_between_levels() -> None:
+    a = np.array([[0, 0.95, 0.25, 0, 0, 0, 0]])
+    b = np.array([[2, 0.05, 1.00, 0, 0, 0.5, 0]])
+    np.testing.assert_allclose(EVERY_KIND.error(a, b), [[1, 0.2, 0.75, 0, 0, 1, 0]])
+
+
+def test_the_file_holds_all(tmp_path: Path) -> None:
+    path = tmp_path / "factors.json"
+    path.write_text(json.dumps(EVERY_KIND.to_json()), encoding="utf-8")
+    assert FactorSpace.load(path) == EVERY_KIND
+
+
+@pytest.mark.parametrize("document", [[], {}, {"factors": [{}]}, {"factors": [{"name": "a", "kind": "round"}]}])
+def test_a_wrong_file_is_a_users_error(document: object, tmp_path: Path) -> None:
+    path = tmp_path / "factors.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(UserError, match=r"factors\.json"):
+        FactorSpace.load(path)
+
+
+def test_every_factor_on_a_line() -> None:
+    space = EVERY_KIND.with_kinds("scalar")
+    assert all(f.kind == "scalar" for f in space)
+    assert space.code_width == len(space)
+    levels = np.array([[2, 11 / 12, 1, 1, 0.3, 0.4, 0]])
+    np.testing.assert_allclose(EVERY_KIND.scalar_levels(levels), [[1, 1, 1, 1, 0.3, 0.4, 0]], atol=1e-6)
+
+
+def test_samples_are_values_of_the_grid() -> None:
+    levels = EVERY_KIND.sample(500, torch.Generator().manual_seed(1)).numpy()
+    for f, factor in enumerate(EVERY_KIND):
+        if factor.size is not None:
+            near = factor.level_of_index(factor.index_of_level(levels[:, f]))
+            np.testing.assert_allclose(levels[:, f], near, atol=1e-6)
+            assert len(np.unique(levels[:, f].round(4))) == factor.size

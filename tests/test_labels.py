@@ -1,0 +1,263 @@
+"""Labels: a blank is unknown, kinds are inferred as documented, tables survive every spelling and a round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from semistylegan.data.columns import infer
+from semistylegan.data.documents import read_document
+from semistylegan.data.labels import (
+    Labels,
+    choose_rows,
+    parse_csv,
+    read_csv,
+    read_labels_csv,
+    write_labels_csv,
+)
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+
+NAMES = ["a.png", "b.png", "c.png", "sub/d.png"]
+EVERY_KIND = FactorSpace(
+    (
+        Factor.categorical("shape", ("ring", "cross, bold", 'a "b"')),
+        Factor.circular("hue", 12),
+        Factor.scalar("scale", 5, 0.13, 0.29),
+        Factor.scalar_grid("light", (1, 2, 4, 9)),
+        Factor.scalar("weight", None, 1e6, 1e6 + 3),
+        Factor.circular("yaw", None, -180, 180),
+    )
+)
+
+
+def parsed(text: str | bytes, space: FactorSpace | None = None) -> tuple[FactorSpace, Labels]:
+    data = text.encode() if isinstance(text, str) else text
+    return parse_csv(data, "metadata.csv", NAMES, space)
+
+
+def test_blank_is_unknown_and_order_does_not_matter() -> None:
+    space, labels = parsed("file_name,size,colour\nsub/d.png,3,red\na.png,,blue\nc.png,1,\n")
+    assert space.names == ("size", "colour")
+    assert labels.known_NF.tolist() == [[False, True], [False, False], [True, False], [True, True]]
+    assert labels.level_NF.tolist() == [[0, 0], [0, 0], [0, 0], [1, 1]]
+    assert labels.labelled_rows.tolist() == [0, 2, 3]
+    assert space["colour"].categories == ("blue", "red")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file_name,size,colour\na.png,0.5,red\nb.png,1.5,blue\n",
+        "\ufefffile_name,size,colour\r\na.png,0.5,red\r\nb.png,1.5,blue\r\n",
+        "file_name;size;colour\na.png;0,5;red\nb.png;1,5;blue\n",
+        "file_name\tsize\tcolour\na.png\t0.5\tred\nb.png\t1.5\tblue",
+        '"file_name","size","colour"\r"a.png","0.5","red"\r"b.png","1.5","blue"\r',
+        "colour , size , file_name,\nred, .5 , a.png,\n\n,,,\nblue,15e-1,./b.png,\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_every_spelling_of_one_table(text: str, encoding: str) -> None:
+    space, labels = parsed(text.encode(encoding))
+    size, colour = space.position("size"), space.position("colour")
+    assert labels.level_NF[:2, size].tolist() == [0, 1]
+    assert labels.level_NF[:2, colour].tolist() == [1, 0]
+    assert labels.known_NF.all(axis=1).tolist() == [True, True, False, False]
+    assert (space["size"].low, space["size"].high) == (0.5, 1.5)
+
+
+def test_other_spellings_of_file_names() -> None:
+    names = ["caf\u00e9.png", "x/y.png"]
+    _, labels = parse_csv("file_name,a\ncafe\u0301.png,1\nx\\y.png,2\n".encode(), "m", names)
+    assert labels.known_NF.all()
+
+
+@pytest.mark.parametrize(
+    ("values", "count", "factor"),
+    [
+        ([0, 1, 2, 3], 4, Factor.scalar("f", 4, 0, 3)),
+        ([10, 20, 30], 3, Factor.scalar("f", 3, 10, 30)),
+        ([0.13, 0.17, 0.21, 0.25, 0.29], 5, Factor.scalar("f", 5, 0.13, 0.29)),
+        ([0.33, 0.667, 1.0], 9, Factor.scalar("f", 3, 0.33, 1.0)),
+        ([1, 2, 4, 8], 8, Factor.scalar_grid("f", [1, 2, 4, 8])),
+        ([1, 2, 4, 8], 7, Factor.scalar("f", None, 1, 8)),  # too few labels to call it a grid
+        ([5], 3, Factor.scalar("f", 1, 5, 10)),
+        (list(range(64)), 64, Factor.scalar("f", 64, 0, 63)),
+        (list(range(65)), 65, Factor.scalar("f", None, 0, 64)),
+    ],
+)
+def test_inferred_numbers(values: list[float], count: int, factor: Factor) -> None:
+    assert infer("f", np.array(values[::-1], dtype=float), count) == factor
+
+
+def test_words_and_some_numbers_are_words() -> None:
+    space, _ = parsed("file_name,size\na.png,S\nb.png,10\nc.png,XL\n")
+    assert space["size"].categories == ("10", "S", "XL")
+
+
+def test_a_blank_column_is_no_factor() -> None:
+    space, labels = parsed("file_name,a,b\na.png,,1\n")
+    assert space.names == ("b",) and labels.level_NF.shape == (4, 1)
+
+
+def test_factors_json_fixes_kinds_and_columns() -> None:
+    space = FactorSpace((Factor.circular("hue"), Factor.categorical("class", ("0", "1", "2")), Factor.scalar("absent")))
+    found, labels = parsed("file_name,note,class,hue\na.png,hello,2.0,90\nb.png,x,#1,#0\n".replace("#0", ""), space)
+    assert found == space
+    assert labels.level_NF[:2].tolist() == [[0.25, 2, 0], [0, 1, 0]]
+    assert labels.known_NF[:2].tolist() == [[True, True, False], [False, True, False]]
+
+
+def random_labels(space: FactorSpace, n: int) -> Labels:
+    rng = np.random.default_rng(5)
+    columns = [
+        f.level_of_index(rng.integers(0, f.size, n)) if f.size is not None else rng.random(n) * 0.999 for f in space
+    ]
+    known = rng.random((n, len(space))) < 0.7
+    return Labels(np.where(known, np.stack(columns, 1), 0).astype(np.float32), known)
+
+
+def test_labels_survive_their_file(tmp_path: Path) -> None:
+    names = [f"{i}, {'x' * (i % 3)}.png" for i in range(200)]
+    labels = random_labels(EVERY_KIND, 200)
+    rows = choose_rows(labels, 0.25, seed=1)
+    write_labels_csv(tmp_path / "labels.csv", names, rows, labels, EVERY_KIND)
+    back = read_labels_csv(tmp_path / "labels.csv", names, EVERY_KIND)
+    kept = labels.keep(rows)
+    assert (back.known_NF == kept.known_NF).all()
+    assert (back.level_NF == kept.level_NF).all()
+    assert read_csv(tmp_path / "labels.csv", names, EVERY_KIND)[0] == EVERY_KIND
+
+
+# -- which rows --------------------------------------------------------------------------------------------
+
+
+def test_rows_are_drawn_uniformly_once_and_nested() -> None:
+    labels = Labels(np.zeros((1000, 2), np.float32), np.zeros((1000, 2), np.bool_))
+    labels.known_NF[::2, 0] = True
+    few, many = choose_rows(labels, 0.02, seed=7), choose_rows(labels, 0.2, seed=7)
+    assert (len(few), len(many)) == (20, 200)
+    assert (few == choose_rows(labels, 0.02, seed=7)).all() and set(few) <= set(many)
+    assert (np.diff(many) > 0).all() and (many % 2 == 0).all()
+    assert set(few) != set(choose_rows(labels, 0.02, seed=8))
+    often = np.bincount(np.concatenate([choose_rows(labels, 0.05, seed=s) for s in range(400)]), minlength=1000)[::2]
+    assert abs(often.mean() - 40) < 1e-9 and often.min() > 20 and often.max() < 65  # 40 +- 6 of a fair draw
+
+
+def test_rows_do_not_depend_on_the_labels_values() -> None:
+    one, two = random_labels(EVERY_KIND, 300), random_labels(EVERY_KIND, 300)
+    two.level_NF[:] = 0
+    assert (choose_rows(one, 0.1, 3) == choose_rows(two, 0.1, 3)).all()
+
+
+def test_the_fraction_counts_all_images() -> None:
+    labels = Labels.none(400, 1)
+    labels.known_NF[:100] = True
+    assert len(choose_rows(labels, 0.25, 0)) == 100
+
+
+@pytest.mark.parametrize(
+    ("fraction", "words"),
+    [
+        (0.001, ["0.001", "400 images", "0.0025"]),
+        (0.5, ["is 200", "only 100", "at most 0.25"]),
+        (0, ["over 0", "info"]),
+        (1.5, ["1.5"]),
+        (float("nan"), ["nan"]),
+    ],
+)
+def test_a_fraction_that_cannot_be(fraction: float, words: list[str]) -> None:
+    labels = Labels.none(400, 1)
+    labels.known_NF[:100] = True
+    with pytest.raises(UserError) as error:
+        choose_rows(labels, fraction, 0)
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+@pytest.mark.parametrize("n", [3, 7, 16, 999, 11520])
+def test_the_fraction_that_is_named_works(n: int) -> None:
+    labels = Labels(np.zeros((n, 1), np.float32), np.ones((n, 1), np.bool_))
+    with pytest.raises(UserError) as error:
+        choose_rows(labels, 0.1 / n, 0)
+    assert len(choose_rows(labels, float(str(error.value).split("give ")[1].split()[0]), 0)) == 1
+
+
+def test_no_labels_at_all() -> None:
+    with pytest.raises(UserError, match="no labels"):
+        choose_rows(Labels.none(10, 2), 0.5, 0)
+
+
+# -- dataset.json --------------------------------------------------------------------------------------------
+
+
+def from_json(labels: Any, space: FactorSpace | None = None) -> tuple[FactorSpace, Labels]:
+    return read_document({"labels": labels}, "dataset.json", NAMES, space)
+
+
+def entries(labels: Sequence[Any]) -> list[list[Any]]:
+    return [[name, label] for name, label in zip(NAMES, labels, strict=False)]
+
+
+def test_no_labels_are_no_factors() -> None:
+    for document in (None, {}, {"labels": None}):
+        space, labels = read_document(document, "dataset.json", NAMES)
+        assert len(space) == 0 and labels.level_NF.shape == (4, 0)
+
+
+def test_integers_are_one_class() -> None:
+    space, labels = from_json(entries([2, 0, None]))
+    assert space == FactorSpace((Factor.categorical("class", ("0", "1", "2")),))
+    assert labels.level_NF[:, 0].tolist() == [2, 0, 0, 0]
+    assert labels.known_NF[:, 0].tolist() == [True, True, False, False]
+
+
+def test_one_hot_vectors_are_one_class() -> None:
+    space, labels = from_json(entries([[0, 0, 1.0], [1.0, 0, 0], None, [0.0, 1, 0]]))
+    assert space["class"].categories == ("0", "1", "2")
+    assert labels.level_NF[:, 0].tolist() == [2, 0, 0, 1]
+    assert labels.known_NF[:, 0].tolist() == [True, True, False, True]
+
+
+def test_other_vectors_are_scalars() -> None:
+    space, labels = from_json(entries([[0.5, 10], [1.5, 20], [None, 10]]))
+    assert [(f.kind, f.low, f.high) for f in space] == [("scalar", 0.5, 1.5), ("scalar", 10, 20)]
+    assert labels.level_NF[:3].tolist() == [[0, 0], [1, 1], [0, 0]]
+    assert labels.known_NF[:3].tolist() == [[True, True], [True, True], [False, True]]
+
+
+def test_with_factors_json_they_are_levels() -> None:
+    space = FactorSpace((Factor.circular("hue", 12), Factor.categorical("shape", ("ring", "cross"))))
+    _, labels = from_json(entries([[0.25, 1], [None, 0], [0.5, None]]), space)
+    assert labels.level_NF[:3].tolist() == [[0.25, 1], [0, 0], [0.5, 0]]
+    assert labels.known_NF[:3].tolist() == [[True, True], [False, True], [True, False]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (entries([[0.5, 1], [0.5]]), ["b.png", "1 numbers", "2 factors"]),
+        (entries([[1.5, 1]]), ["a.png", "hue=1.5", "0 to 1"]),
+        (entries([[0.5, 0.5]]), ["a.png", "shape=0.5", "whole number"]),
+        (entries([[0.5, 2]]), ["shape=2", "0 to 1"]),
+        (entries([["x", 1]]), ["a.png", "x", "null"]),
+        (entries([[float("nan"), 1]]), ["a.png", "nan", "null"]),
+        ([["z.png", [0, 0]]], ["z.png", "no such image"]),
+        ([["a.png", [0, 0]], ["a.png", [0, 0]]], ["a.png", "two labels"]),
+        ([["a.png"]], ["name.png"]),
+        ({"a.png": 1}, ["list"]),
+    ],
+)
+def test_a_wrong_entry_is_named(labels: Any, words: list[str]) -> None:
+    space = FactorSpace((Factor.circular("hue", 12), Factor.categorical("shape", ("ring", "cross"))))
+    with pytest.raises(UserError) as error:
+        from_json(labels, space)
+    assert all(word in str(error.value) for word in ["dataset.json", *words]), str(error.value)
+
+
+def test_vectors_of_different_length_without_factors_json() -> None:
+    with pytest.raises(UserError, match=r"b\.png.* has 3 numbers, others have 2"):
+        from_json(entries([[0.5, 1], [0.5, 1, 2]]))

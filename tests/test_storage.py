@@ -1,0 +1,270 @@
+"""Storage: what is written is read back, zips of others are understood, half a file is never seen."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import pickle
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semistylegan.data import pictures
+from semistylegan.data.dataset import Dataset
+from semistylegan.data.storage import ZipStore, ZipWriter, open_store
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+
+EVERY_KIND = FactorSpace(
+    (
+        Factor.categorical("shape", ("ring", "crôss")),
+        Factor.circular("hue", 12),
+        Factor.scalar("scale", 5, 0.13, 0.29),
+        Factor.scalar_grid("light", (1, 2, 4)),
+        Factor.scalar("weight"),
+    )
+)
+
+
+def noise(seed: int, channels: int = 3, height: int = 16, width: int = 16) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+def zip_of(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as out:
+        for name, data in files.items():
+            out.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_zip_holds_images_and_labels_of_every_kind(channels: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = [noise(i, channels) for i in range(30)]
+    level = np.stack([f.level_of_index(rng.integers(0, f.size or 2, 30)) for f in EVERY_KIND], 1)
+    level[:, 4] = rng.random(30)
+    known = rng.random((30, 5)) < 0.6
+    known[7] = False
+    with ZipWriter(tmp_path / "a.zip", EVERY_KIND, {"made": {"by": "test"}}) as out:
+        for i in range(30):
+            out.add(f"sub/{i:06d}.png", images[i], None if i == 7 else level[i], None if i == 7 else known[i])
+    data = Dataset.open(tmp_path / "a.zip")
+    assert data.space == EVERY_KIND
+    assert (data.labels.known_NF == known).all()
+    assert (data.labels.level_NF == np.where(known, level, 0).astype(np.float32)).all()
+    assert (data.channels, data.resolution, len(data)) == (channels, 16, 30)
+    assert (data.images(range(30)).permute(0, 2, 3, 1).numpy() == np.array(images)).all()
+    document = data.store.document("dataset.json")
+    assert document is not None and document["made"] == {"by": "test"} and len(document["labels"]) == 30
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.zip", "b.zip"):
+        with ZipWriter(tmp_path / name, EVERY_KIND) as out:
+            for i in range(3):
+                out.add(f"{i}.png", noise(i), [0, 0.5, 0.25, 1, 0.1])
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip") as file:
+        assert all(info.compress_type == zipfile.ZIP_STORED for info in file.infolist())
+
+
+def test_images_alone(tmp_path: Path) -> None:
+    with ZipWriter(tmp_path / "a.zip") as out:
+        out.add("0.png", noise(0))
+    data = Dataset.open(tmp_path / "a.zip")
+    assert len(data.space) == 0 and data.labels.level_NF.shape == (1, 0)
+    assert data.indices_NF().shape == (1, 0)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_of_stylegans_own(compression: int, tmp_path: Path) -> None:
+    files = {f"0000{i // 2}/img{i:08d}.png": pictures.encode_png(noise(i)) for i in (3, 0, 2, 1)}
+    files["dataset.json"] = json.dumps({"labels": [[name, int(name[-5])] for name in files]}).encode()
+    path = zip_of(tmp_path / "a.zip", files, compression)
+    data = Dataset.open(path)
+    assert data.names == sorted(n for n in files if n.endswith("png"))
+    assert data.space["class"].categories == ("0", "1", "2", "3")
+    assert data.labels.level_NF[:, 0].tolist() == [0, 1, 2, 3]
+    for i in range(4):
+        assert (data.store.read(i) == noise(i)).all()
+
+
+def test_what_is_no_image_is_left_out(tmp_path: Path) -> None:
+    png = pictures.encode_png(noise(0))
+    files = {"a.png": png, "__MACOSX/a.png": b"x", ".hidden/b.png": b"x", "._a.png": b"x", "notes.txt": b"x"}
+    assert open_store(zip_of(tmp_path / "a.zip", files)).names == ["a.png"]
+    for name, content in files.items():
+        path = tmp_path / "folder" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    assert open_store(tmp_path / "folder").names == ["a.png"]
+
+
+def test_a_zipped_folder_with_its_table(tmp_path: Path) -> None:
+    files = {"x/a.png": pictures.encode_png(noise(0)), "metadata.csv": b"file_name,size\nx/a.png,3\n"}
+    data = Dataset.open(zip_of(tmp_path / "a.zip", files))
+    assert data.space.names == ("size",) and data.labels.known_NF.all()
+
+
+def test_threads_share_a_zip(tmp_path: Path) -> None:
+    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        files = {f"{i:03d}.png": pictures.encode_png(noise(i)) for i in range(40)}
+        store = open_store(zip_of(tmp_path / f"{compression}.zip", files, compression))
+        wrong: list[int] = []
+
+        def read(store: Any = store, wrong: list[int] = wrong) -> None:
+            wrong.extend(i for i in range(40) if not (store.read(i) == noise(i)).all())
+
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+
+
+def test_a_store_travels_to_another_process(sprites_zip: Path) -> None:
+    store = pickle.loads(pickle.dumps(open_store(sprites_zip)))  # noqa: S301  (made here)
+    assert isinstance(store, ZipStore) and (store.read(3) == open_store(sprites_zip).read(3)).all()
+
+
+# -- writing, when something goes wrong ------------------------------------------------------------------------
+
+
+class Interrupted(Exception):
+    pass
+
+
+def write(path: Path, images: list[np.ndarray[Any, Any]], end: Exception | None = None) -> None:
+    with ZipWriter(path) as out:
+        for i, image in enumerate(images):
+            out.add(f"{i}.png", image)
+        if end is not None:
+            raise end
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(b"before")
+    with pytest.raises(Interrupted):
+        write(path, [noise(0)], Interrupted())
+    with pytest.raises(UserError, match="no image"):
+        write(path, [])
+    with pytest.raises(UserError, match=r"1\.png: 8 x 16 pixels, colour, where 0\.png is 16 x 16 pixels, colour"):
+        write(path, [noise(0), noise(0, width=8)])
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
+    assert path.read_bytes() == b"before"
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.8, 0.95])
+def test_a_full_disk(part: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk has room for one image, for both, or for all but the closing directory."""
+    write(tmp_path / "a.zip", [noise(0), noise(1)])
+    room = int((tmp_path / "a.zip").stat().st_size * part)
+    (tmp_path / "a.zip").unlink()
+
+    class Disk(io.FileIO):
+        left = room
+
+        def write(self, data: Any) -> int:
+            Disk.left -= len(data)
+            if Disk.left < 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    real = io.open
+
+    def full(file: Any, mode: str = "r", *rest: Any, **named: Any) -> Any:
+        return Disk(file, "w+") if "w" in mode and "b" in mode else real(file, mode, *rest, **named)
+
+    monkeypatch.setattr(zipfile.io, "open", full)  # type: ignore[attr-defined]
+    with pytest.raises(OSError, match="No space left") as error:
+        write(tmp_path / "a.zip", [noise(0), noise(1)])
+    assert error.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- pictures ----------------------------------------------------------------------------------------------
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+RED = (200, 10, 30)
+
+
+def turned() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(Image.new("RGB", (20, 10), RED), "JPEG", exif=exif, quality=100)
+
+
+def palette(transparent: bool) -> bytes:
+    image = Image.new("P", (10, 20), 1)
+    image.putpalette([0, 0, 0, *RED])
+    return encoded(image, transparency=1) if transparent else encoded(image)
+
+
+@pytest.mark.parametrize(
+    ("data", "pixel"),
+    [
+        (encoded(Image.new("L", (10, 20), 77)), [77]),
+        (encoded(Image.new("1", (10, 20), 1)), [255]),
+        (encoded(Image.fromarray(np.full((20, 10), 257 * 77 + 100, np.uint16))), [77]),
+        (encoded(Image.new("LA", (10, 20), (0, 128))), [127]),
+        (encoded(Image.new("RGB", (10, 20), RED)), list(RED)),
+        (encoded(Image.new("RGBA", (10, 20), (*RED, 0))), [255, 255, 255]),
+        (encoded(Image.new("RGBA", (10, 20), (*RED, 255))), list(RED)),
+        (palette(False), list(RED)),
+        (palette(True), [255, 255, 255]),
+        (encoded(Image.new("CMYK", (10, 20), (0, 0, 0, 0)), "JPEG"), [255, 255, 255]),
+        (encoded(Image.new("L", (10, 20), 77), "JPEG", quality=100), [77]),
+        (turned(), list(RED)),
+        (encoded(Image.new("RGB", (10, 20), RED), "WEBP", lossless=True), list(RED)),
+        (encoded(Image.new("RGB", (10, 20), RED), "BMP"), list(RED)),
+    ],
+)
+def test_every_kind_of_image(data: bytes, pixel: list[int]) -> None:
+    image = pictures.decode_image(data, "a.png")
+    assert image.dtype == np.uint8 and image.shape == (20, 10, len(pixel))
+    assert np.abs(image.astype(int) - pixel).max() <= 3
+    assert pictures.read_header(data, "a.png") == pictures.Header(20, 10, len(pixel))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_survive_floats_and_files(channels: int, tmp_path: Path) -> None:
+    images = np.stack([noise(i, channels) for i in range(3)])
+    assert (pictures.to_uint8(pictures.to_tensor(images)) == images).all()
+    pictures.save_png(tmp_path / "new" / "a.png", images[0])
+    assert (pictures.load_image(tmp_path / "new" / "a.png") == images[0]).all()
+    assert pictures.load_image(tmp_path / "new" / "a.png", 4 - channels).shape == (16, 16, 4 - channels)
+
+
+def test_floats_beyond_the_range_are_clipped() -> None:
+    import torch
+
+    image = torch.tensor([-9.0, -1, 0, 1, 9]).reshape(1, 1, 1, 5)
+    assert pictures.to_uint8(image).ravel().tolist() == [0, 0, 128, 255, 255]
+
+
+def test_resizing_keeps_the_centre() -> None:
+    image = np.zeros((32, 64, 3), np.uint8)
+    image[:, 16:48] = 255
+    small = pictures.resize(image, 16)
+    assert small.shape == (16, 16, 3) and small.min() == 255
+    assert pictures.resize(image[..., :1], 8).shape == (8, 8, 1)
+
+
+def test_tiles() -> None:
+    sheet = pictures.tile(np.zeros((5, 4, 6, 1), np.uint8), columns=3, gap=2, background=9)
+    assert sheet.shape == (10, 22, 1)
+    assert (sheet[:4, :6] == 0).all() and (sheet[4:6] == 9).all() and (sheet[6:, 16:] == 9).all()
