@@ -1,0 +1,294 @@
+"""The stateful use of a model: generate, encode, edit, traverse. What `ssg.load` returns.
+
+Outside, images are uint8 ndarrays (N x) H x W x C and factors have values in their own units; inside, levels and codes
+(see `factors.py`).
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from semistylegan.data.labels import Labels, read_csv
+from semistylegan.data.pictures import resize, to_channels, to_tensor, to_uint8
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace, FloatArray, Value
+from semistylegan.inversion import Found, OnProgress, edited, invert
+from semistylegan.models.checkpoint import Networks, find_checkpoint, load_model
+from semistylegan.training.run import LABELS, Run
+
+PRETRAINED: dict[str, str] = {}
+"""Models that ship with the package: name -> folder under `semistylegan/pretrained`."""
+
+ImageArray = npt.NDArray[np.uint8]
+Settings = Mapping[str, Value]
+BATCH = 32
+"""Images that pass the networks at once."""
+REMEMBERED = 16
+"""Inversions that a model keeps, so that the next edit of the same image is instant."""
+
+
+def load(path_or_name: str | Path, device: str | torch.device = "cpu") -> Model:
+    """Loads a model for use: a run folder (its newest checkpoint), a checkpoint folder, or a shipped model's name.
+
+    A path that exists wins over a name. Nothing is unpickled or executed.
+
+    Raises:
+        UserError: neither; lists what would work. Or the model's files are damaged; names the file.
+    """
+    path = Path(path_or_name)
+    if path.exists():
+        checkpoint = find_checkpoint(path)
+    elif str(path_or_name) in PRETRAINED:
+        checkpoint = Path(str(files("semistylegan") / "pretrained" / PRETRAINED[str(path_or_name)]))
+    else:
+        shipped = ", ".join(PRETRAINED) or "none ships with this version"
+        raise UserError(
+            f"{path_or_name}: no such model; give the folder of a run or of a checkpoint, or a name ({shipped})"
+        )
+    networks = load_model(checkpoint, device)
+    return Model(networks, checkpoint, torch.device(device), _labelled_prior(checkpoint.parent, networks.space))
+
+
+@dataclass
+class Model:
+    """A trained generator and encoder. Make it with :func:`load`."""
+
+    networks: Networks
+    checkpoint: Path
+    """The folder it was read from."""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    prior: Labels | None = None
+    """Labelled rows from which codes are drawn (`--prior labelled`); None draws from each factor's values."""
+    _found: OrderedDict[str, Found] = field(default_factory=OrderedDict, repr=False)
+
+    @property
+    def factors(self) -> FactorSpace:
+        """The factors that the model was trained on."""
+        return self.networks.space
+
+    @property
+    def resolution(self) -> int:
+        """Pixels a side."""
+        return self.networks.config.resolution
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3 (RGB)."""
+        return self.networks.config.channels
+
+    def generate(self, settings: Settings | None = None, seed: int = 0, count: int = 1) -> ImageArray:
+        """Draws images whose factors are as `settings` says.
+
+        Factors not named are drawn from the prior that the model was trained with, anew for each image. The same seed
+        gives the same images: setting a factor changes no other one, and the first of four is the one of count 1.
+
+        Args:
+            settings: factor -> value in its own units, a category's name, or a value index as "#3".
+            count: number of images.
+
+        Returns:
+            uint8, count x H x W x C.
+
+        Raises:
+            UserError: an unknown factor, or a value that does not fit.
+        """
+        if count < 1:
+            raise UserError(f"count {count}: ask for at least one image")
+        z_NZ, level_NF = self.draw(seed, count)
+        for name, level in self.levels(settings or {}).items():
+            level_NF[:, self.factors.position(name)] = level
+        return self.images(z_NZ, level_NF)
+
+    def encode(self, images: ImageArray) -> dict[str, npt.NDArray[Any]]:
+        """Reads the factors off images.
+
+        Args:
+            images: uint8, one image H x W x C or a batch N x H x W x C. Of another size than the model's: the centre
+                square is resized, with a warning; grey and colour are turned into what the model knows.
+
+        Returns:
+            factor -> array of N values in own units (names of categories are strings).
+        """
+        readings = self.read_levels(self.fit(images, warn=True))
+        return {f.name: np.array([f.value_of(u) for u in readings[:, i]]) for i, f in enumerate(self.factors)}
+
+    def edit(
+        self,
+        image: ImageArray,
+        settings: Settings,
+        strength: float = 1.0,
+        steps: int = 200,
+        on_progress: OnProgress | None = None,
+    ) -> ImageArray:
+        """Changes factors of a given image and keeps the rest, by inversion (see `inversion.py`).
+
+        The last inversions are remembered: the next edit of the same image takes no time.
+
+        Args:
+            image: uint8 H x W x C; of another size it is fitted as in :meth:`encode`.
+            settings: factor -> value, as in :meth:`generate`.
+            strength: 0 leaves the image, 1 sets the value, between and beyond is interpolated in the styles.
+            steps: updates of the inversion.
+            on_progress: on_progress(steps done, steps in all).
+
+        Returns:
+            uint8 H x W x C, of the model's size.
+
+        Raises:
+            UserError: an unknown factor, a value that does not fit, or no single image.
+        """
+        levels = self.levels(settings)
+        found = self.invert(image, steps, on_progress)
+        level_1F = found.level_1F.clone()
+        for name, level in levels.items():
+            level_1F[:, self.factors.position(name)] = level
+        return to_uint8(edited(self.networks, found, level_1F, strength))[0]
+
+    def invert(self, image: ImageArray, steps: int = 200, on_progress: OnProgress | None = None) -> Found:
+        """The z, code and styles that reproduce an image (uint8 H x W x C), from memory where it was seen before.
+
+        Raises:
+            UserError: not one single image.
+        """
+        if np.ndim(image) not in (2, 3):
+            raise UserError(f"edit: an array of shape {np.shape(image)}; give one image, height x width x channels")
+        fitted = self.fit(image, warn=True)
+        key = f"{steps} {hashlib.sha256(fitted.tobytes()).hexdigest()}"
+        if key not in self._found:
+            img = to_tensor(fitted).to(self.device)
+            self._found[key] = invert(self.networks, img, steps, on_progress=on_progress)
+            if len(self._found) > REMEMBERED:
+                self._found.popitem(last=False)
+        self._found.move_to_end(key)
+        return self._found[key]
+
+    def traverse(self, seed: int = 0, columns: int = 8) -> list[tuple[Factor, list[Value], ImageArray]]:
+        """One image of the seed, and what becomes of it when each factor alone runs through its values.
+
+        Returns:
+            for each factor: the factor, its values in own units (no more than `columns`), and as many images N x H x W
+            x C. z and the other factors are those of `generate(seed=seed)`.
+        """
+        if columns < 1:
+            raise UserError(f"columns {columns}: ask for at least one")
+        z_1Z, start_1F = self.draw(seed, 1)
+        levels = [torch.from_numpy(_spread(f, columns)).float() for f in self.factors]
+        rows = [start_1F.repeat(len(u), 1) for u in levels]
+        for i, u in enumerate(levels):
+            rows[i][:, i] = u
+        if not rows:
+            return []
+        images = self.images(z_1Z.expand(sum(map(len, rows)), -1), torch.cat(rows))
+        cuts = np.cumsum([len(u) for u in levels])[:-1]
+        return [
+            (factor, [factor.value_of(float(u)) for u in row], part)
+            for factor, row, part in zip(self.factors, levels, np.split(images, cuts), strict=True)
+        ]
+
+    # -- the steps of which the above is made -----------------------------------------------------------------
+
+    def levels(self, settings: Settings) -> dict[str, float]:
+        """Values as users write them -> levels.
+
+        Raises:
+            UserError: an unknown factor, or a value that does not fit.
+        """
+        return {name: self.factors[name].level_of(value) for name, value in settings.items()}
+
+    def draw(self, seed: int, count: int) -> tuple[Tensor, Tensor]:
+        """z count x Z and levels count x F of a seed; the first ones do not depend on `count`."""
+        chance = torch.Generator().manual_seed(seed)
+        z, level = [], []
+        for _ in range(count):
+            z.append(torch.randn(1, self.networks.G.z_dim, generator=chance))
+            level_1F = self.factors.sample(1, chance)
+            if self.prior is not None:
+                row = int(torch.randint(len(self.prior), (1,), generator=chance))
+                known_F = torch.from_numpy(self.prior.known_NF[row])
+                level_1F = torch.where(known_F, torch.from_numpy(self.prior.level_NF[row]), level_1F)
+            level.append(level_1F)
+        return torch.cat(z), torch.cat(level)
+
+    @torch.no_grad()
+    def images(self, z_NZ: Tensor, level_NF: Tensor) -> ImageArray:
+        """G's images of z and levels, uint8 N x H x W x C."""
+        out = []
+        for z, level in zip(z_NZ.split(BATCH), level_NF.split(BATCH), strict=True):
+            out.append(to_uint8(self.networks.G(z.to(self.device), self.factors.encode(level).to(self.device))))
+        return np.concatenate(out)
+
+    @torch.no_grad()
+    def read_levels(self, image_NHWC: ImageArray) -> npt.NDArray[np.float32]:
+        """What E reads off images of the model's size, as levels N x F."""
+        out = []
+        for start in range(0, len(image_NHWC), BATCH):
+            code = self.networks.E(to_tensor(image_NHWC[start : start + BATCH]).to(self.device))
+            out.append(self.factors.decode(code).cpu().numpy())
+        return np.concatenate(out) if out else np.zeros((0, len(self.factors)), np.float32)
+
+    def fit(self, images: ImageArray, warn: bool = False) -> ImageArray:
+        """One image or a batch -> N x H x W x C of the model's size and channels.
+
+        Args:
+            warn: say so (`warnings.warn`) where an image has to be resized.
+
+        Raises:
+            UserError: no uint8 images of one or three channels.
+        """
+        batch = np.asarray(images)
+        batch = batch[..., None] if batch.ndim == 2 else batch
+        batch = batch[None] if batch.ndim == 3 else batch
+        if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[-1] not in (1, 3) or 0 in batch.shape[1:]:
+            raise UserError(
+                f"images of shape {np.shape(images)}, {np.asarray(images).dtype}: give uint8, "
+                "(N x) height x width x channels, with 1 or 3 channels"
+            )
+        side = self.resolution
+        if batch.shape[1:3] != (side, side):
+            if warn:
+                height, width = batch.shape[1:3]
+                warnings.warn(f"images of {width} x {height} pixels resized to {side} x {side}", stacklevel=3)
+            batch = np.stack([resize(image, side) for image in batch]) if len(batch) else batch[:, :side, :side]
+        if batch.shape[-1] != self.channels:
+            batch = np.stack([to_channels(image, self.channels) for image in batch])
+        return batch
+
+
+def _spread(factor: Factor, columns: int) -> FloatArray:
+    """Levels that show a factor: around a circle in even steps where its grid allows it (12 values in 8 columns: 6)."""
+    if factor.kind == "circular" and factor.size is not None and factor.size > columns:
+        count = max(d for d in range(1, columns + 1) if factor.size % d == 0)
+        if 2 * count >= columns:
+            return np.arange(count) / count
+    return factor.levels(columns)
+
+
+def _labelled_prior(run: Path, space: FactorSpace) -> Labels | None:
+    """The labelled rows of a run whose codes were drawn from them; None for every other prior, and outside of a run.
+
+    Raises:
+        UserError: a damaged `labels.csv`; names it.
+    """
+    try:
+        if Run(run).document()["train"].get("prior") != "labelled":
+            return None
+    except (UserError, AttributeError):
+        return None  # a checkpoint by itself
+    if not (path := run / LABELS).is_file():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        names = [row["file_name"] for row in csv.DictReader(file)]
+    return read_csv(path, names, space)[1] if names else None

@@ -1,0 +1,265 @@
+"""Evaluating a run: scores with their protocol into `metric-<name>.jsonl`, all together into `metrics.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semistylegan import files
+from semistylegan.data.dataset import Dataset
+from semistylegan.data.labels import Labels
+from semistylegan.errors import UserError
+from semistylegan.metrics.oracle import Oracle, oracle_for
+from semistylegan.metrics.readings import Readings
+from semistylegan.metrics.scores import ALIGNED, DEFAULT, METRICS, QUICK, Fields, unmeasurable
+from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, load_model
+from semistylegan.training.loop import OnSnapshot, pick_device
+from semistylegan.training.run import Run
+
+__all__ = ["DEFAULT", "METRICS", "evaluate", "on_snapshot", "quick"]
+
+ALWAYS = ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", "oracle_l2")
+"""Fields that `metrics.json` always has; null where one was not or could not be measured."""
+
+
+def evaluate(
+    run_path: Path | str,
+    metrics: Sequence[str] = DEFAULT,
+    images: int = 10_000,
+    seed: int = 0,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Measures the newest checkpoint of a run.
+
+    E is measured on labelled images whose labels training did not read, G by the data set's oracle. What was measured
+    before, of the same weights and by the same protocol, stays in `metrics.json`.
+
+    Args:
+        run_path: folder of the run.
+        metrics: names of METRICS, fields of `metrics.json`, or `all`.
+        images: how many images to read and to generate, at most.
+        seed: fixes which.
+        device: where to compute; the figures of one device are the same every time.
+
+    Returns:
+        What `metrics.json` now holds.
+
+    Raises:
+        UserError: an unknown metric, not a run, no checkpoint, or data that is not there or no longer the same.
+    """
+    names = metric_names(metrics)
+    if images < 100:
+        raise UserError(f"images={images}: at least 100 are needed")
+    run = Run(Path(run_path))
+    checkpoint = run.checkpoint()
+    data = full_data(run)
+    where = pick_device(device)
+    networks = load_model(checkpoint, where)
+    oracle = oracle_for(data, where)
+    readings = readings_of(run, networks, data, oracle, images, seed)
+    kimg = kimg_of(checkpoint)
+    identity = {
+        "weights_sha256": hashlib.sha256((checkpoint / WEIGHTS_FILE).read_bytes()).hexdigest(),
+        "images": images,
+        "seed": seed,
+    }
+    result = earlier(run.path, identity)
+    fields, notes = measured(names, readings)
+    for name, found in fields.items():
+        per_factor = found.pop("per_factor", {})
+        row = {"kimg": kimg, **found, **({"per_factor": per_factor} if per_factor else {})}
+        files.append_jsonl(
+            run.path / f"metric-{name}.jsonl", {**row, "protocol": protocol_of(name, readings, identity)}
+        )
+        result.update(found)
+        for factor, values in per_factor.items():
+            result.setdefault("per_factor", {}).setdefault(factor, {}).update(values)
+    labelled = len(readings.own.labelled_rows)
+    document = {
+        **{field: result.pop(field, None) for field in ALWAYS},
+        "label_fraction": labelled / len(data),
+        "labelled_images": labelled,
+        "kimg": kimg,
+        "seconds": seconds_at(run, kimg),
+        "per_factor": {f: {"mae": None, "mae_gen": None} for f in data.space.names},
+        **result,
+        **identity,
+    }
+    document["oracle_l2"] = None if oracle is None else oracle.l2
+    for factor, values in document["per_factor"].items():
+        document["per_factor"][factor] = {"mae": None, "mae_gen": None, **values}
+    document["note"] = note(document, readings, notes)
+    files.write_json(run.path / "metrics.json", document)
+    return document
+
+
+def quick(
+    networks: Networks,
+    data: Dataset,
+    oracle: Oracle | None,
+    images: int = 2000,
+    own: Labels | None = None,
+    seed: int = 0,
+) -> dict[str, float]:
+    """MIG, L2, MIG-gen, L2-gen and FD-oracle on few images: seconds, for curves during a training.
+
+    Args:
+        networks: the model.
+        data: the data set with all its labels.
+        oracle: of the data set; None leaves out what needs it.
+        images: how many are read and generated. The figures of other numbers differ a little: FD above all.
+        own: labels that training reads: their images are left out.
+        seed: fixes which images.
+    """
+    own = Labels.none(len(data), len(data.space)) if own is None else own
+    fields, _ = measured(QUICK, Readings(networks, data, oracle, own, images=images, seed=seed))
+    return {key: float(row[key]) for key, row in fields.items()}
+
+
+def on_snapshot(images: int = 2000, device: str = "auto") -> OnSnapshot:
+    """A callback for `training.train` that writes the scores of :func:`quick` into `metric-<name>.jsonl`.
+
+    Training itself reads nothing of them. The data set and its oracle are read once, at the first call.
+    """
+    held: list[tuple[Dataset, Oracle | None]] = []
+
+    def measure(checkpoint: Path, kimg: float) -> None:
+        run = Run(checkpoint.parent)
+        where = pick_device(device)
+        if not held:
+            data = full_data(run)
+            held.append((data, oracle_for(data, where)))
+        readings = readings_of(run, load_model(checkpoint, where), *held[0], images, 0)
+        sha256 = hashlib.sha256((checkpoint / WEIGHTS_FILE).read_bytes()).hexdigest()
+        identity = {"weights_sha256": sha256, "images": images, "seed": 0}
+        fields, _ = measured(QUICK, readings)
+        for name, found in fields.items():
+            row = {"kimg": kimg, name: found[name], "protocol": protocol_of(name, readings, identity)}
+            files.append_jsonl(run.path / f"metric-{name}.jsonl", row)
+
+    return measure
+
+
+def measured(names: Sequence[str], readings: Readings) -> tuple[dict[str, Fields], list[str]]:
+    """Fields of each metric that can be measured, and a sentence for each that cannot."""
+    fields, notes = {}, []
+    for name in names:
+        if (why := unmeasurable(name, readings)) is not None:
+            notes.append(why)
+        else:
+            fields[name] = METRICS[name].measure(readings)
+    return fields, notes
+
+
+def metric_names(asked: Sequence[str]) -> list[str]:
+    """Names of metrics, in the order of METRICS, from names, fields of `metrics.json`, and `all`.
+
+    Raises:
+        UserError: an unknown name; lists the known ones.
+    """
+    by_field = {field: name for name, metric in METRICS.items() for field in metric.fields}
+    chosen: set[str] = set()
+    for name in asked:
+        if name == "all":
+            chosen |= set(METRICS)
+        elif name in METRICS or name in by_field:
+            chosen.add(name if name in METRICS else by_field[name])
+        else:
+            raise UserError(f"--metrics {name}: unknown; known are all, {', '.join(METRICS)}")
+    if not chosen:
+        raise UserError(f"--metrics: none is named; known are all, {', '.join(METRICS)}")
+    return [name for name in METRICS if name in chosen]
+
+
+def full_data(run: Run) -> Dataset:
+    """The run's data set with all its labels.
+
+    Raises:
+        UserError: not there, or not what the run was trained on.
+    """
+    data = Dataset.open(run.config.data)
+    if run.document().get("data_fingerprint") != data.fingerprint():
+        raise UserError(
+            f"{data.path}: has changed since {run.path} was trained on it; its scores would mean nothing; "
+            f"put the old data back or train again"
+        )
+    return data
+
+
+def readings_of(run: Run, networks: Networks, data: Dataset, oracle: Oracle | None, images: int, seed: int) -> Readings:
+    """What there is to measure of a run."""
+    own = run.labels(data)
+    prior = None
+    if run.config.prior == "labelled" and networks.space.names == data.space.names:
+        level = own.level_NF
+        if networks.space != data.space:
+            level = np.where(own.known_NF, data.space.scalar_levels(level), 0).astype(np.float32)
+        prior = Labels(level, own.known_NF)
+    return Readings(networks, data, oracle, own, prior, images, seed)
+
+
+def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, Any]:
+    """How a metric was measured: all that a figure needs to be compared with another."""
+    metric = METRICS[name]
+    protocol = dict(metric.protocol)
+    if metric.of == "encoder":
+        grid = {"split": "every image of the grid", "images": len(r.data)}
+        protocol |= grid if name == "factor_vae" else {"split": r.split, "images": len(r.rows)}
+    else:
+        assert r.oracle is not None
+        count = len(r.changed[0]) if name == "leakage" else len(r.generated.asked_NK)
+        protocol |= {"images": count, "prior": "grid" if r.prior is None else "labelled", "oracle_l2": r.oracle.l2}
+        if name in ("fd_oracle", "kid", "precision_recall"):
+            protocol["real_images"] = len(r.real_features)
+    if name in ("l2", "l2_gen") and not r.named:
+        protocol["alignment"] = ALIGNED
+    return protocol | {"seed": identity["seed"], "weights_sha256": identity["weights_sha256"]}
+
+
+def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
+    """What a reader of the scores must know, in sentences; empty where there is nothing."""
+    said = list(notes)
+    if r.enough and r.split != "held-out":
+        said.append("MIG and L2 are measured on images whose labels training read: too few were kept from it.")
+    if not r.named and len(r.factors) and (document["l2"] is not None or document["l2_gen"] is not None):
+        said.append(f"Without labels codes have no names; for L2 and the errors of factors: {ALIGNED}.")
+    if r.oracle is not None:
+        error, seen = r.oracle.l2, document["l2_gen"]
+        if error > 0.1 or (seen is not None and seen < 2 * error):
+            said.append(
+                f"The oracle is the limit: its own L2 is {error:.3f}, learnt from {r.oracle.labelled} labelled images; "
+                f"the scores of the generator can be no better."
+            )
+    return " ".join(said)
+
+
+def earlier(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """What `metrics.json` holds of the same weights, number of images and seed; nothing where they differ."""
+    try:
+        document = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(document, dict) or any(document.get(key) != value for key, value in identity.items()):
+        return {}
+    kept = {field for metric in METRICS.values() for field in metric.fields} | {"per_factor"}
+    return {key: value for key, value in document.items() if key in kept and value is not None}
+
+
+def kimg_of(checkpoint: Path) -> float:
+    """Thousands of images that a checkpoint has seen, from its folder's name."""
+    try:
+        return float(checkpoint.name.partition("-")[2])
+    except ValueError:
+        raise UserError(f"{checkpoint}: not named checkpoint-<kimg>; give a run") from None
+
+
+def seconds_at(run: Run, kimg: float) -> float | None:
+    """Seconds of training up to there, from `stats.jsonl`; null where it does not say."""
+    told = [row["seconds"] for row in run.stats() if row.get("kimg", math.inf) <= kimg + 1e-6 and "seconds" in row]
+    return float(told[-1]) if told else None

@@ -1,0 +1,167 @@
+"""Mutual information of discrete variables, and the checks that every metric of arrays begins with.
+
+Estimates are plug-in: probabilities are relative frequencies, information is in nats.
+
+Suffixes: N images, L entries of a learned code, F factors.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+LARGEST = 1e100
+"""Codes beyond this are called not finite: their squares would no longer be numbers."""
+
+
+# -- checks -------------------------------------------------------------------------------------------------------
+
+
+def checked_table(name: str, table: Any, rows: int = 2) -> Floats:
+    """A table of finite numbers, N x anything but 0, as float64.
+
+    Raises:
+        UserError: another shape, fewer than `rows` rows, not numbers, or a NaN; names the table and what is wrong.
+    """
+    try:
+        out = np.asarray(table, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise UserError(f"{name}: not a table of numbers; give an array with one row an image") from None
+    if out.ndim != 2 or out.shape[1] == 0:
+        raise UserError(f"{name}: shape {out.shape}: expected two dimensions, one row an image, at least one column")
+    if len(out) < rows:
+        raise UserError(f"{name}: {len(out)} rows: at least {rows} images are needed")
+    if not (np.abs(out) <= LARGEST).all():  # false for NaN too
+        raise UserError(f"{name}: holds NaN, infinity or numbers over {LARGEST:g}; leave those images out")
+    return out
+
+
+def checked_factors(factors_NF: Any, rows: int) -> Ints:
+    """Value indices, N x F: whole numbers, as many rows as there are codes.
+
+    Raises:
+        UserError: another shape, another number of rows, or numbers that are not whole.
+    """
+    table = checked_table("factors", factors_NF)
+    if len(table) != rows:
+        raise UserError(f"factors: {len(table)} rows, but there are {rows} codes; give one row an image in both")
+    if (table != np.rint(table)).any():
+        raise UserError("factors: not whole numbers; give value indices, e.g. space.indices_of_levels(levels)")
+    return table.astype(np.int64)
+
+
+def checked_pair(codes_NL: Any, factors_NF: Any) -> tuple[Floats, Ints]:
+    """Codes and factors of the same images, without the factors that never vary (nothing can be told of them).
+
+    Raises:
+        UserError: as :func:`checked_table` and :func:`checked_factors`, or no factor varies.
+    """
+    codes = checked_table("codes", codes_NL)
+    factors = checked_factors(factors_NF, len(codes))
+    varies_F = (factors != factors[0]).any(axis=0)
+    if not varies_F.any():
+        raise UserError("factors: none of them varies over these images; give images that differ in at least one")
+    return codes, factors[:, varies_F]
+
+
+def checked_bins(bins: int, rows: int) -> int:
+    """A number of bins, at least 2 and no more than there are images.
+
+    Raises:
+        UserError: names the number and what fits.
+    """
+    if bins != int(bins) or bins < 2:
+        raise UserError(f"bins={bins}: a whole number of at least 2 is needed")
+    if bins > rows:
+        raise UserError(f"bins={bins}: more bins than the {rows} images; use more images or fewer bins")
+    return int(bins)
+
+
+# -- from numbers to bins -----------------------------------------------------------------------------------------
+
+
+def histogram_bins(codes_NL: Floats, bins: int) -> Ints:
+    """Which of `bins` equal-width bins, from its column's smallest to its largest number, each code falls into.
+
+    The binning of disentanglement_lib: edges of `np.histogram`, then `np.digitize`. Returns 0 .. bins-1, N x L.
+    """
+    out = np.zeros(codes_NL.shape, dtype=np.int64)
+    for i, column in enumerate(codes_NL.T):
+        low, high = column.min(), column.max()
+        if high - low > bins * np.spacing(max(abs(low), abs(high))):  # else it is constant: all in bin 0
+            edges = np.linspace(low, high, bins + 1)[:-1]
+            out[:, i] = np.searchsorted(edges, column, side="right") - 1
+    return out
+
+
+def level_bins(level_NF: Floats, space: FactorSpace, bins: int) -> Ints:
+    """Decoded levels (see `factors`) -> bins, N x F, each factor as its kind demands.
+
+    scalar: equal-width bins between the smallest and the largest level seen, as :func:`histogram_bins`.
+    categorical: each class is a bin of its own, however many there are.
+    circular: the whole turn is cut into `bins` equal arcs, where the first begins half a grid step before the value at
+    angle zero (at angle zero without a grid). Readings that scatter around the value at angle zero then stay together
+    instead of falling half into the first and half into the last bin.
+    """
+    out = np.zeros(level_NF.shape, dtype=np.int64)
+    for i, factor in enumerate(space):
+        level = level_NF[:, i]
+        if factor.kind == "categorical":
+            out[:, i] = np.rint(level)
+        elif factor.kind == "circular":
+            out[:, i] = np.minimum((centred(level, factor.size) * bins).astype(np.int64), bins - 1)
+        else:
+            out[:, i] = histogram_bins(level[:, None], bins)[:, 0]
+    return out
+
+
+def centred(level_N: Floats, size: int | None) -> Floats:
+    """Circular levels turned by half a grid step, in [0, 1): value i of n lies at (i + 1/2) / n, clear of the seam."""
+    return (level_N + (0.5 / size if size else 0.0)) % 1.0
+
+
+# -- information --------------------------------------------------------------------------------------------------
+
+
+def entropy(counts: npt.NDArray[Any]) -> float:
+    """Entropy in nats of a distribution given by how often each value occurs."""
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log(share)).sum())
+
+
+def mutual_information(bins_NL: Ints, factors_NF: Ints, known_NF: Mask | None = None) -> tuple[Floats, Floats]:
+    """I(code; factor) of every pair, and the entropy of every factor, in nats.
+
+    Args:
+        bins_NL: discrete codes, any whole numbers.
+        factors_NF: value indices, any whole numbers.
+        known_NF: where a factor is known; each factor is measured on the images that know it. None: everywhere.
+
+    Returns:
+        information L x F, never negative; entropies F. Both 0 for a factor that is known nowhere.
+    """
+    codes = [np.unique(column, return_inverse=True)[1] for column in bins_NL.T]
+    information = np.zeros((len(codes), factors_NF.shape[1]))
+    entropies = np.zeros(factors_NF.shape[1])
+    for f, column in enumerate(factors_NF.T):
+        rows = slice(None) if known_NF is None else known_NF[:, f]
+        if len(column[rows]) == 0:
+            continue
+        factor = np.unique(column[rows], return_inverse=True)[1]
+        values = int(factor.max()) + 1
+        entropies[f] = entropy(np.bincount(factor))
+        for c, all_codes in enumerate(codes):
+            code = all_codes[rows]
+            joint = np.bincount(code * values + factor)
+            gain = entropy(np.bincount(code)) + entropies[f] - entropy(joint)
+            information[c, f] = max(gain, 0.0)
+    return information, entropies

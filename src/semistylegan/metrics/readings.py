@@ -1,0 +1,248 @@
+"""What the metrics of a model look at: E's readings of real images, the oracle's readings of generated ones.
+
+Each is computed once, when a metric first asks for it, in a fixed order from fixed seeds: the same model gives the same
+figures.
+
+Suffixes: N images, C entries of a code, D features, F factors of the data, K codes of the model, Z latent.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from semistylegan import progress
+from semistylegan.data.dataset import Dataset
+from semistylegan.data.labels import Labels
+from semistylegan.data.pictures import to_float
+from semistylegan.factors import Factor, FactorSpace, FloatArray
+from semistylegan.metrics.alignment import FITTED, Meaning
+from semistylegan.metrics.information import Floats, Ints, Mask, centred
+from semistylegan.metrics.oracle import BATCH, MIN_LABELLED, Oracle, read_dataset
+from semistylegan.models.checkpoint import Networks
+
+SILENT = 1000
+"""Reading no more images than this shows no progress."""
+LEAKAGE_IMAGES = 300
+"""Images of which each factor is changed for the leakage matrix."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Images of G, as the oracle sees them."""
+
+    asked_NK: Floats
+    """Levels that were asked for, in the model's space."""
+    read_NF: Floats
+    """Levels that the oracle reads, in the data's space."""
+    feature_ND: Floats
+    """The oracle's features."""
+
+
+class Readings:
+    """Everything that is read, for one model on one data set.
+
+    Args:
+        networks: the model.
+        data: the data set with all its labels.
+        oracle: None where there are too few labels for one.
+        own: the labels that training read; their images are not held out.
+        prior: labels whose rows codes of generated images are drawn from; None: uniform over each factor's values.
+        images: how many images to read and to generate.
+        seed: fixes which.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        data: Dataset,
+        oracle: Oracle | None,
+        own: Labels,
+        prior: Labels | None = None,
+        images: int = 10_000,
+        seed: int = 0,
+    ) -> None:
+        self.networks, self.data, self.oracle = networks, data, oracle
+        self.own, self.prior, self.count, self.seed = own, prior, images, seed
+        self.codes, self.factors = networks.space, data.space
+        self.device = next(networks.G.parameters()).device
+
+    @property
+    def named(self) -> bool:
+        """Whether the model's codes are the data's factors. Those of a model that saw no labels are not."""
+        return self.codes.names == self.factors.names
+
+    # -- E on real images -------------------------------------------------------------------------------------
+
+    @cached_property
+    def rows(self) -> Ints:
+        """Labelled images that training read no label of; all labelled ones where those are fewer than MIN_LABELLED."""
+        labelled = self.data.labels.labelled_rows
+        held_out = np.setdiff1d(labelled, self.own.labelled_rows)
+        rows = held_out if len(held_out) >= MIN_LABELLED else labelled
+        return self.drawn(rows)
+
+    @property
+    def split(self) -> str:
+        """`held-out`, or `all labelled` where too few labels were kept from training."""
+        return "all labelled" if np.isin(self.rows, self.own.labelled_rows).any() else "held-out"
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are labelled images to measure E on."""
+        return len(self.rows) >= MIN_LABELLED
+
+    @cached_property
+    def truth(self) -> tuple[Floats, Mask]:
+        """Levels N x F of the images `rows`, and where they are known."""
+        return self.data.labels.level_NF[self.rows].astype(np.float64), self.data.labels.known_NF[self.rows]
+
+    @cached_property
+    def true_indices(self) -> Ints:
+        """Value indices N x F of the same; factors without a grid in 20 even bins."""
+        return self.factors.indices_of_levels(self.truth[0]).astype(np.int64)
+
+    @cached_property
+    def raw_codes(self) -> Floats:
+        """E's codes N x C of the images `rows`."""
+        return self.encode(self.rows)
+
+    @cached_property
+    def read(self) -> Floats:
+        """E's readings N x K of the images `rows`: levels in the model's space."""
+        return self.codes.decode(torch.from_numpy(self.raw_codes)).numpy()
+
+    @cached_property
+    def meaning(self) -> Meaning:
+        """What codes without names say of the factors, fitted to half of the images `rows`."""
+        level, known = self.truth
+        return Meaning.fit(self.read[FITTED], self.codes, level[FITTED], self.factors, known[FITTED])
+
+    @property
+    def centred_codes(self) -> Floats:
+        """The same with angles turned clear of their seam: numbers for metrics that know nothing of kinds."""
+        columns = [
+            centred(self.read[:, k], f.size) if f.kind == "circular" else self.read[:, k]
+            for k, f in enumerate(self.codes)
+        ]
+        return np.stack(columns, axis=1)
+
+    @torch.inference_mode()
+    def encode(self, rows: npt.NDArray[np.integer[Any]]) -> Floats:
+        """E's codes of images of the data set, as it says them."""
+        parts = []
+        with progress.bar("encoding images", len(rows)) if len(rows) > SILENT else nullcontext() as advance:
+            for i in range(0, len(rows), BATCH):
+                img_BCHW = to_float(self.data.images(rows[i : i + BATCH]).to(self.device))
+                parts.append(self.networks.E(img_BCHW).cpu().numpy().astype(np.float64))
+                if advance is not None:
+                    advance(len(img_BCHW))
+        return np.concatenate(parts)
+
+    # -- G, read by the oracle ----------------------------------------------------------------------------------
+
+    @cached_property
+    def generated(self) -> Generated:
+        """`count` images with codes from the prior."""
+        level_NK = self.draw_codes(self.count, 1)
+        read, feature = self.generate(level_NK, 2, "generating images")
+        return Generated(level_NK.double().numpy(), read, feature)
+
+    @cached_property
+    def changed(self) -> tuple[Floats, Floats]:
+        """Readings before, N x F, and after code k alone was set to another value, K x N x F."""
+        count = min(self.count, LEAKAGE_IMAGES)
+        level_NK = self.draw_codes(count, 3)
+        random = np.random.default_rng([self.seed, 5])
+        sets = [level_NK]
+        for k, factor in enumerate(self.codes):
+            changed = level_NK.clone()
+            changed[:, k] = torch.from_numpy(other_levels(level_NK[:, k].numpy(), factor, random)).float()
+            sets.append(changed)
+        read, _ = self.generate(torch.cat(sets), 4, "changing one factor at a time", repeat=len(sets))
+        read_KNF = read.reshape(len(sets), count, -1)
+        return read_KNF[0], read_KNF[1:]
+
+    @torch.inference_mode()
+    def generate(self, level_NK: Tensor, stream: int, title: str, repeat: int = 1) -> tuple[Floats, Floats]:
+        """Levels and features that the oracle reads off images of these codes.
+
+        Args:
+            level_NK: levels in the model's space.
+            stream: numbers the draw of z.
+            title: of the progress bar.
+            repeat: the rows are so many sets of the same length, all with the same z.
+        """
+        assert self.oracle is not None
+        z_NZ = torch.randn(len(level_NK) // repeat, self.networks.G.z_dim, generator=self.generator(stream))
+        z_NZ = z_NZ.repeat(repeat, 1)
+        code_NC = self.codes.encode(level_NK)
+        levels, features = [], []
+        with progress.bar(title, len(level_NK)) as advance:
+            for i in range(0, len(level_NK), BATCH):
+                part = slice(i, i + BATCH)
+                img_BCHW = self.networks.G(z_NZ[part].to(self.device), code_NC[part].to(self.device))
+                level, feature = self.oracle.read(as_saved(img_BCHW))
+                levels.append(level)
+                features.append(feature)
+                advance(len(level))
+        return np.concatenate(levels), np.concatenate(features)
+
+    @cached_property
+    def real_features(self) -> Floats:
+        """The oracle's features of images of the data set, of as many as are generated where there are so many."""
+        assert self.oracle is not None
+        return read_dataset(self.oracle, self.data, self.drawn(np.arange(len(self.data))))[1]
+
+    # -- draws --------------------------------------------------------------------------------------------------
+
+    def draw_codes(self, count: int, stream: int) -> Tensor:
+        """Levels count x K from the prior of the training."""
+        level_NK = self.codes.sample(count, self.generator(stream))
+        if self.prior is not None and len(rows := self.prior.labelled_rows):
+            chosen = rows[np.random.default_rng([self.seed, stream]).integers(len(rows), size=count)]
+            known = torch.from_numpy(self.prior.known_NF[chosen])
+            level_NK = torch.where(known, torch.from_numpy(self.prior.level_NF[chosen]), level_NK)
+        return level_NK
+
+    def drawn(self, rows: npt.NDArray[np.integer[Any]]) -> Ints:
+        """At most `count` of these image numbers, ascending, fixed by the seed."""
+        chosen = np.random.default_rng([self.seed, 0]).permutation(rows)[: self.count]
+        return np.sort(chosen).astype(np.int64)
+
+    def generator(self, stream: int) -> torch.Generator:
+        """Random numbers for one purpose, the same on every device."""
+        return torch.Generator().manual_seed(1000 * self.seed + stream)
+
+
+def other_levels(level_N: FloatArray, factor: Factor, random: np.random.Generator) -> FloatArray:
+    """For each level another one of the factor's values, uniformly drawn (the same, where it has but one)."""
+    if factor.size is None:
+        return random.random(len(level_N))
+    step = random.integers(1, max(factor.size, 2), size=len(level_N))
+    return factor.level_of_index((factor.index_of_level(level_N) + step) % factor.size)
+
+
+def as_saved(img_BCHW: Tensor) -> Tensor:
+    """Images rounded to the 256 values that a file has, in [-1, 1]: what a user gets is what is measured."""
+    return to_float((img_BCHW.float() * 127.5 + 127.5).round().clamp(0, 255))
+
+
+def own_kinds(level_NK: Floats, codes: FactorSpace, factors: FactorSpace) -> Floats:
+    """Levels of a space with scalar kinds -> levels of the data's kinds (`FactorSpace.scalar_levels` backwards)."""
+    out = np.array(level_NK, dtype=np.float64)
+    for k, (code, factor) in enumerate(zip(codes, factors, strict=True)):
+        if code.kind == factor.kind or factor.size is None:
+            continue
+        if factor.kind == "categorical":
+            out[:, k] = np.rint(out[:, k] * (factor.size - 1))
+        elif factor.kind == "circular" and factor.size > 1:
+            out[:, k] = out[:, k] * (factor.size - 1) / factor.size
+    return out

@@ -1,0 +1,244 @@
+"""The metrics of a model by name: what each needs, which fields it fills, how it is measured.
+
+Suffixes: N images, F factors, K codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from semistylegan import progress
+from semistylegan.factors import IntArray
+from semistylegan.metrics.alignment import TESTED
+from semistylegan.metrics.controllability import l2_levels, leakage, leakage_matrix, mean_errors
+from semistylegan.metrics.disentanglement import (
+    BINS,
+    factor_vae_score,
+    mig_decoded,
+    modularity,
+)
+from semistylegan.metrics.fidelity import frechet_distance, kid, precision_recall
+from semistylegan.metrics.information import Floats, Ints, Mask
+from semistylegan.metrics.oracle import MIN_LABELLED
+from semistylegan.metrics.predictors import dci, info_mec, sap
+from semistylegan.metrics.readings import Readings, own_kinds
+
+Fields = dict[str, Any]
+VOTES = (10_000, 5_000)
+"""Votes of the FactorVAE score to learn from and to test on."""
+ALIGNED = "codes matched with factors, and their values by a table, on E's readings of half of the labelled images"
+"""How a model without names is given some: see `alignment`."""
+
+
+# -- E on held-out images -------------------------------------------------------------------------------------------
+
+
+def mig_of_encoder(r: Readings) -> Fields:
+    return {"mig": mig_decoded(r.read, r.true_indices, r.codes, BINS, r.truth[1])}
+
+
+def l2_of_encoder(r: Readings) -> Fields:
+    level, known = r.truth
+    if r.named:
+        return errors(own_kinds(r.read, r.codes, r.factors), level, r, known, "l2", "mae")
+    return errors(r.meaning.levels(r.read[TESTED]), level[TESTED], r, known[TESTED], "l2", "mae")
+
+
+def factor_vae(r: Readings) -> Fields:
+    """On E's codes as they are (a circular factor's two, a categorical one's several), over the whole grid."""
+    row_of = grid_rows(r)
+    assert row_of is not None
+    codes_NC = np.full((len(r.data), r.codes.code_width), np.nan)
+
+    def encode(rows_B: Ints) -> Floats:
+        missing = np.unique(rows_B[np.isnan(codes_NC[rows_B, 0])])
+        if len(missing):
+            codes_NC[missing] = r.encode(missing)
+        return codes_NC[rows_B]
+
+    def sample(values_BF: IntArray) -> Ints:
+        rows: Ints = row_of[r.factors.index_of(values_BF)]
+        return rows
+
+    with progress.bar("measuring the FactorVAE score", sum(VOTES)) as advance:
+        score = factor_vae_score(encode, r.factors, sample, r.seed, votes=VOTES[0], test_votes=VOTES[1], voted=advance)
+    return {"factor_vae": score}
+
+
+def grid_rows(r: Readings) -> Ints | None:
+    """Image number of each point of the grid, or None where the images are not exactly the grid."""
+    labels, space = r.data.labels, r.factors
+    if not len(space) or any(f.size is None for f in space) or space.total != len(r.data) or not labels.known_NF.all():
+        return None
+    points = np.asarray(space.index_of(space.indices_of_levels(labels.level_NF)))
+    row_of = np.full(space.total, -1, dtype=np.int64)
+    row_of[points] = np.arange(len(points))
+    return None if (row_of < 0).any() else row_of
+
+
+def dci_of_encoder(r: Readings) -> Fields:
+    codes, factors = whole_rows(r)
+    with progress.bar("measuring DCI", factors.shape[1]) as advance:
+        scores = dci(codes, factors, r.seed, fitted=advance)
+    return {
+        "dci_disentanglement": scores.disentanglement,
+        "dci_completeness": scores.completeness,
+        "dci_informativeness": scores.informativeness,
+    }
+
+
+def sap_of_encoder(r: Readings) -> Fields:
+    return {"sap": sap(*whole_rows(r), r.seed)}
+
+
+def modularity_of_encoder(r: Readings) -> Fields:
+    return {"modularity": modularity(*whole_rows(r))}
+
+
+def info_mec_of_encoder(r: Readings) -> Fields:
+    scores = info_mec(*whole_rows(r), r.seed)
+    return {"info_m": scores.modularity, "info_e": scores.explicitness, "info_c": scores.compactness}
+
+
+def whole_rows(r: Readings) -> tuple[Floats, Ints]:
+    """Codes and factors of the images that know every factor."""
+    whole = r.truth[1].all(axis=1)
+    return r.centred_codes[whole], r.true_indices[whole]
+
+
+# -- G, read by the oracle ------------------------------------------------------------------------------------------
+
+
+def mig_of_generator(r: Readings) -> Fields:
+    g = r.generated
+    return {"mig_gen": mig_decoded(g.read_NF, r.codes.indices_of_levels(g.asked_NK, BINS), r.factors, BINS)}
+
+
+def l2_of_generator(r: Readings) -> Fields:
+    g = r.generated
+    known = np.ones(g.read_NF.shape, dtype=bool)
+    asked = own_kinds(g.asked_NK, r.codes, r.factors) if r.named else r.meaning.levels(g.asked_NK)
+    return errors(g.read_NF, asked, r, known, "l2_gen", "mae_gen")
+
+
+def leakage_of_generator(r: Readings) -> Fields:
+    before, after = r.changed
+    matrix_KF = leakage_matrix(before, after, r.factors)
+    names = zip(r.codes.names, matrix_KF, strict=True)
+    table = {code: dict(zip(r.factors.names, map(float, row), strict=True)) for code, row in names}
+    if not r.named:  # the diagonal is where a factor's code meets it
+        own = [code for code in r.meaning.code_of if code is not None]
+        if len(own) < max(matrix_KF.shape):
+            return {"leakage": table, "leakage_mean": None}
+        matrix_KF = matrix_KF[own]
+    return {"leakage": table, "leakage_mean": leakage(matrix_KF)}
+
+
+def fd_of_generator(r: Readings) -> Fields:
+    return {"fd_oracle": frechet_distance(r.real_features, r.generated.feature_ND)}
+
+
+def kid_of_generator(r: Readings) -> Fields:
+    return {"kid": kid(r.real_features, r.generated.feature_ND)}
+
+
+def precision_recall_of_generator(r: Readings) -> Fields:
+    scores = precision_recall(r.real_features, r.generated.feature_ND)
+    return {"precision": scores.precision, "recall": scores.recall}
+
+
+def errors(read: Floats, target: Floats, r: Readings, known: Mask, total: str, each: str) -> Fields:
+    """L2 and each factor's mean error, under their names in `metrics.json`."""
+    means = mean_errors(read, target, r.factors, known)
+    per_factor = {
+        name: {each: None if np.isnan(mean) else float(mean)} for name, mean in zip(r.factors.names, means, strict=True)
+    }
+    return {total: l2_levels(read, target, r.factors, known), "per_factor": per_factor}
+
+
+# -- all of them ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric."""
+
+    fields: tuple[str, ...]
+    """What it fills in `metrics.json`, besides `per_factor`."""
+    measure: Callable[[Readings], Fields]
+    """Readings -> fields."""
+    of: Literal["encoder", "generator"]
+    """Whose score it is: E's on labelled images, or G's, read by the oracle."""
+    protocol: dict[str, Any]
+    """How it is measured, beyond the number of images, the seed and the weights."""
+
+
+FEATURES = {"features": "oracle, penultimate layer"}
+CODES = {"codes": "decoded, angles turned clear of their seam"}
+
+METRICS: dict[str, Metric] = {
+    "mig": Metric(("mig",), mig_of_encoder, "encoder", {"bins": BINS, "codes": "decoded"}),
+    "l2": Metric(("l2",), l2_of_encoder, "encoder", {}),
+    "mig_gen": Metric(("mig_gen",), mig_of_generator, "generator", {"bins": BINS, "codes": "decoded"}),
+    "l2_gen": Metric(("l2_gen",), l2_of_generator, "generator", {}),
+    "fd_oracle": Metric(("fd_oracle",), fd_of_generator, "generator", FEATURES),
+    "leakage": Metric(("leakage", "leakage_mean"), leakage_of_generator, "generator", {}),
+    "factor_vae": Metric(
+        ("factor_vae",),
+        factor_vae,
+        "encoder",
+        {"codes": "as E says them", "votes": list(VOTES), "batch": 64, "variance_images": 10_000, "prune": 0.05},
+    ),
+    "dci": Metric(
+        ("dci_disentanglement", "dci_completeness", "dci_informativeness"),
+        dci_of_encoder,
+        "encoder",
+        {**CODES, "classifier": "gradient boosting", "training_share": [2, 3]},
+    ),
+    "sap": Metric(("sap",), sap_of_encoder, "encoder", {**CODES, "training_share": [2, 3]}),
+    "modularity": Metric(("modularity",), modularity_of_encoder, "encoder", {**CODES, "bins": BINS}),
+    "info_mec": Metric(("info_m", "info_e", "info_c"), info_mec_of_encoder, "encoder", {**CODES, "neighbours": 10}),
+    "kid": Metric(("kid",), kid_of_generator, "generator", {**FEATURES, "pairs": "all"}),
+    "precision_recall": Metric(
+        ("precision", "recall"), precision_recall_of_generator, "generator", {**FEATURES, "k": 3}
+    ),
+}
+"""Every metric, in the order in which they are measured."""
+
+DEFAULT = ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", "leakage")
+"""Those that take seconds."""
+QUICK = ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle")
+"""Those that are measured while a model trains."""
+
+
+def unmeasurable(name: str, r: Readings) -> str | None:
+    """Why a metric cannot be measured here, as a sentence; None where it can."""
+    metric = METRICS[name]
+    few = f"fewer than {MIN_LABELLED} images have a label"
+    if metric.of == "generator" and r.oracle is None:
+        return f"{name} is left out: {few}, too few for an oracle."
+    if metric.of == "encoder" and not r.enough:
+        return f"{name} is left out: {few}."
+    if name == "factor_vae" and grid_rows(r) is None:
+        return "factor_vae is left out: it needs a labelled image of every combination of the factors' values."
+    if name in ("dci", "sap", "modularity", "info_mec"):
+        whole = r.truth[1].all(axis=1)
+        if whole.sum() < MIN_LABELLED:
+            return f"{name} is left out: fewer than {MIN_LABELLED} held-out images have a label of every factor."
+        varying = (np.ptp(r.true_indices[whole], axis=0) > 0).sum()
+        if varying < 2 or len(r.codes) < 2:
+            return f"{name} is left out: it compares factors, and needs two that vary."
+    elif metric.of == "encoder" and name == "mig" and not varies(r.true_indices, r.truth[1]):
+        return "mig is left out: no factor varies over the held-out images."
+    if name == "mig_gen" and all(f.size == 1 for f in r.codes):
+        return "mig_gen is left out: no factor has more than one value."
+    return None
+
+
+def varies(index_NF: Ints, known_NF: Mask) -> bool:
+    """Whether any factor has two values among the images that know it."""
+    return any(len(np.unique(column[known])) > 1 for column, known in zip(index_NF.T, known_NF.T, strict=True))

@@ -1,0 +1,78 @@
+"""Pieces of HTML: escaped text, pictures as data URIs, sheets of pictures."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from semistylegan.data.pictures import encode_png
+
+ImageArray = npt.NDArray[np.uint8]
+LARGEST = 256
+"""Pixels a side of an embedded picture; larger ones are shrunk."""
+SHEET = 128
+"""Pixels a side of the pictures of a sheet."""
+LOSSLESS = 64
+"""Up to this size pictures are PNG, above JPEG of high quality."""
+
+
+def escape(text: object) -> str:
+    """Text that is safe between tags and in quoted attributes."""
+    return html.escape(str(text), quote=True)
+
+
+def data_uri(image_HWC: ImageArray, largest: int = LARGEST) -> str:
+    """A picture as a `data:` address."""
+    side = max(image_HWC.shape[:2])
+    if side <= LOSSLESS:
+        return f"data:image/png;base64,{base64.b64encode(encode_png(image_HWC)).decode()}"
+    picture = Image.fromarray(image_HWC[..., 0] if image_HWC.shape[-1] == 1 else image_HWC)
+    picture.thumbnail((largest, largest), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=88)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def picture(image_HWC: ImageArray, alt: str, largest: int = LARGEST) -> str:
+    """An <img>. Small pictures keep their pixels when enlarged."""
+    height, width = image_HWC.shape[:2]
+    marks = ' class="px"' if width <= 64 else ""
+    source = data_uri(image_HWC, largest)
+    return f'<img{marks} src="{source}" width="{width}" height="{height}" alt="{escape(alt)}">'
+
+
+def sheet(images_NHWC: ImageArray, columns: int, alt: str) -> str:
+    """Pictures in rows without words, one element for a screen reader."""
+    cells = "".join(picture(image, "", SHEET) for image in images_NHWC)
+    return f'<div class="sheet" role="img" aria-label="{escape(alt)}" style="--columns:{columns}">{cells}</div>'
+
+
+def section(anchor: str, title: str, intro: str, body: str, kind: str = "") -> str:
+    """A section with its heading. `title`, `intro` and `body` are HTML already."""
+    classes = f' class="{kind}"' if kind else ""
+    lead = f'<p class="intro">{intro}</p>' if intro else ""
+    return (
+        f'<section id="{anchor}"{classes} aria-labelledby="h-{anchor}">\n'
+        f'<h2 id="h-{anchor}">{title}</h2>\n{lead}\n{body}\n</section>'
+    )
+
+
+def percent(part: float) -> str:
+    """An error: 0.254 -> "25%", 0.04 -> "4.0%", 0.0004 -> "0.04%"."""
+    value = 100 * part
+    return f"{value:.{0 if value >= 9.95 or value == 0 else 1 if value >= 0.095 else 2}f}%"
+
+
+def share_of(part: float) -> str:
+    """A share of a whole: 0.025 -> "2.5%", 0.01 -> "1%"."""
+    return f"{100 * part:.3g}%"
+
+
+def whole(count: int) -> str:
+    """11520 -> "11,520"."""
+    return f"{count:,}"

@@ -1,0 +1,281 @@
+"""What `ssg.load` returns: generating, encoding, editing, and the traversals that are written to files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import semistylegan as ssg
+from semistylegan import editing
+from semistylegan.editing import Model
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+from semistylegan.inversion import edited, invert
+from semistylegan.models.checkpoint import save_model
+from semistylegan.models.config import ModelConfig
+from semistylegan.models.encoder import Encoder, Trunk
+from semistylegan.models.stylegan2 import Generator
+from semistylegan.report import grids
+from semistylegan.report.grids import save_traversal, show_value
+
+SPACE = FactorSpace(
+    (
+        Factor.categorical("shape", ("ring", "cross", "triangle")),
+        Factor.circular("hue", 12),
+        Factor.scalar("scale", 5, 0.13, 0.29),
+        Factor.scalar("depth", None, -2.0, 2.0, "m"),
+    )
+)
+
+
+def write_model(folder: Path, space: FactorSpace = SPACE, channels: int = 3, resolution: int = 16) -> Path:
+    """A checkpoint of random weights."""
+    torch.manual_seed(0)
+    config = ModelConfig.of_size("tiny", resolution, channels, space.code_width)
+    save_model(folder, config, space, Generator(config), Encoder(config, Trunk(config)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("run") / "checkpoint-000002")
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint whose encoder has learnt to read what its (random) generator draws."""
+    torch.manual_seed(0)
+    config = dataclasses.replace(ModelConfig.of_size("tiny", 16, 3, SPACE.code_width), z_dim=4)
+    G, E = Generator(config).requires_grad_(False), Encoder(config, Trunk(config))
+    for name, weight in G.named_parameters():
+        if "to_image.weight" in name:
+            weight.mul_(0.4)  # so that few pixels leave the range of an image
+    adam = torch.optim.Adam(E.parameters(), 0.01, (0.9, 0.99))
+    chance = torch.Generator().manual_seed(0)
+    for _ in range(90):
+        code = SPACE.encode(SPACE.sample(32, chance))
+        adam.zero_grad()
+        (E(G(torch.randn(32, 4, generator=chance), code)) - code).square().mean().backward()
+        adam.step()
+    folder = tmp_path_factory.mktemp("taught")
+    save_model(folder, config, SPACE, G, E)
+    return folder
+
+
+@pytest.fixture
+def model(checkpoint: Path) -> Model:
+    loaded = ssg.load(checkpoint)
+    assert isinstance(loaded, Model)
+    return loaded
+
+
+def test_load_takes_a_run_and_a_checkpoint(checkpoint: Path) -> None:
+    write_model(checkpoint.parent / "checkpoint-000001")
+    assert ssg.load(checkpoint.parent).checkpoint == checkpoint
+    assert ssg.load(str(checkpoint)).factors == SPACE
+
+
+def test_load_says_what_would_work(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^sprouts: no such model; give the folder of a run or of a checkpoint"):
+        ssg.load("sprouts")
+    with pytest.raises(UserError, match="no finished checkpoint"):
+        ssg.load(tmp_path)
+
+
+def test_generate(model: Model) -> None:
+    images = model.generate({"hue": 90}, seed=7, count=3)
+    assert images.shape == (3, 16, 16, 3)
+    assert images.dtype == np.uint8
+    assert np.array_equal(images, model.generate({"hue": 90}, seed=7, count=3))
+    assert not np.array_equal(images, model.generate({"hue": 90}, seed=8, count=3))
+    # The first images of a seed do not depend on how many are asked for (beyond rounding of another batch).
+    assert np.abs(images[:1].astype(int) - model.generate({"hue": 90}, seed=7)).max() <= 1
+
+
+def test_generate_sets_what_is_named_and_keeps_the_rest(model: Model) -> None:
+    z, level = model.draw(3, 2)
+    level[:, SPACE.position("hue")] = 0.25
+    level[:, SPACE.position("shape")] = 1
+    assert np.array_equal(model.generate({"hue": 90.0, "shape": "cross"}, seed=3, count=2), model.images(z, level))
+    by_index = model.generate({"hue": "#3", "shape": "#1"}, seed=3, count=2)
+    assert np.array_equal(by_index, model.generate({"hue": "90", "shape": "cross"}, seed=3, count=2))
+    assert not np.array_equal(by_index, model.generate({"hue": 270, "shape": "cross"}, seed=3, count=2))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"colour": 1}, "unknown factor 'colour': known are shape, hue, scale, depth"),
+        ({"scale": 3}, "scale=3: out of range"),
+        ({"shape": "star"}, "not a category; known are ring, cross, triangle"),
+        ({"depth": "#0"}, "has no value indices"),
+    ],
+)
+def test_settings_that_do_not_fit(model: Model, settings: dict[str, float | str], message: str) -> None:
+    for use in (lambda: model.generate(settings), lambda: model.edit(model.generate()[0], settings, steps=0)):
+        with pytest.raises(UserError, match=message) as raised:
+            use()
+        assert "\n" not in str(raised.value)
+
+
+def test_codes_are_drawn_from_the_prior_of_the_run(checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "checkpoint-000002")
+    (tmp_path / "labels.csv").write_text(
+        "file_name,shape,hue,scale,depth\na.png,cross,30,0.13,\nb.png,ring,60,0.29,1\n"
+    )
+    for prior, drawn in (("grid", 20), ("labelled", 2)):
+        (tmp_path / "config.json").write_text(json.dumps({"train": {"prior": prior}}))
+        level_NF = ssg.load(tmp_path).draw(0, 200)[1]
+        assert (len(level_NF[:, :3].unique(dim=0)) == 2) == (prior == "labelled")
+        assert len(level_NF[:, 3].unique()) > drawn  # a blank is drawn from the factor's range
+
+
+def test_count_under_one(model: Model) -> None:
+    with pytest.raises(UserError, match="count 0"):
+        model.generate(count=0)
+    with pytest.raises(UserError, match="columns 0"):
+        model.traverse(columns=0)
+
+
+def test_encode_gives_values_in_own_units(model: Model) -> None:
+    images = model.generate(seed=1, count=40)
+    read = model.encode(images)
+    assert list(read) == list(SPACE.names)
+    assert set(read["shape"]) <= set(SPACE["shape"].categories)
+    assert read["hue"].shape == (40,)
+    assert ((read["hue"] >= 0) & (read["hue"] < 360)).all()
+    assert ((read["scale"] >= 0.13) & (read["scale"] <= 0.29)).all()
+    one = model.encode(images[5])
+    assert one["hue"][0] == pytest.approx(read["hue"][5], abs=1e-2)
+
+
+def test_images_of_other_sizes_and_channels(model: Model) -> None:
+    image = model.generate(seed=1)[0]
+    large = np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)
+    with pytest.warns(UserWarning, match="32 x 32 pixels resized to 16 x 16"):
+        model.encode(large)
+    assert model.fit(large[:, :30]).shape == (1, 16, 16, 3)
+    assert model.fit(image[..., :1]).shape == (1, 16, 16, 3)
+    assert model.fit(image[..., 0]).shape == (1, 16, 16, 3)
+    for wrong in (image.astype(np.float32), image[..., :2], image[0, 0], image[:0]):
+        with pytest.raises(UserError, match="give uint8"):
+            model.encode(wrong)
+    with pytest.raises(UserError, match="give one image"):
+        model.edit(np.stack([image, image]), {"hue": 0})
+
+
+def test_inversion_finds_an_image_of_its_own(taught: Path) -> None:
+    model = ssg.load(taught)
+    image = model.generate(seed=11)[0]
+    steps: list[tuple[int, int]] = []
+    found = model.invert(image, steps=120, on_progress=lambda done, total: steps.append((done, total)))
+    assert steps == [(i + 1, 120) for i in range(120)]
+    assert found.error < 0.02
+    # What is still missing is carried over where nothing changes: no change gives the image itself.
+    same = edited(model.networks, found, found.level_1F)
+    assert torch.allclose(same, _float(image), atol=1e-4)
+
+
+def test_edit_changes_what_was_asked(taught: Path) -> None:
+    model = ssg.load(taught)
+    z, level = model.draw(11, 1)
+    level[0, 0] = 0
+    image = model.images(z, level)[0]
+    changed = level.clone()
+    changed[0, 0] = 2
+    wanted = model.images(z, changed)[0].astype(int)
+    edit = model.edit(image, {"shape": "triangle"}, steps=120).astype(int)
+    asked = np.abs(wanted - image).mean()
+    assert asked > 4, "the fixture's code must show in the image"
+    assert np.abs(edit - wanted).mean() < 0.5 * asked
+    untouched = model.edit(image, {"shape": "triangle"}, strength=0.0, steps=120).astype(int)
+    assert np.abs(untouched - image).max() <= 1
+
+
+def test_the_second_edit_of_an_image_needs_no_search(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(editing, "REMEMBERED", 3)
+    image = model.generate(seed=2)[0]
+    calls: list[int] = []
+    first = model.edit(image, {"hue": 0}, steps=4, on_progress=lambda done, total: calls.append(done))
+    again = model.edit(image, {"hue": 0}, steps=4, on_progress=lambda done, total: calls.append(done))
+    assert calls == [1, 2, 3, 4]
+    assert np.array_equal(first, again)
+    for i in range(4):
+        model.invert(np.full((16, 16, 3), i, np.uint8), steps=0)
+    assert len(model._found) == 3
+
+
+def test_inversion_repeats_itself(model: Model) -> None:
+    image = _float(model.generate(seed=4)[0])
+    a, b = (invert(model.networks, image, steps=5) for _ in range(2))
+    assert torch.equal(a.z_1Z, b.z_1Z)
+    assert torch.equal(a.offset_1LW, b.offset_1LW)
+
+
+def test_traverse(model: Model) -> None:
+    rows = model.traverse(seed=5, columns=8)
+    assert [factor.name for factor, _, _ in rows] == list(SPACE.names)
+    assert rows[0][1] == ["ring", "cross", "triangle"]
+    assert rows[1][1] == pytest.approx([0, 60, 120, 180, 240, 300])
+    assert [len(images) for _, _, images in rows] == [3, 6, 5, 8]
+    start = {f.name: f.value_of(float(u)) for f, u in zip(SPACE, model.draw(5, 1)[1][0], strict=True)}
+    for factor, values, images in rows:
+        alone = model.generate(start | {factor.name: values[1]}, seed=5)[0]
+        assert np.abs(alone.astype(int) - images[1]).max() <= 1
+
+
+def test_a_model_without_factors(tmp_path: Path) -> None:
+    model = ssg.load(write_model(tmp_path / "c", FactorSpace(()), channels=1))
+    image = model.generate(seed=1)[0]
+    assert image.shape == (16, 16, 1)
+    assert model.encode(image) == {}
+    assert model.traverse() == []
+    assert model.edit(image, {}, steps=2).shape == (16, 16, 1)
+    with pytest.raises(UserError, match="no factors to traverse"):
+        save_traversal(model.traverse(), tmp_path / "x.png")
+
+
+def test_traversal_files(model: Model, tmp_path: Path) -> None:
+    rows = model.traverse()
+    save_traversal(rows, tmp_path / "new" / "t.png")
+    with Image.open(tmp_path / "new" / "t.png") as sheet:
+        assert sheet.height > 4 * 96
+        assert sheet.width > 8 * 96
+    save_traversal(rows, tmp_path / "t.gif")
+    with Image.open(tmp_path / "t.gif") as moving:
+        assert getattr(moving, "n_frames", 1) > 8
+    for name in ("t.jpg", "t"):
+        with pytest.raises(UserError, match=r"take \.png, \.gif or \.mp4"):
+            save_traversal(rows, tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "t.gif"]
+
+
+def test_mp4_without_ffmpeg(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grids, "_ffmpeg", lambda: None)
+    with pytest.raises(UserError, match=r"MP4 needs ffmpeg; install it .* or take \.gif"):
+        save_traversal(model.traverse(), tmp_path / "t.mp4")
+    monkeypatch.setattr(grids, "_ffmpeg", lambda: "/bin/false")
+    with pytest.raises(UserError, match="ffmpeg failed"):
+        save_traversal(model.traverse(), tmp_path / "t.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+def test_values_as_people_read_them() -> None:
+    assert show_value(SPACE["shape"], "ring") == "ring"
+    assert show_value(SPACE["hue"], 210.0) == "210°"
+    assert show_value(SPACE["scale"], 0.2900001) == "0.29"
+    assert show_value(SPACE["depth"], -1.5) == "−1.5 m"
+    assert show_value(SPACE["depth"], -0.001) == "0.0 m"
+    assert show_value(FactorSpace.grid({"pose": 4})["pose"], 2.0) == "2"
+    assert show_value(FactorSpace.grid({"pose": 4})["pose"], 2.4) == "2.4"
+
+
+def _float(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None] / 127.5 - 1

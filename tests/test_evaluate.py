@@ -1,0 +1,475 @@
+"""Evaluation: perfect and wrong models of which every score is known, and the files that a run gets."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from semistylegan.data.dataset import Dataset
+from semistylegan.data.labels import Labels, write_labels_csv
+from semistylegan.data.storage import ZipWriter
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+from semistylegan.metrics import oracle as oracle_module
+from semistylegan.metrics.alignment import Meaning, matched, typical
+from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names, on_snapshot, quick
+from semistylegan.metrics.oracle import Oracle
+from semistylegan.metrics.oracle_network import Plan, plan_for
+from semistylegan.metrics.readings import Readings, other_levels, own_kinds
+from semistylegan.metrics.scores import unmeasurable
+from semistylegan.models.checkpoint import Networks, save_model
+from semistylegan.models.config import ModelConfig
+from semistylegan.models.encoder import Encoder, Trunk
+from semistylegan.models.stylegan2 import Generator
+from semistylegan.training import TrainConfig
+
+# A world in which a picture is of one colour: red says the shape, green the hue, blue x.
+
+SPACE = FactorSpace((Factor.categorical("shape", ("a", "b", "c")), Factor.circular("hue", 6), Factor.scalar("x", 5)))
+STEP = 40
+"""From one value's colour to the next one's."""
+
+
+def colours(level_NF: np.ndarray) -> np.ndarray:
+    """Levels -> N x 3, 0 to 255."""
+    return STEP * SPACE.indices_of_levels(level_NF) + 20
+
+
+def picture(level_NF: np.ndarray) -> Tensor:
+    """Levels -> float images N x 3 x 16 x 16 in [-1, 1]."""
+    colour = torch.from_numpy(colours(level_NF)).float() / 127.5 - 1
+    return colour[:, :, None, None].expand(-1, -1, 16, 16)
+
+
+def seen(img_BCHW: Tensor) -> np.ndarray:
+    """Images -> levels."""
+    colour = (img_BCHW.mean(dim=(2, 3)) + 1) * 127.5
+    index = ((colour - 20) / STEP).round().clamp(0, 5).numpy().astype(int)
+    return SPACE.levels_of_indices(np.minimum(index, [2, 5, 4]))
+
+
+class PerfectG(nn.Module):
+    """Draws what it is asked for; `change` may spoil the levels first. `codes` is how its codes are written."""
+
+    z_dim = 2
+
+    def __init__(self, codes: FactorSpace = SPACE, change: Any = lambda level: level) -> None:
+        super().__init__()
+        self.codes, self.change = codes, change
+        self.nothing = nn.Parameter(torch.zeros(()))
+
+    def forward(self, z: Tensor, code: Tensor) -> Tensor:
+        assert z.shape == (len(code), self.z_dim)
+        return picture(self.change(self.codes.decode(code).double().numpy()))
+
+
+class PerfectE(nn.Module):
+    """Says what it sees; `change` may spoil the levels first."""
+
+    def __init__(self, codes: FactorSpace = SPACE, change: Any = lambda level: level) -> None:
+        super().__init__()
+        self.codes, self.change = codes, change
+
+    def forward(self, img: Tensor) -> Tensor:
+        return self.codes.encode(torch.from_numpy(self.change(seen(img))))
+
+
+class Eyes(nn.Module):
+    """The network of a perfect oracle: its features are the three colours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(()))
+
+    def features(self, img: Tensor) -> Tensor:
+        return img.mean(dim=(2, 3))
+
+    def code(self, feature: Tensor) -> Tensor:
+        return SPACE.encode(torch.from_numpy(seen(feature[:, :, None, None])))
+
+
+ORACLE = Oracle(SPACE, Eyes(), plan_for(16, 90), (0.0, 0.0, 0.0), 0.0, 90, 9)  # type: ignore[arg-type]
+
+
+def networks(G: nn.Module | None = None, E: nn.Module | None = None, space: FactorSpace = SPACE) -> Networks:
+    return Networks(None, space, G or PerfectG(), E or PerfectE())  # type: ignore[arg-type]
+
+
+def write_world(path: Path, labelled: int = 90, repeat: int = 1, space: FactorSpace | None = SPACE) -> Path:
+    """The 90 pictures, `repeat` times; the labels of the first few alone are known."""
+    level = np.tile(SPACE.levels_of_indices(SPACE.values_of(np.arange(SPACE.total))), (repeat, 1))
+    with ZipWriter(path, space) as writer:
+        for i, row in enumerate(level):
+            image = np.broadcast_to(colours(row[None])[0].astype(np.uint8), (16, 16, 3))
+            writer.add(f"{i:06d}.png", np.ascontiguousarray(image), row if space and i < labelled else None)
+    return path
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return Dataset.open(write_world(tmp_path_factory.mktemp("world") / "world.zip"))
+
+
+def no_labels(data: Dataset) -> Labels:
+    return Labels.none(len(data), len(data.space))
+
+
+def read(data: Dataset, model: Networks, **more: Any) -> Readings:
+    return Readings(model, data, ORACLE, **{"own": no_labels(data), "images": 2000, **more})
+
+
+# -- models of which every score is known ------------------------------------------------------------------------------
+
+
+def test_a_perfect_model_has_perfect_scores(world: Dataset) -> None:
+    scores = quick(networks(), world, ORACLE)
+    assert set(scores) == {"mig", "l2", "mig_gen", "l2_gen", "fd_oracle"}
+    assert scores["mig"] == pytest.approx(1, abs=1e-9)
+    assert scores["mig_gen"] == pytest.approx(1, abs=0.02)  # 2000 draws of 90: the factors are not quite independent
+    assert scores["l2"] == pytest.approx(0, abs=1e-6) and scores["l2_gen"] == pytest.approx(0, abs=1e-6)
+    assert scores["fd_oracle"] < 0.01
+    assert quick(networks(), world, ORACLE) == scores, "the same model must have the same scores"
+
+
+def test_an_encoder_that_turns_the_hue_errs_by_the_angle_and_keeps_its_mig(world: Dataset) -> None:
+    def turned(level: np.ndarray) -> np.ndarray:
+        return np.stack([level[:, 0], (level[:, 1] + 1 / 6) % 1, level[:, 2]], axis=1)
+
+    r = read(world, networks(E=PerfectE(change=turned)))
+    fields = METRICS["l2"].measure(r)
+    assert fields["l2"] == pytest.approx(1 / 3, abs=1e-6)  # a sixth of a turn is a third of half a turn
+    assert {name: errors["mae"] for name, errors in fields["per_factor"].items()} == pytest.approx(
+        {"shape": 0, "hue": 1 / 3, "x": 0}, abs=1e-6
+    )
+    assert METRICS["mig"].measure(r)["mig"] == pytest.approx(1, abs=1e-9)
+
+
+def test_a_generator_that_is_deaf_to_x(world: Dataset) -> None:
+    def deaf(level: np.ndarray) -> np.ndarray:
+        return np.stack([level[:, 0], level[:, 1], np.full(len(level), 0.5)], axis=1)
+
+    r = read(world, networks(G=PerfectG(change=deaf)))
+    assert METRICS["mig_gen"].measure(r)["mig_gen"] == pytest.approx(2 / 3, abs=0.02)
+    fields = METRICS["l2_gen"].measure(r)
+    x_error = np.abs(r.generated.asked_NK[:, 2] - 0.5).mean()
+    assert x_error == pytest.approx(0.3, abs=0.02)
+    assert fields["l2_gen"] == pytest.approx(x_error, abs=1e-6)
+    assert fields["per_factor"]["x"] == {"mae_gen": pytest.approx(x_error, abs=1e-6)}
+    assert METRICS["fd_oracle"].measure(r)["fd_oracle"] > 0.05
+    assert METRICS["mig"].measure(r)["mig"] == pytest.approx(1, abs=1e-9), "the encoder is another matter"
+
+
+def test_the_leakage_matrix_shows_who_moves_with_whom(world: Dataset) -> None:
+    clean = METRICS["leakage"].measure(read(world, networks()))
+    assert clean["leakage_mean"] == pytest.approx(0, abs=1e-9)
+    table = clean["leakage"]
+    assert table["shape"]["shape"] == 1  # always another class
+    assert table["hue"]["hue"] == pytest.approx(0.6, abs=0.05)  # 1/3, 2/3, 1, 2/3, 1/3
+    assert table["x"]["x"] == pytest.approx(0.5, abs=0.05)
+    assert table["hue"]["shape"] == table["x"]["hue"] == 0
+
+    def carried(level: np.ndarray) -> np.ndarray:
+        return np.stack([level[:, 0], level[:, 1], level[:, 0] / 2], axis=1)  # x follows the shape
+
+    leaky = METRICS["leakage"].measure(read(world, networks(G=PerfectG(change=carried))))["leakage"]
+    assert leaky["shape"]["x"] > 0.5 and leaky["x"]["x"] == 0 and leaky["hue"]["x"] == 0
+
+
+def test_scalar_kinds_are_judged_in_the_datas_own_units(world: Dataset) -> None:
+    """With --factor-kinds scalar the networks know numbers alone; errors are those of classes and angles still."""
+    line = SPACE.with_kinds("scalar")
+
+    def back(level: np.ndarray) -> np.ndarray:
+        return own_kinds(level, line, SPACE)
+
+    scores = quick(networks(PerfectG(line, back), PerfectE(line, SPACE.scalar_levels), line), world, ORACLE)
+    assert scores["l2"] == pytest.approx(0, abs=1e-6) and scores["l2_gen"] == pytest.approx(0, abs=1e-6)
+    assert scores["mig"] == pytest.approx(1, abs=1e-9)
+    level = SPACE.levels_of_indices(SPACE.values_of(np.arange(90)))
+    assert back(SPACE.scalar_levels(level)) == pytest.approx(level)
+
+
+# -- codes without names -----------------------------------------------------------------------------------------------
+
+NAMELESS = SPACE.anonymous()
+
+
+def scrambled(level: np.ndarray) -> np.ndarray:
+    """Other classes, hue mirrored and turned, x upside down. It undoes itself."""
+    return np.stack([(2 - level[:, 0]), (1 / 3 - level[:, 1]) % 1, 1 - level[:, 2]], axis=1)
+
+
+def test_codes_without_names_get_them_from_half_of_the_images(world: Dataset) -> None:
+    model = networks(PerfectG(NAMELESS, scrambled), PerfectE(NAMELESS, scrambled), NAMELESS)
+    r = read(world, model)
+    assert not r.named
+    scores = quick(model, world, ORACLE)
+    assert scores["mig"] == pytest.approx(1, abs=1e-9) and scores["mig_gen"] > 0.97
+    assert scores["l2"] == pytest.approx(0, abs=1e-6) and scores["l2_gen"] == pytest.approx(0, abs=1e-6)
+    assert METRICS["leakage"].measure(r)["leakage_mean"] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_generator_that_always_draws_the_same_is_not_called_obedient(world: Dataset) -> None:
+    def same(level: np.ndarray) -> np.ndarray:
+        return np.zeros_like(level)
+
+    stuck = networks(PerfectG(NAMELESS, same), PerfectE(NAMELESS, scrambled), NAMELESS)
+    assert quick(stuck, world, ORACLE)["l2_gen"] > 0.8
+
+
+def test_names_are_not_fitted_to_the_images_they_are_judged_on(world: Dataset) -> None:
+    """An encoder that says noise: fitted on its own test rows, a table of 90 images would look better than chance."""
+    random = np.random.default_rng(0)
+
+    def noise(level: np.ndarray) -> np.ndarray:
+        return np.stack(
+            [random.integers(0, 3, len(level)), random.random(len(level)), random.random(len(level))], axis=1
+        )
+
+    model = networks(PerfectG(NAMELESS), PerfectE(NAMELESS, noise), NAMELESS)
+    fields = METRICS["l2"].measure(read(world, model))
+    assert fields["per_factor"]["shape"]["mae"] > 0.5 and fields["per_factor"]["x"]["mae"] > 0.25
+
+
+def test_matching_by_hand() -> None:
+    assert matched(np.array([[0.1, 0.9], [0.8, 0.85]])) == (1, 0)
+    assert matched(np.array([[0.1, 0.9, 0.2]])) == (None, 0, None)
+    assert matched(np.array([[0.1], [0.9]])) == (1,)
+
+
+def test_fewer_codes_than_factors_leave_a_constant() -> None:
+    codes = FactorSpace((Factor.scalar("code0", 6),))
+    level = SPACE.levels_of_indices(SPACE.values_of(np.arange(90)))
+    meaning = Meaning.fit(level[:, 2:], codes, level, SPACE, np.ones((90, 3), dtype=bool))
+    assert meaning.code_of == (None, None, 0)
+    told = meaning.levels(level[:, 2:])
+    assert told[:, 2] == pytest.approx(level[:, 2])
+    assert len(np.unique(told[:, 0])) == len(np.unique(told[:, 1])) == 1
+
+
+def test_what_is_typical() -> None:
+    hue, shape, x = SPACE["hue"], SPACE["shape"], SPACE["x"]
+    assert min(typical(np.array([0.9, 0.1]), hue), 1 - typical(np.array([0.9, 0.1]), hue)) == pytest.approx(0, abs=1e-9)
+    assert typical(np.array([2.0, 1.0, 2.0]), shape) == 2
+    assert typical(np.array([0.0, 0.5]), x) == 0.25
+
+
+def test_another_value_is_never_the_same() -> None:
+    random = np.random.default_rng(0)
+    for factor in SPACE:
+        level = factor.level_of_index(np.arange(600) % (factor.size or 1))
+        other = other_levels(level, factor, random)
+        assert (factor.index_of_level(other) != factor.index_of_level(level)).all()
+        assert len(np.unique(factor.index_of_level(other))) == factor.size
+    assert other_levels(np.zeros(5), Factor.scalar("one", 1), random).tolist() == [0] * 5
+    assert len(np.unique(other_levels(np.zeros(50), Factor.scalar("free"), random))) == 50
+
+
+# -- which images ------------------------------------------------------------------------------------------------------
+
+
+def test_the_encoder_is_judged_on_images_that_it_saw_no_labels_of(world: Dataset) -> None:
+    own = world.labels.keep(np.arange(0, 90, 3))
+    r = read(world, networks(), own=own)
+    assert r.split == "held-out" and len(r.rows) == 60
+    assert not set(r.rows) & set(range(0, 90, 3))
+    few = read(world, networks(), own=own, images=25)
+    assert len(few.rows) == 25 and set(few.rows) < set(r.rows)
+    assert set(read(world, networks(), own=own, images=25, seed=1).rows) != set(few.rows)
+
+
+def test_where_every_label_was_used_it_says_so(world: Dataset) -> None:
+    r = read(world, networks(), own=world.labels)
+    assert r.split == "all labelled" and len(r.rows) == 90
+
+
+def test_codes_may_come_from_the_labels(world: Dataset) -> None:
+    prior = world.labels.keep(np.array([7, 8]))
+    asked = read(world, networks(), prior=prior).generated.asked_NK
+    assert len(np.unique(asked, axis=0)) == 2
+    assert len(np.unique(read(world, networks()).generated.asked_NK, axis=0)) == 90
+
+
+# -- the files of a run ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def short_oracles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def short(resolution: int, images: int) -> Plan:
+        return dataclasses.replace(plan_for(resolution, images), steps=20)
+
+    monkeypatch.setattr(oracle_module, "plan_for", short)
+    monkeypatch.setenv("SEMISTYLEGAN_CACHE", str(tmp_path / "cache"))
+
+
+def make_run(folder: Path, data_path: Path, labelled: int = 30, preset: str = "semi", seed: int = 0) -> Path:
+    """A run as training leaves it, of networks that learnt nothing."""
+    data, run = Dataset.open(data_path), folder / "run"
+    config = TrainConfig.preset(preset, data=str(data_path), out=str(run), kimg=2.0, device="cpu")
+    space = (
+        SPACE if preset == "semi" else (data.space.anonymous() if len(data.space) else FactorSpace.grid({"code0": 3}))
+    )
+    model = ModelConfig.of_size("tiny", 16, 3, space.code_width)
+    torch.manual_seed(seed)
+    save_model(run / "checkpoint-000002", model, space, Generator(model), Encoder(model, Trunk(model)))
+    if preset == "semi":
+        rows = data.labels.labelled_rows[:labelled]
+        write_labels_csv(run / "labels.csv", data.names, rows, data.labels.keep(rows), data.space)
+    document = {"data_fingerprint": data.fingerprint(), "train": config.to_json(), "model": model.to_json()}
+    (run / "config.json").write_text(json.dumps(document), encoding="utf-8")
+    stats = [{"kimg": 1.0, "seconds": 10.0}, {"kimg": 2.0, "seconds": 20.5}, {"kimg": 3.0, "seconds": 31.0}]
+    (run / "stats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in stats), encoding="utf-8")
+    return run
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_what_evaluate_writes(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    scores = evaluate(run, images=200, device="cpu")
+    assert json.loads((run / "metrics.json").read_text(encoding="utf-8")) == scores
+    assert scores["label_fraction"] == pytest.approx(30 / 90) and scores["labelled_images"] == 30
+    assert scores["kimg"] == 2 and scores["seconds"] == 20.5
+    for field in ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", "oracle_l2"):
+        assert isinstance(scores[field], float), field
+    assert set(scores["per_factor"]) == set(SPACE.names)
+    for errors in scores["per_factor"].values():
+        assert 0 <= errors["mae"] <= 1 and 0 <= errors["mae_gen"] <= 1
+    assert set(scores["leakage"]) == set(SPACE.names)
+    for name in DEFAULT:
+        (row,) = lines(run / f"metric-{name}.jsonl")
+        protocol = row["protocol"]
+        assert row["kimg"] == 2 and row[METRICS[name].fields[0]] == scores[METRICS[name].fields[0]]
+        assert protocol["seed"] == 0 and len(protocol["weights_sha256"]) == 64 and protocol["images"] <= 200
+        assert ("oracle_l2" in protocol) == (METRICS[name].of == "generator")
+        assert ("split" in protocol) == (METRICS[name].of == "encoder")
+    assert lines(run / "metric-mig.jsonl")[0]["protocol"]["bins"] == 20
+    assert lines(run / "metric-mig.jsonl")[0]["protocol"]["images"] == 60
+    assert "The oracle is the limit" in scores["note"]  # twenty steps make no oracle
+
+
+def test_evaluating_again_gives_the_same_figures_and_appends(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    first = evaluate(run, images=200, device="cpu")
+    torch.manual_seed(2)
+    np.random.seed(2)  # noqa: NPY002
+    assert evaluate(run, images=200, device="cpu") == first
+    one, two = lines(run / "metric-l2_gen.jsonl")
+    assert one == two
+
+
+def test_all_of_them_and_what_was_measured_before_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semistylegan.metrics.scores.VOTES", (60, 30))
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    default = evaluate(run, images=200, device="cpu")
+    every = evaluate(run, ["all"], images=200, device="cpu")
+    for field in [field for metric in METRICS.values() for field in metric.fields]:
+        assert every[field] is not None, field
+    assert {key: every[key] for key in ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle")} == {
+        key: default[key] for key in ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle")
+    }
+    again = evaluate(run, ["mig"], images=200, device="cpu")
+    assert again == every
+    assert lines(run / "metric-dci.jsonl")[0]["protocol"]["classifier"] == "gradient boosting"
+    assert len(lines(run / "metric-dci.jsonl")) == 1
+    # Other weights: nothing that was measured of the old ones may stay.
+    make_run(tmp_path / "other", tmp_path / "world.zip", seed=1)
+    shutil.copytree(tmp_path / "other" / "run" / "checkpoint-000002", run / "checkpoint-000003")
+    new = evaluate(run, ["mig"], images=200, device="cpu")
+    assert new["kimg"] == 3 and new["mig"] != every["mig"]
+    assert new["l2"] is None and "sap" not in new and new["per_factor"]["x"] == {"mae": None, "mae_gen": None}
+
+
+def test_a_run_without_labels(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"), preset="info")
+    scores = evaluate(run, images=200, device="cpu")
+    assert scores["labelled_images"] == 0 and scores["label_fraction"] == 0
+    assert isinstance(scores["l2"], float) and isinstance(scores["l2_gen"], float)
+    assert "codes have no names" in scores["note"]
+    assert "alignment" in lines(run / "metric-l2.jsonl")[0]["protocol"]
+    assert "alignment" not in lines(run / "metric-mig.jsonl")[0]["protocol"]
+    assert set(scores["per_factor"]) == set(SPACE.names)
+
+
+def test_data_with_few_labels_leave_out_what_needs_them(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip", labelled=19), labelled=10)
+    scores = evaluate(run, ["all"], images=200, device="cpu")
+    assert all(scores[field] is None for field in ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", "oracle_l2"))
+    assert "mig is left out: fewer than 20 images have a label" in scores["note"]
+    assert "too few for an oracle" in scores["note"]
+    assert not list(run.glob("metric-*.jsonl"))
+
+
+def test_data_without_any_factor(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip", space=None), preset="info")
+    scores = evaluate(run, ["all"], images=200, device="cpu")
+    assert scores["mig"] is None and scores["per_factor"] == {} and "left out" in scores["note"]
+
+
+def test_labels_that_training_all_read_are_told_of(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"), labelled=90)
+    scores = evaluate(run, ["mig", "l2"], images=200, device="cpu")
+    assert "labels training read" in scores["note"]
+    assert lines(run / "metric-l2.jsonl")[0]["protocol"]["split"] == "all labelled"
+
+
+def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
+    twice = Dataset.open(write_world(tmp_path / "twice.zip", labelled=100, repeat=2))
+    said = unmeasurable("factor_vae", read(twice, networks()))
+    assert said is not None and "every combination" in said
+    assert unmeasurable("mig", read(twice, networks())) is None
+
+
+def test_data_that_changed_are_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    write_world(tmp_path / "world.zip", labelled=50)
+    with pytest.raises(UserError, match="has changed since"):
+        evaluate(run, images=200, device="cpu")
+    (tmp_path / "world.zip").unlink()
+    with pytest.raises(UserError, match=r"world\.zip"):
+        evaluate(run, images=200, device="cpu")
+
+
+def test_user_errors_of_evaluate(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    with pytest.raises(UserError, match="--metrics mag: unknown"):
+        evaluate(run, ["mag"])
+    with pytest.raises(UserError, match="images=5"):
+        evaluate(run, images=5)
+    with pytest.raises(UserError, match="nowhere"):
+        evaluate(tmp_path / "nowhere")
+    shutil.rmtree(run / "checkpoint-000002")
+    with pytest.raises(UserError, match="no finished checkpoint"):
+        evaluate(run, images=200)
+    assert not (run / "metrics.json").exists()
+
+
+def test_metrics_are_named_by_name_or_field() -> None:
+    assert metric_names(["l2", "mig"]) == ["mig", "l2"]
+    assert metric_names(["dci_completeness", "recall", "precision"]) == ["dci", "precision_recall"]
+    assert metric_names(["all"]) == list(METRICS)
+    with pytest.raises(UserError, match="none is named"):
+        metric_names([])
+
+
+def test_scores_during_training(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    callback = on_snapshot(images=100, device="cpu")
+    callback(run / "checkpoint-000002", 2.0)
+    callback(run / "checkpoint-000002", 4.0)
+    rows = lines(run / "metric-mig_gen.jsonl")
+    assert [row["kimg"] for row in rows] == [2, 4]
+    assert rows[0]["mig_gen"] == rows[1]["mig_gen"] and rows[0]["protocol"]["images"] == 100
+    assert not (run / "metrics.json").exists()

@@ -1,0 +1,330 @@
+"""MIG, L2, modularity and the FactorVAE score against closed forms and against slow, independent references."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from sklearn.metrics import mutual_info_score
+
+from semistylegan import metrics
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+from semistylegan.metrics.information import centred, histogram_bins, level_bins, mutual_information
+
+
+def full_grid(*sizes: int, repeat: int = 1) -> np.ndarray:
+    """Every combination of value indices, `repeat` times."""
+    return np.tile(np.stack(np.unravel_index(np.arange(np.prod(sizes)), sizes), axis=1), (repeat, 1))
+
+
+def reference_mig(codes: np.ndarray, factors: np.ndarray, bins: int = 20) -> float:
+    """The field's definition, pair by pair, with scikit-learn."""
+    gaps = []
+    for factor in factors.T:
+        gains = []
+        for code in codes.T:
+            binned = np.digitize(code, np.histogram(code, bins)[1][:-1])
+            gains.append(mutual_info_score(factor, binned))
+        gains.sort(reverse=True)
+        gaps.append((gains[0] - gains[1]) / mutual_info_score(factor, factor))
+    return float(np.mean(gaps))
+
+
+# -- MIG ---------------------------------------------------------------------------------------------------------------
+
+
+def test_mig_of_codes_that_are_the_factors_is_one() -> None:
+    factors = full_grid(3, 8, 5, repeat=2)
+    assert metrics.mig(factors, factors) == pytest.approx(1, abs=1e-12)
+    assert metrics.mig(-3.5 * factors[:, ::-1] + 7, factors) == pytest.approx(1, abs=1e-12)
+
+
+def test_mig_of_duplicated_codes_is_zero() -> None:
+    factors = full_grid(3, 8, repeat=2)
+    assert metrics.mig(np.concatenate([factors, factors], axis=1), factors) == pytest.approx(0, abs=1e-12)
+
+
+def test_mig_of_independent_codes_is_about_zero() -> None:
+    random = np.random.default_rng(0)
+    factors = random.integers(0, 4, (10_000, 3))
+    assert 0 <= metrics.mig(random.normal(size=(10_000, 5)), factors) < 0.005
+
+
+def test_mig_of_half_the_information_is_half_by_hand() -> None:
+    """The code tells whether a factor of four even values is in its upper half: log 2 of log 4."""
+    factors = full_grid(4, 4, repeat=4)
+    codes = np.stack([factors[:, 0] >= 2, factors[:, 1] >= 2], axis=1)
+    assert metrics.mig(codes, factors) == pytest.approx(np.log(2) / np.log(4), abs=1e-12)
+
+
+def test_mig_falls_when_codes_are_rotated() -> None:
+    factors = full_grid(8, 8, repeat=4)
+    turn = np.array([[1, 1], [1, -1]]) / np.sqrt(2)
+    assert metrics.mig(factors @ turn, factors) < 0.1 < metrics.mig(factors, factors)
+
+
+def test_mig_with_one_code_has_no_second_best() -> None:
+    factors = full_grid(4, 4, repeat=2)
+    assert metrics.mig(factors[:, :1], factors) == pytest.approx(
+        0.5, abs=1e-12
+    )  # all of one factor, nothing of the other
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("bins", [2, 7, 20])
+def test_mig_agrees_with_the_reference(seed: int, bins: int) -> None:
+    random = np.random.default_rng(seed)
+    factors = np.stack([random.integers(0, n, 700) for n in (2, 3, 9)], axis=1)
+    mixed = factors @ random.normal(size=(3, 4)) + random.normal(size=(700, 4))
+    assert metrics.mig(mixed, factors, bins=bins) == pytest.approx(reference_mig(mixed, factors, bins), abs=1e-10)
+
+
+def test_mig_does_not_ask_how_values_are_numbered() -> None:
+    random = np.random.default_rng(0)
+    factors = np.stack([random.integers(0, n, 500) for n in (3, 5)], axis=1)
+    codes = factors + random.normal(size=factors.shape)
+    renumbered = np.array([-7, 10**6, 3, 0, 41])[factors]
+    assert metrics.mig(codes, renumbered) == pytest.approx(metrics.mig(codes, factors), abs=1e-12)
+
+
+def test_mig_leaves_out_a_factor_that_never_varies() -> None:
+    factors = full_grid(3, 8, repeat=2)
+    with_constant = np.insert(factors, 1, 5, axis=1)
+    codes = factors + 0.3 * np.random.default_rng(0).normal(size=factors.shape)
+    assert metrics.mig(codes, with_constant) == pytest.approx(metrics.mig(codes, factors), abs=1e-12)
+
+
+def test_a_code_that_never_varies_tells_nothing() -> None:
+    factors = full_grid(4, 5, repeat=2)
+    codes = np.stack([np.full(40, 0.1), np.full(40, 1e8) + np.spacing(1e8) * (np.arange(40) % 2)], axis=1)
+    assert metrics.mig(codes, factors) == 0
+
+
+def test_mig_of_ten_thousand_images_is_quick() -> None:
+    random = np.random.default_rng(0)
+    factors = np.stack([random.integers(0, n, 10_000) for n in (3, 8, 5, 4, 4, 4, 6, 4, 4)], axis=1)
+    codes = random.normal(size=(10_000, 10))
+    metrics.mig(codes, factors)
+    seconds = []
+    for _ in range(3):
+        began = time.process_time()
+        metrics.mig(codes, factors)
+        seconds.append(time.process_time() - began)
+    assert min(seconds) < 0.15
+
+
+GOOD = full_grid(4, 6, repeat=2)
+
+
+@pytest.mark.parametrize(
+    ("codes", "factors", "bins", "says"),
+    [
+        (np.where(GOOD == 3, np.nan, GOOD), GOOD, 20, "NaN"),
+        (np.where(GOOD == 3, np.inf, GOOD), GOOD, 20, "infinity"),
+        (GOOD[:1], GOOD[:1], 20, "1 rows"),
+        (GOOD[:0], GOOD[:0], 20, "0 rows"),
+        (GOOD[:, 0], GOOD, 20, "shape"),
+        (GOOD[:, :0], GOOD, 20, "shape"),
+        (GOOD[None], GOOD, 20, "shape"),
+        (GOOD[:-1], GOOD, 20, "47 codes"),
+        (GOOD, GOOD / 3, 20, "whole numbers"),
+        (GOOD, np.zeros_like(GOOD), 20, "varies"),
+        (GOOD[:19], GOOD[:19], 20, "bins=20"),
+        (GOOD, GOOD, 1, "bins=1"),
+        (GOOD, GOOD, 2.5, "bins=2.5"),
+        ([["a"], ["b"]], GOOD[:2], 2, "numbers"),
+        ([[1], [2, 3]], GOOD[:2], 2, "numbers"),
+    ],
+)
+def test_mig_refuses_in_one_line(codes: object, factors: object, bins: int, says: str) -> None:
+    with pytest.raises(UserError, match=says) as raised:
+        metrics.mig(codes, factors, bins=bins)
+    assert "\n" not in str(raised.value)
+
+
+def test_binning_is_that_of_numpy() -> None:
+    codes = np.random.default_rng(0).normal(size=(300, 2))
+    for bins in (2, 20):
+        expected = np.stack([np.digitize(c, np.histogram(c, bins)[1][:-1]) - 1 for c in codes.T], axis=1)
+        assert (histogram_bins(codes, bins) == expected).all()
+    assert histogram_bins(np.array([[0.0], [0.5], [1.0]]), 2)[:, 0].tolist() == [0, 1, 1]
+
+
+def test_information_and_entropy_by_hand() -> None:
+    information, entropy = mutual_information(np.array([[0], [0], [1], [1]]), np.array([[5], [5], [9], [7]]))
+    assert entropy[0] == pytest.approx(1.5 * np.log(2), abs=1e-12)  # 1/2, 1/4, 1/4
+    assert information[0, 0] == pytest.approx(np.log(2), abs=1e-12)
+
+
+def test_each_factor_is_measured_where_it_is_known() -> None:
+    factors = full_grid(3, 4, repeat=3)
+    known = np.ones(factors.shape, dtype=bool)
+    known[1::2, 1] = False
+    garbage = np.where(known, factors, 77)
+    information, entropy = mutual_information(factors, garbage, known)
+    few_information, few_entropy = mutual_information(factors[::2], factors[::2])
+    assert information[:, 1] == pytest.approx(few_information[:, 1])
+    assert entropy[1] == pytest.approx(few_entropy[1])
+    assert entropy[0] == pytest.approx(np.log(3))
+    nowhere = mutual_information(factors, factors, np.zeros_like(known))
+    assert not nowhere[0].any() and not nowhere[1].any()
+
+
+# -- MIG of decoded codes ----------------------------------------------------------------------------------------------
+
+SPACE = FactorSpace(
+    (Factor.categorical("shape", ("a", "b", "c")), Factor.circular("hue", 12), Factor.scalar("x", 8, 0.3, 0.7))
+)
+
+
+def test_decoded_mig_of_true_levels_is_one() -> None:
+    factors = full_grid(3, 12, 8)
+    assert metrics.mig_decoded(SPACE.levels_of_indices(factors), factors, SPACE) == pytest.approx(1, abs=1e-12)
+
+
+def test_a_noisy_angle_does_not_split_at_the_seam() -> None:
+    """Readings about hue 0 lie at 0.01 and 0.99. They are one value; a histogram of the level would make them two."""
+    factors = full_grid(3, 12, 8, repeat=4)
+    level = SPACE.levels_of_indices(factors)
+    level[:, 1] = (level[:, 1] + np.random.default_rng(0).normal(0, 0.004, len(level))) % 1
+    assert ((level[:, 1] > 0.9) & (factors[:, 1] == 0)).any()
+    bins = level_bins(level, SPACE, 12)[:, 1]
+    assert (bins == factors[:, 1]).all()
+    assert metrics.mig_decoded(level, factors, SPACE, bins=12) == pytest.approx(1, abs=1e-12)
+    assert metrics.mig(level, factors, bins=12) < 0.99
+
+
+def test_classes_are_never_merged() -> None:
+    many = FactorSpace((Factor.categorical("kind", tuple(map(str, range(30)))), Factor.scalar("x", 2)))
+    factors = full_grid(30, 2, repeat=2)
+    assert metrics.mig_decoded(many.levels_of_indices(factors), factors, many, bins=5) == pytest.approx(1, abs=1e-12)
+
+
+def test_scalars_are_binned_as_ever() -> None:
+    plain = FactorSpace.grid({"x": 5, "y": 7})
+    factors = full_grid(5, 7, repeat=3)
+    level = np.clip(plain.levels_of_indices(factors) + np.random.default_rng(0).normal(0, 0.1, factors.shape), 0, 1)
+    assert metrics.mig_decoded(level, factors, plain) == pytest.approx(metrics.mig(level, factors), abs=1e-12)
+
+
+def test_decoded_mig_refuses_another_number_of_columns() -> None:
+    with pytest.raises(UserError, match="2 columns"):
+        metrics.mig_decoded(GOOD, GOOD, SPACE)
+
+
+def test_angles_turn_by_half_a_step() -> None:
+    assert centred(np.array([0.0, 11 / 12, 0.99]), 12) == pytest.approx([1 / 24, 23 / 24, 0.99 + 1 / 24 - 1])
+    assert centred(np.array([0.0, 0.7]), None) == pytest.approx([0, 0.7])
+
+
+# -- L2 ----------------------------------------------------------------------------------------------------------------
+
+
+def test_l2_by_hand() -> None:
+    assert metrics.l2([[0, 0], [1, 1]], [[3, 4], [1, 1]]) == 2.5
+    assert metrics.l2([[1.0, 2.0]], [[1.0, 2.0]]) == 0
+
+
+def test_l2_refuses_unequal_shapes_and_nan() -> None:
+    with pytest.raises(UserError, match="target: shape"):
+        metrics.l2(np.zeros((3, 2)), np.zeros((3, 3)))
+    with pytest.raises(UserError, match="target: shape"):
+        metrics.l2(np.zeros((3, 2)), np.zeros((2, 2)))
+    with pytest.raises(UserError, match="NaN"):
+        metrics.l2([[np.nan]], [[0.0]])
+
+
+# -- modularity --------------------------------------------------------------------------------------------------------
+
+
+def test_modularity_by_hand() -> None:
+    factors = full_grid(4, 4, repeat=4)
+    assert metrics.modularity(factors, factors) == pytest.approx(1, abs=1e-12)
+    both = factors[:, :1] * 4 + factors[:, 1:]  # tells as much of either: nothing modular
+    assert metrics.modularity(both, factors) == pytest.approx(0, abs=1e-12)
+    idle = np.zeros((len(factors), 1))
+    assert metrics.modularity(np.concatenate([factors, idle, idle], axis=1), factors) == pytest.approx(0.5, abs=1e-12)
+
+
+def test_modularity_of_unequal_shares_by_hand() -> None:
+    """One code: all of a binary factor (log 2), and log 2 of a factor of four values; a third factor not at all."""
+    factors = full_grid(2, 4, 3, repeat=2)
+    code = factors[:, :1] * 2 + (factors[:, 1:2] >= 2)
+    squares = np.log(2) ** 2
+    assert metrics.modularity(code, factors) == pytest.approx(1 - squares / (squares * 2), abs=1e-12)
+
+
+def test_modularity_needs_two_factors() -> None:
+    with pytest.raises(UserError, match="at least two"):
+        metrics.modularity(GOOD, GOOD[:, :1])
+
+
+# -- FactorVAE score ---------------------------------------------------------------------------------------------------
+
+GRID = FactorSpace.grid({"a": 4, "b": 5, "c": 6})
+FAST = {"votes": 300, "test_votes": 200, "variance_images": 500, "batch": 16}
+
+
+def test_factor_vae_score_of_the_factors_themselves_is_one() -> None:
+    assert metrics.factor_vae_score(lambda v: v.astype(float), GRID, lambda v: v, **FAST) == 1
+
+
+def test_factor_vae_score_does_not_ask_for_scale_or_order() -> None:
+    def encode(values: np.ndarray) -> np.ndarray:
+        return values[:, ::-1] * np.array([100, 0.1, -3]) + 5
+
+    assert metrics.factor_vae_score(encode, GRID, lambda v: v, **FAST) == 1
+
+
+def test_factor_vae_score_of_noise_is_chance() -> None:
+    random = np.random.default_rng(0)
+    score = metrics.factor_vae_score(lambda v: random.normal(size=(len(v), 6)), GRID, lambda v: v, **FAST)
+    assert 0.2 < score < 0.5
+
+
+def test_factor_vae_score_of_two_factors_in_one_code() -> None:
+    """a and b can be told from each other no more: of three votes two are right."""
+
+    def encode(values: np.ndarray) -> np.ndarray:
+        return np.stack([values[:, 0] + 100.0 * values[:, 1], values[:, 2]], axis=1)
+
+    score = metrics.factor_vae_score(encode, GRID, lambda v: v, **FAST | {"votes": 1000, "test_votes": 1000})
+    assert 0.5 < score < 0.8
+
+
+def test_factor_vae_score_prunes_what_hardly_varies() -> None:
+    def encode(values: np.ndarray) -> np.ndarray:
+        return 0.01 * values.astype(float)
+
+    assert metrics.factor_vae_score(encode, GRID, lambda v: v, **FAST) == 0
+    assert metrics.factor_vae_score(encode, GRID, lambda v: v, **FAST, prune=0.001) == 1
+    assert metrics.factor_vae_score(lambda v: np.zeros((len(v), 2)), GRID, lambda v: v, **FAST, prune=0) == 0
+
+
+def test_factor_vae_score_is_fixed_by_its_seed_and_counts_its_votes() -> None:
+    def encode(values: np.ndarray) -> np.ndarray:
+        return values @ np.array([[1, 0.5, 0], [0.6, 1, 0.3], [0, 0.4, 1]])
+
+    asked = []
+    runs = [
+        metrics.factor_vae_score(encode, GRID, lambda v: v, seed=s, **FAST, voted=lambda: asked.append(1))
+        for s in (0, 0, 1)
+    ]
+    assert runs[0] == runs[1]
+    assert len(asked) == 3 * 500
+
+
+def test_factor_vae_score_never_fixes_a_constant_factor() -> None:
+    space = FactorSpace.grid({"color": 1, "a": 4, "b": 5})
+    assert metrics.factor_vae_score(lambda v: v[:, 1:].astype(float), space, lambda v: v, **FAST) == 1
+    with pytest.raises(UserError, match="more than one value"):
+        metrics.factor_vae_score(lambda v: v, FactorSpace.grid({"color": 1}), lambda v: v, **FAST)
+
+
+def test_factor_vae_score_refuses_broken_codes() -> None:
+    with pytest.raises(UserError, match="NaN"):
+        metrics.factor_vae_score(lambda v: np.full(v.shape, np.nan), GRID, lambda v: v, **FAST)
+    with pytest.raises(UserError, match="continuous"):
+        metrics.factor_vae_score(lambda v: v, FactorSpace((Factor.scalar("x"),)), lambda v: v, **FAST)

@@ -1,0 +1,301 @@
+"""The page of a run: whole, self-contained, safe, and complete with whatever the run holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from semistylegan import files
+from semistylegan.data.dataset import Dataset
+from semistylegan.data.labels import choose_rows, write_labels_csv
+from semistylegan.data.pictures import save_png, tile
+from semistylegan.data.writing import ZipWriter
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+from semistylegan.models.checkpoint import save_model
+from semistylegan.models.config import ModelConfig
+from semistylegan.models.encoder import Encoder, Trunk
+from semistylegan.models.stylegan2 import Generator
+from semistylegan.report import walks, write_report
+from semistylegan.report.curves import Chart, Line, charts, counts, nice_ticks
+from semistylegan.report.facts import chance_level, gather
+from semistylegan.report.html import percent, share_of
+from semistylegan.report.words import command
+from semistylegan.training.config import TrainConfig
+
+SPACE = FactorSpace(
+    (
+        Factor.categorical("<script>alert(1)</script>", ("<b>ring</b>", 'cro"ss', "tri & angle")),
+        Factor.circular("hue", 12),
+        Factor.scalar("scale", 5, 0.13, 0.29),
+        Factor.scalar("depth", None, -2.0, 2.0, "m"),
+    )
+)
+EVIL = SPACE[0].name
+VOID = {"meta", "link", "img", "input", "br", "line", "circle", "rect", "polyline"}
+SECTIONS = ["factors", "samples", "numbers", "errors", "readings", "edits", "labels", "training", "again", "limits"]
+
+
+class Page(HTMLParser):
+    """Checks that tags nest, and keeps what tests ask for."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.sections: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        assert len(dict(attrs)) == len(attrs), f"<{tag}> has an attribute twice"
+        if tag == "section":
+            self.sections.append(str(dict(attrs)["id"]))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `data.zip` (60 grey images of 16 px) and `run`, a run with everything; weights are random."""
+    folder = tmp_path_factory.mktemp("report")
+    return make(folder, SPACE, channels=1)
+
+
+def make(folder: Path, space: FactorSpace, channels: int, system: str = "semi") -> Path:
+    random = np.random.default_rng(0)
+    level = space.sample(60, torch.Generator().manual_seed(0)).numpy()
+    with ZipWriter(folder / "data.zip", space if len(space) else None) as out:
+        for i in range(60):
+            image = random.integers(0, 255, (16, 16, channels), dtype=np.uint8)
+            out.add(f"{i:06d}.png", image, level[i] if len(space) else None)
+    run = folder / "run"
+    data = Dataset.open(folder / "data.zip")
+    codes = space if system == "semi" else FactorSpace(tuple(Factor.scalar(f"code{i}") for i in range(4)))
+    config = dataclasses.replace(ModelConfig.of_size("tiny", 16, channels, codes.code_width), z_dim=4)
+    save_model(run / "checkpoint-000004", config, codes, Generator(config), Encoder(config, Trunk(config)))
+    share = {"label_fraction": 0.2} if system == "semi" else {}
+    train = TrainConfig.preset(system, str(folder / "data.zip"), str(run), kimg=4.0, gamma_g=3.5, **share).resolved(16)
+    document = {"semistylegan": "0.1.0", "data_fingerprint": "", "train": train.to_json(), "model": config.to_json()}
+    files.write_json(run / "config.json", document)
+    save_png(run / "reals.png", tile(data.images(range(20)).permute(0, 2, 3, 1).numpy(), columns=10))
+    if system == "semi":
+        rows = choose_rows(data.labels, 0.2, 0)
+        write_labels_csv(run / "labels.csv", data.names, rows, data.labels, space)
+    return folder
+
+
+def measure(run: Path) -> None:
+    """Adds statistics and scores as a training and an evaluation write them."""
+    for kimg in range(1, 5):
+        row = {"kimg": float(kimg), "seconds": 9.0 * kimg, "loss_gan_d": 1.0, "loss_gan_g": 2.0 - 0.1 * kimg}
+        row |= {"loss_unsup": 1 / kimg, "loss_sr": 0.5, "real_score": 0.4, "fake_score": -0.4}
+        files.append_jsonl(run / "stats.jsonl", row)
+        for name in ("mig", "mig_gen", "l2", "l2_gen"):
+            protocol = {"bins": 20, "images": 10000, "split": "held-out", "weights_sha256": "ab" * 32}
+            files.append_jsonl(run / f"metric-{name}.jsonl", {"kimg": kimg, name: 0.1 * kimg, "protocol": protocol})
+    with (run / "stats.jsonl").open("a") as file:
+        file.write('{"kimg": 5.0, "seco')  # cut short by a kill
+    names = list(SPACE.names)
+    scores = {"mig": 0.412345, "l2": 0.3, "mig_gen": 0.4, "l2_gen": 0.35, "fd_oracle": 12.5, "oracle_l2": 0.03}
+    scores |= {"kimg": 4.0, "seconds": 36.0, "sap": 0.21, "images": 10000, "note": "A < B."}
+    per_factor = {name: {"mae": 0.04, "mae_gen": 0.3} for name in names} | {"depth": {"mae": 0.1, "mae_gen": None}}
+    leakage = {a: {b: 0.4 if a == b else 0.02 for b in names} for a in names}
+    files.write_json(run / "metrics.json", scores | {"per_factor": per_factor, "leakage": leakage})
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy that a test may change; its inversions are short."""
+    monkeypatch.setattr(walks, "STEPS", 2)
+    monkeypatch.setattr(walks, "EDITED", 1)
+    return Path(shutil.copytree(made, tmp_path / "copy"))
+
+
+def read(run: Path) -> tuple[str, Page]:
+    path = write_report(run)
+    assert path == run / "report.html"
+    text = path.read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+def test_a_run_with_everything(folder: Path) -> None:
+    measure(folder / "run")
+    text, page = read(folder / "run")
+    assert page.sections == SECTIONS
+    for words in (
+        "Data, learned from 12 labelled images",
+        "12 of 60",
+        "4 kimg in 0m 36s",
+        "0.412",
+        "The oracle’s own L2 on held-out images is 0.030",
+        "bins: 20; images: 10,000; split: held-out; weights sha256: abababababab…",
+        "SAP",
+        "Leakage.",
+        "A < B.",
+        "encoder off by 4.0%",
+        "generator wrong in 30%",
+    ):
+        assert words in page.text, words
+    assert text.count('class="own"') == 4
+    assert text.count('class="other"') == 12
+
+
+def test_the_page_stands_alone(folder: Path) -> None:
+    measure(folder / "run")
+    text, page = read(folder / "run")
+    assert re.findall(r"https?://[^\"'<\s]*", text) == ["https://arxiv.org/abs/2003.03461"]
+    assert "url(" not in text
+    assert "@import" not in text
+    assert not [tag for tag, _ in page.tags if tag in ("script", "iframe", "object")]
+    assert all(str(attrs["src"]).startswith("data:image/") for tag, attrs in page.tags if tag == "img")
+    assert all("alt" in attrs for tag, attrs in page.tags if tag == "img")
+    assert [attrs["href"] for tag, attrs in page.tags if tag == "link"] == ["data:,"]
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
+
+
+def test_names_are_escaped(folder: Path) -> None:
+    measure(folder / "run")
+    text, page = read(folder / "run")
+    assert EVIL not in text
+    assert "<b>ring</b>" not in text
+    assert EVIL in page.text
+    assert "tri & angle" in page.text
+
+
+def test_the_same_run_gives_the_same_page(folder: Path) -> None:
+    assert read(folder / "run")[0] == read(folder / "run")[0]
+
+
+def test_before_any_measurement(folder: Path) -> None:
+    _, page = read(folder / "run")
+    assert page.sections == [s for s in SECTIONS if s not in ("numbers", "errors", "training")]
+    assert "Nothing has been measured yet: run semistylegan eval" in page.text
+
+
+def test_scores_of_an_earlier_checkpoint_say_so(folder: Path) -> None:
+    measure(folder / "run")
+    (folder / "run/checkpoint-000004").rename(folder / "run/checkpoint-000009.500")
+    assert "The pictures are of a later checkpoint, at 9.5 kimg." in read(folder / "run")[1].text
+
+
+def test_without_the_data(folder: Path) -> None:
+    config = json.loads((folder / "run/config.json").read_text())
+    config["train"]["data"] = str(folder / "gone.zip")
+    files.write_json(folder / "run/config.json", config)
+    _, page = read(folder / "run")
+    assert "readings" not in page.sections
+    assert "20 real images" in [attrs.get("aria-label") for _, attrs in page.tags]  # from reals.png
+    assert "gone.zip" in page.text.partition("Limits")[2]
+    (folder / "run/reals.png").unlink()
+    assert "samples" in read(folder / "run")[1].sections
+
+
+def test_without_labels(tmp_path: Path) -> None:
+    make(tmp_path, SPACE, channels=3, system="info")
+    _, page = read(tmp_path / "run")
+    assert "Data, learned without labels" in page.text
+    assert "One code at a time" in page.text
+    assert "Nothing: this run saw images alone." in page.text
+    assert "edits" not in page.sections
+    assert "is <b>" not in page.text
+    files.write_json(tmp_path / "run/metrics.json", {"mig": 0.1, "per_factor": {"hue": {"mae": 0.3, "mae_gen": 0.4}}})
+    assert "Each factor is read from the code that follows it best" in read(tmp_path / "run")[1].text
+
+
+def test_data_without_factors(tmp_path: Path) -> None:
+    make(tmp_path, FactorSpace(()), channels=3, system="info")
+    assert "factors" in read(tmp_path / "run")[1].sections
+
+
+def test_scores_that_are_no_numbers_are_left_out(folder: Path) -> None:
+    (folder / "run/metrics.json").write_text(
+        '{"mig": NaN, "l2": null, "mig_gen": "x", "per_factor": null, "leakage": {}}'
+    )
+    _, page = read(folder / "run")
+    assert "numbers" not in page.sections
+    assert "errors" not in page.sections
+
+
+def test_misread_images_are_marked(folder: Path) -> None:
+    facts = gather(folder / "run")
+    text, _ = read(folder / "run")
+    wrong = sum(
+        int(((facts.space.error(r.read_F[None], r.true_F[None])[0] > 0.1) & r.known_F).sum()) for r in facts.readings
+    )
+    assert wrong > 5  # random weights misread nearly everything
+    assert text.count('<td class="off">') == wrong
+
+
+def test_errors_take_one_line(tmp_path: Path, folder: Path) -> None:
+    shutil.rmtree(folder / "run/checkpoint-000004")
+    (tmp_path / "empty").mkdir()
+    for run, message in ((folder / "run", "no finished checkpoint"), (tmp_path / "empty", "not a run")):
+        with pytest.raises(UserError, match=message) as raised:
+            write_report(run)
+        assert "\n" not in str(raised.value)
+    assert not list(tmp_path.rglob("report.html"))
+
+
+def test_the_command_says_what_differs_from_the_preset(folder: Path) -> None:
+    data, run = folder.parent.parent, folder / "run"
+    facts = gather(run)
+    facts = dataclasses.replace(facts, train=facts.train | {"data": "my data.zip", "out": "runs/a", "lr_g": 0.01})
+    first, *rest = command(facts).splitlines()
+    assert first == (
+        "semistylegan train --data 'my data.zip' --out runs/a --preset semi --label-fraction 0.2 --kimg 4 "
+        "--gamma-g 3.5 --lr-g 0.01"
+    )
+    assert rest == ["semistylegan eval runs/a", "semistylegan report runs/a"]
+    assert data.is_dir()
+
+
+def test_chance() -> None:
+    random = np.random.default_rng(0)
+    for factor in (*SPACE, Factor.scalar("n", 3), Factor.circular("odd", 5)):
+        space = FactorSpace((factor,))
+        a, b = (
+            space.sample(40_000, torch.Generator().manual_seed(int(s))).numpy() for s in random.integers(9**9, size=2)
+        )
+        assert chance_level(factor) == pytest.approx(space.error(a, b).mean(), abs=0.01), factor.name
+
+
+def test_charts() -> None:
+    assert charts([]) == charts([Chart("a", "b", [Line("x", "g", [1.0], [2.0])])]) == ""
+    flat = charts([Chart("<a>", "b", [Line("x", "g", [1.0, 2.0], [3.0, 3.0]), Line("y", "e", [], [])], low=0)])
+    assert "&lt;a&gt;" in flat
+    assert "<a>" not in flat
+    long = charts([Chart("a", "b", [Line("x", "g", list(range(1, 9001)), [0.5] * 9000)])])
+    assert len(long) < 8000
+    assert len(counts(SPACE["depth"], np.array([0.0, 0.5, 1.0]))) > 100
+    assert nice_ticks(0, 0.97) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    assert nice_ticks(-0.7, 1.2) == pytest.approx([-1, -0.5, 0, 0.5, 1, 1.5])
+    assert nice_ticks(3, 3)[0] < 3 < nice_ticks(3, 3)[-1]
+
+
+def test_words_for_numbers() -> None:
+    assert [percent(p) for p in (0, 0.0004, 0.04, 0.0996, 0.254)] == ["0%", "0.04%", "4.0%", "10%", "25%"]
+    assert [share_of(p) for p in (0.025, 0.01, 1.0, 0.0025)] == ["2.5%", "1%", "100%", "0.25%"]
