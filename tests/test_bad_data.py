@@ -81,23 +81,23 @@ BAD_FOLDERS: dict[str, tuple[Spoil, list[str]]] = {
     "a row twice": (cell("07.png", "08.png"), ["line 6", "'08.png'", "line 5", "keep one"]),
     "a cell too many": (cell("07.png,", "07.png,,"), ["line 6", "7 cells", "6", "comma"]),
     "a word among numbers": (
-        cell("07.png,cross,", "07.png,cross,pink"),
+        cell("07.png,square,", "07.png,square,pink"),
         ["line 6", "hue=pink", "make it a number, leave it blank, or declare the factor categorical in factors.json"],
     ),
     "not a number": (table("file_name,a\n00.png,NaN\n"), ["line 2", "a=NaN", "leave the cell blank"]),
     "a column without a name": (table("file_name,\n00.png,3\n"), ["line 2", "'3'", "name it"]),
     "a quotation that never ends": (table('file_name,a\n00.png,"3\n' + "x" * 140_000), ["metadata.csv", "line 2"]),
     "a word where factors.json has a scalar": (
-        with_factors(cell("07.png,cross,", "07.png,cross,pink")),
+        with_factors(cell("07.png,square,", "07.png,square,pink")),
         ["metadata.csv line 6", "hue=pink", "not a number", "factors.json"],
     ),
     "out of range": (
-        with_factors(cell("07.png,cross,", "07.png,cross,400.5")),
+        with_factors(cell("07.png,square,", "07.png,square,400.5")),
         ["metadata.csv line 6", "hue=400.5", "0 to 360", "factors.json"],
     ),
     "an unknown category": (
-        with_factors(cell("cross", "croß")),
-        ["metadata.csv line", "shape=croß", "ring, cross, triangle", "leave it blank"],
+        with_factors(cell("square", "quadrat")),
+        ["metadata.csv line", "shape=quadrat", "ring, square, triangle", "leave it blank"],
     ),
     "factors.json is not JSON": (factors('{"factors": [\n{"name": "a",}]}'), ["factors.json line 2", "JSON"]),
     "factors.json is a list": (factors("[]"), ["factors.json", "list"]),

@@ -33,7 +33,7 @@ def test_a_good_data_set(sprites_zip: Path) -> None:
     assert (hue.kind, hue.values, hue.labelled, hue.share) == ("circular", 12, 256, 1.0)
     assert hue.smallest is not None and 0 < hue.smallest[1] < 256 / 12
     document = json.loads(json.dumps(report.to_json(), allow_nan=False))
-    assert document["ok"] is True and document["factors"][0]["range"] == "one of ring, cross, triangle"
+    assert document["ok"] is True and document["factors"][0]["range"] == "one of ring, square, triangle"
     text = words(report)
     assert "256 images, 32 x 32 pixels, colour" in text and "it can be trained on" in text
 

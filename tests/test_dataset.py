@@ -37,7 +37,7 @@ def test_a_folder_with_partial_labels(sprites_folder: Path) -> None:
     for i in range(12):
         if known[i, 0]:
             assert (
-                data.space["shape"].value_of(data.labels.level_NF[i, 0]) == ("ring", "cross", "triangle")[values[i, 0]]
+                data.space["shape"].value_of(data.labels.level_NF[i, 0]) == ("ring", "square", "triangle")[values[i, 0]]
             )
 
 
@@ -82,7 +82,7 @@ def test_the_fingerprint_sees_every_change(sprites_folder: Path, tmp_path: Path)
     save_png(copy / "00.png", render(5000, 32))
     assert Dataset.open(copy).fingerprint() != first
     table = (sprites_folder / "metadata.csv").read_text()
-    (sprites_folder / "metadata.csv").write_text(table.replace("cross", "ring", 1))
+    (sprites_folder / "metadata.csv").write_text(table.replace("square", "ring", 1))
     assert Dataset.open(sprites_folder).fingerprint() != first
     data = Dataset.open(sprites_folder)
     assert data.with_labels(data.labels.keep([1, 2])).fingerprint() != data.fingerprint()

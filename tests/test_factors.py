@@ -17,7 +17,7 @@ from semistylegan.factors import Factor, FactorSpace
 
 EVERY_KIND = FactorSpace(
     (
-        Factor.categorical("shape", ("ring", "cross", "triangle")),
+        Factor.categorical("shape", ("ring", "square", "triangle")),
         Factor.circular("hue", 12),
         Factor.scalar("scale", 5, 0.13, 0.29),
         Factor.scalar_grid("light", (1, 2, 4, 9), unit="lx"),
@@ -126,8 +126,8 @@ def test_sizes_of_the_published_grids(space: FactorSpace, total: int, first: str
 @pytest.mark.parametrize(
     ("name", "value", "level"),
     [
-        ("shape", "cross", 1.0),
-        ("shape", " cross ", 1.0),
+        ("shape", "square", 1.0),
+        ("shape", " square ", 1.0),
         ("hue", 90, 0.25),
         ("hue", "360", 0.0),
         ("scale", 0.21, 0.5),
@@ -145,7 +145,7 @@ def test_values_in_own_units(name: str, value: float | str, level: float) -> Non
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("shape", "square", ["shape=square", "ring, cross, triangle"]),
+        ("shape", "heart", ["shape=heart", "ring, square, triangle"]),
         ("hue", "red", ["hue=red", "not a number", "0 to 360°"]),
         ("scale", 0.5, ["scale=0.5", "0.13 to 0.29"]),
         ("scale", "nan", ["scale=nan"]),

@@ -142,7 +142,7 @@ def test_a_run_leaves_the_files_that_users_know(sprites_zip: Path, tmp_path: Pat
     assert {"config.json", "factors.json", "labels.csv", "stats.jsonl", "reals.png", "fakes000000.png"} <= names
     assert {p.name for p in run.path.glob("checkpoint-*")} == {f"checkpoint-000000.0{k}" for k in (32, 64, 96)}
     assert [row["kimg"] for row in run.stats()] == [0.032, 0.064, 0.096]
-    assert run.config.lr_g == 0.008 and run.document()["semistylegan"]
+    assert run.config.lr_g == 0.006 and run.document()["semistylegan"]
     data = Dataset.open(sprites_zip)
     assert len(run.dataset().labels.labelled_rows) == round(0.1 * len(data))
     assert load_model(run.checkpoint()).space == data.space

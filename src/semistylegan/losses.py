@@ -97,11 +97,21 @@ def gan_generator(fake_B: Tensor) -> Tensor:
     return F.softplus(-fake_B).mean()
 
 
+def relativistic_discriminator(real_B: Tensor, fake_B: Tensor) -> Tensor:
+    """What D minimises in a relativistic pairing GAN (Huang et al. 2024, R3GAN): real above fake, pair by pair."""
+    return F.softplus(fake_B - real_B).mean()
+
+
+def relativistic_generator(real_B: Tensor, fake_B: Tensor) -> Tensor:
+    """What G minimises in a relativistic pairing GAN: the same pairs, the other way round."""
+    return F.softplus(real_B - fake_B).mean()
+
+
 def r1_penalty(img_BCHW: Tensor, logit_B: Tensor, gamma: float) -> Tensor:
-    """R1 = gamma / 2 E ||grad_x D(x)||^2 on real images (Mescheder et al. 2018).
+    """R1 = gamma / 2 E ||grad_x D(x)||^2 on real images (Mescheder et al. 2018); R2 is the same on generated ones.
 
     Args:
-        img_BCHW: real images that require a gradient.
+        img_BCHW: images that require a gradient.
         logit_B: D of them.
     """
     (gradient,) = torch.autograd.grad(logit_B.sum(), img_BCHW, create_graph=True)

@@ -58,7 +58,8 @@ def bar(title: str, total: float, start: float = 0.0) -> Iterator[Meter]:
     else:
         lines = _Lines(title, total, start)
         yield lines
-        lines.show()
+        if lines.told != lines.done:
+            lines.show()
 
 
 class _Bar:
@@ -81,7 +82,7 @@ class _Lines:
 
     def __init__(self, title: str, total: float, start: float) -> None:
         self.title, self.total, self.done, self.start = title, total, start, start
-        self.note = ""
+        self.note, self.told = "", -1.0
         self.began = self.shown = time.monotonic()
 
     def __call__(self, amount: float = 1.0, note: str | None = None) -> None:
@@ -95,7 +96,7 @@ class _Lines:
         print(line, file=sys.stderr, flush=True)
 
     def show(self) -> None:
-        self.shown = time.monotonic()
+        self.shown, self.told = time.monotonic(), self.done
         spent = self.shown - self.began
         rate = (self.done - self.start) / spent if spent > 0 else 0.0
         left = f", {(self.total - self.done) / rate:.0f} s left" if rate > 0 and self.done < self.total else ""

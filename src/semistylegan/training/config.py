@@ -28,9 +28,9 @@ class TrainConfig:
     """Share of the images whose labels are used, drawn once from the seed. Not given: every label there is."""
     kimg: float = 100.0
     """Thousands of real images that D sees before the training ends."""
-    batch: int = 16
+    batch: int = 8
     """Images in a step. At small scale the number of updates counts, not the batch."""
-    labelled_batch: int = 16
+    labelled_batch: int = 8
     """Labelled images in a step, drawn anew from the labelled rows."""
     size: Size = "tiny"
     """Width and depth of the networks: tiny (demo, two cores), small, base, paper (512 maps)."""
@@ -56,18 +56,20 @@ class TrainConfig:
     """Weight of a categorical factor's cross-entropy beside the distance of the others."""
     label_noise: float = 0.03
     """Standard deviation of the noise on labelled images (images span [-1, 1]), against learning them by heart."""
+    gan: Literal["logistic", "relativistic"] = "logistic"
+    """L_GAN: non-saturating logistic with R1 (the paper), or relativistic pairs with R1 and R2 (R3GAN)."""
     r1_gamma: float | None = None
     """Weight of R1. Not given: 0.1 at 32 px to the paper's 10 at 512 px, geometrically between."""
-    r1_interval: int = 8
+    r1_interval: int = 16
     """R1 is computed in every so many steps, so many times as strong."""
     lr_g: float | None = None
-    """Adam's learning rate of G. Not given: by size, 0.008 for tiny."""
+    """Adam's learning rate of G. Not given: by size, 0.006 for tiny."""
     lr_d: float | None = None
     """Adam's learning rate of D. Not given: by size, 0.004 for tiny."""
     lr_e: float | None = None
     """Adam's learning rate of E. Not given: by size, 0.015 for tiny."""
     lr_decay_from: float = 0.5
-    """Part of the training after which E's learning rate falls linearly to zero."""
+    """Part of the training after which learning rates fall linearly: E's to zero, G's to a tenth."""
     ema_kimg: float = 2.0
     """Half-life of the averaged weights, in thousands of images; shorter in the first part of the training."""
     factor_kinds: Literal["own", "scalar"] = "own"
@@ -79,7 +81,7 @@ class TrainConfig:
     device: str = "auto"
     """cpu, cuda, cuda:1, mps, or auto."""
     threads: int = 0
-    """CPU threads; 0 leaves it to torch."""
+    """CPU threads; 0 takes one for tiny networks (more only wait for each other), else what torch chooses."""
     tick_kimg: float = 1.0
     """How often the tick line and `stats.jsonl` are written."""
     snap_kimg: float = 5.0
@@ -161,7 +163,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 """The fields in which a preset differs from the defaults."""
 
 LEARNING_RATES: dict[str, tuple[float, float, float]] = {
-    "tiny": (0.008, 0.004, 0.015),
+    "tiny": (0.006, 0.004, 0.015),
     "small": (0.004, 0.003, 0.008),
     "base": (0.0025, 0.0025, 0.004),
     "paper": (0.002, 0.002, 0.002),

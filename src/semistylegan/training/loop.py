@@ -48,8 +48,8 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
             is no longer finite (:class:`Diverged`).
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
     """
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    if threads := config.threads or (1 if config.size == "tiny" else 0):
+        torch.set_num_threads(threads)
     device = pick_device(config.device)
     data = Dataset.open(config.data)
     data.require_trainable()

@@ -79,7 +79,7 @@ class Run:
         for field in dataclasses.fields(TrainConfig):
             old, new = getattr(before, field.name), getattr(config, field.name)
             if field.name not in FREE_TO_CHANGE and old != new:
-                option = f"--{field.name.replace('_', '-')}"
+                option = "--preset" if field.name == "system" else f"--{field.name.replace('_', '-')}"
                 raise UserError(
                     f"{self.path}: belongs to a run with {option} {old}, not {new}; "
                     f"give the same settings to go on, or another --out"

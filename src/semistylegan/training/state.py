@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
-from semistylegan.files import write_json
+from semistylegan.files import atomic_path, write_json
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Discriminator, Encoder, Trunk
@@ -71,7 +71,9 @@ class TrainState:
             E=E,
             G_ema=G_ema,
             E_ema=E_ema,
-            opt_G=torch.optim.Adam(G.parameters(), config.lr_g, (0.0, 0.99), fused=True),
+            opt_G=torch.optim.Adam(
+                [{"params": list(G.parameters()), "initial_lr": config.lr_g}], config.lr_g, (0.0, 0.99), fused=True
+            ),
             opt_D=torch.optim.Adam(D.parameters(), config.lr_d, (0.0, 0.99), fused=True),
             opt_E=torch.optim.Adam(
                 [{"params": own_E, "initial_lr": config.lr_e}], config.lr_e, (0.9, 0.99), fused=True
@@ -108,7 +110,8 @@ class TrainState:
                 for number, entry in optimiser.state_dict()["state"].items():
                     for key, value in entry.items():
                         tensors[f"{name}.{number}.{key}"] = value.detach().cpu().contiguous().clone()
-            save_file(tensors, temporary / STATE_FILE)
+            with atomic_path(temporary / STATE_FILE) as path:
+                save_file(tensors, path)
             write_json(temporary / COUNTERS_FILE, {k: getattr(self, k) for k in ("step", "images", "seconds")})
             shutil.rmtree(folder, ignore_errors=True)
             temporary.replace(folder)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -57,7 +57,9 @@ def train_step(state: TrainState, batch: Batch) -> dict[str, Tensor]:
     state.opt_E.zero_grad()
     logit = state.D(torch.cat([batch.real_BCHW, constant_fake_BCHW]))
     real_logit_B, fake_logit_B = logit.split(len(batch.real_BCHW))
-    log["loss_gan_d"] = losses.gan_discriminator(real_logit_B, fake_logit_B)
+    relativistic = config.gan == "relativistic"
+    gan_discriminator = losses.relativistic_discriminator if relativistic else losses.gan_discriminator
+    log["loss_gan_d"] = gan_discriminator(real_logit_B, fake_logit_B)
     log["real_score"], log["fake_score"] = real_logit_B.mean(), fake_logit_B.mean()
     loss = log["loss_gan_d"]
     if batch.labelled is not None:
@@ -73,7 +75,7 @@ def train_step(state: TrainState, batch: Batch) -> dict[str, Tensor]:
     loss.backward()
     state.opt_D.step()
     for group in state.opt_E.param_groups:
-        group["lr"] = group["initial_lr"] * decay(state)
+        group["lr"] = group["initial_lr"] * decay(state, floor=0.0)
     state.opt_E.step()
 
     # R1, lazily (Karras et al. 2020): rarely, and as much stronger.
@@ -81,15 +83,29 @@ def train_step(state: TrainState, batch: Batch) -> dict[str, Tensor]:
         state.opt_D.zero_grad()
         real_BCHW = batch.real_BCHW.detach().requires_grad_(True)
         log["r1"] = losses.r1_penalty(real_BCHW, state.D(real_BCHW), config.r1_gamma)
-        (log["r1"] * config.r1_interval).backward()
+        penalty = log["r1"]
+        if relativistic:
+            fakes_BCHW = constant_fake_BCHW.clone().requires_grad_(True)
+            penalty = penalty + losses.r1_penalty(fakes_BCHW, state.D(fakes_BCHW), config.r1_gamma)
+        (penalty * config.r1_interval).backward()
         state.opt_D.step()
 
     # G: look real, and show what the code says. D and E are only looked through.
     state.opt_G.zero_grad()
     with frozen(state.D, state.E):
-        log["loss_gan_g"] = losses.gan_generator(state.D(fake_BCHW))
+        log["loss_gan_g"] = (
+            losses.relativistic_generator(state.D(batch.real_BCHW), state.D(fake_BCHW))
+            if relativistic
+            else losses.gan_generator(state.D(fake_BCHW))
+        )
         log["loss_unsup"] = losses.unsupervised(state.E(fake_BCHW), batch.code_BC, space, config.ce_weight)
-        (log["loss_gan_g"] + config.gamma_g * log["loss_unsup"]).backward()
+        loss = log["loss_gan_g"] + config.gamma_g * log["loss_unsup"]
+        if batch.labelled is not None and config.mix_with == "fakes" and config.alpha:
+            partner = (fake_BCHW, batch.code_BC)
+            loss = loss + config.alpha * smoothness(state, batch.labelled, partner, random)
+        loss.backward()
+    for group in state.opt_G.param_groups:
+        group["lr"] = group["initial_lr"] * decay(state, floor=0.1)
     state.opt_G.step()
 
     state.step += 1
@@ -106,24 +122,31 @@ def encoder_loss(
     generator: torch.Generator,
     log: dict[str, Tensor],
 ) -> Tensor:
-    """beta L_sup + alpha L_sr. The partner's images and codes are cut or repeated to the labelled batch's length."""
-    config, space = state.config, state.space
-    noise = config.label_noise * torch.randn(labelled.img_LCHW.shape, generator=generator)
-    img_LCHW = labelled.img_LCHW + noise.to(labelled.img_LCHW.device)
-    loss = img_LCHW.new_zeros(())
+    """beta L_sup + alpha L_sr."""
+    config = state.config
+    noise_LCHW = config.label_noise * torch.randn(labelled.img_LCHW.shape, generator=generator)
+    noisy = replace(labelled, img_LCHW=labelled.img_LCHW + noise_LCHW.to(labelled.img_LCHW.device))
+    loss = noisy.img_LCHW.new_zeros(())
     if config.beta:
-        said_LC = state.E(img_LCHW)
-        log["loss_sup"] = losses.supervised(said_LC, labelled.code_LC, labelled.known_LF, space, config.ce_weight)
+        said_LC = state.E(noisy.img_LCHW)
+        log["loss_sup"] = losses.supervised(said_LC, noisy.code_LC, noisy.known_LF, state.space, config.ce_weight)
         loss = loss + config.beta * log["loss_sup"]
     if config.alpha:
-        rows = torch.arange(len(img_LCHW), device=img_LCHW.device) % len(partner[0])
-        share_L = losses.mix_share(len(img_LCHW), config.xi, random).to(img_LCHW.device)
-        mixed_LCHW = losses.mix(img_LCHW, partner[0][rows], share_L)
-        mixed_LC = losses.mix(labelled.code_LC, partner[1][rows], share_L)
-        said_LC = state.E(mixed_LCHW)
-        log["loss_sr"] = losses.supervised(said_LC, mixed_LC, labelled.known_LF, space, config.ce_weight)
+        log["loss_sr"] = smoothness(state, noisy, partner, random)
         loss = loss + config.alpha * log["loss_sr"]
     return loss
+
+
+def smoothness(
+    state: TrainState, labelled: LabelledBatch, partner: tuple[Tensor, Tensor], random: np.random.Generator
+) -> Tensor:
+    """L_sr. The partner's images and codes are cut or repeated to the labelled batch's length."""
+    img_LCHW = labelled.img_LCHW
+    rows = torch.arange(len(img_LCHW), device=img_LCHW.device) % len(partner[0])
+    share_L = losses.mix_share(len(img_LCHW), state.config.xi, random).to(img_LCHW.device)
+    mixed_LCHW = losses.mix(img_LCHW, partner[0][rows], share_L)
+    mixed_LC = losses.mix(labelled.code_LC, partner[1][rows], share_L)
+    return losses.supervised(state.E(mixed_LCHW), mixed_LC, labelled.known_LF, state.space, state.config.ce_weight)
 
 
 @torch.no_grad()
@@ -137,10 +160,10 @@ def gamma_e_now(state: TrainState) -> float:
     return state.config.gamma_e if state.progress >= state.config.gamma_e_from else 0.0
 
 
-def decay(state: TrainState) -> float:
-    """Factor on E's learning rate: 1, then linearly down to 0 at the end."""
+def decay(state: TrainState, floor: float) -> float:
+    """Factor on a learning rate: 1, and from `lr_decay_from` on linearly down, to `floor` at the end."""
     start = state.config.lr_decay_from
-    return 1.0 if state.progress <= start else (1.0 - state.progress) / (1.0 - start)
+    return 1.0 if state.progress <= start else max((1.0 - state.progress) / (1.0 - start), floor)
 
 
 @contextmanager

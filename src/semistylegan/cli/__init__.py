@@ -1,0 +1,5 @@
+"""The `semistylegan` command: one subcommand for each thing that a user does."""
+
+from semistylegan.cli.program import main
+
+__all__ = ["main"]

@@ -1,0 +1,86 @@
+"""From words on the command line to dataclasses: tyro reads the options off the fields and their docstrings.
+
+tyro explains a mistake in a box of several lines; here it becomes the one line of a UserError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+import tyro
+
+from semistylegan.errors import UserError
+
+Options = TypeVar("Options")
+PROGRAM = "semistylegan"
+
+
+def options(
+    kind: type[Options], name: str, args: Sequence[str], description: str | None = None, default: Options | None = None
+) -> Options:
+    """Parses `args` into the dataclass `kind`.
+
+    Args:
+        description: what `--help` prints, example included; None is the docstring of `kind`.
+        default: values of the options that are not given; None are those of `kind`.
+
+    Raises:
+        UserError: an unknown option, a missing or a bad value.
+        SystemExit: status 0, after `--help`.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                kind,
+                prog=f"{PROGRAM} {name}",
+                description=description or inspect.getdoc(kind),
+                args=list(args),
+                default=tyro.MISSING_NONPROP if default is None else default,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        raise UserError(one_line(said.getvalue(), name)) from None
+
+
+BAD_VALUES = (
+    (r"invalid literal for int\(\) with base 10: '(.*?)'", "a whole number"),
+    (r"could not convert string to float: '(.*?)'", "a number"),
+    (r"no type matching INT could be instantiated from \['(.*?)'\]", "a whole number"),
+    (r"no type matching FLOAT could be instantiated from \['(.*?)'\]", "a number"),
+    (r"no type matching [NK] could be instantiated from \['(.*?)'\]", "a number"),
+)
+"""How tyro says that a value is of another type, and what was wanted."""
+
+
+def one_line(box: str, name: str) -> str:
+    """What tyro says in a box of several lines, as one line that ends with where to read more."""
+    parts: list[list[str]] = [[]]
+    # The first line is the title. Every line begins with a frame of two characters: lines, or blanks where the
+    # terminal has none.
+    for line in re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines()[1:]:
+        inside = line[2:].removesuffix("│").rstrip()
+        if inside and not inside.strip("─-╯ "):
+            parts.append([])
+        elif inside:
+            parts[-1].append(inside)
+    parts = [part for part in parts if part] or [[]]
+    problem = " ".join(line.strip() for line in parts[0]).replace("{None}|", "")
+    if problem.startswith("Missing from"):
+        # Names stand at an indent of four, their help deeper.
+        problem = "missing: " + ", ".join(line.strip() for line in parts[0] if re.match(r" {4}\S", line))
+    for pattern, wanted in BAD_VALUES:
+        if found := re.match(rf"Error parsing (\S+): {pattern}", problem):
+            problem = f"{found[1]} {found[2]}: expected {wanted}"
+    problem = re.sub(r"^Error parsing (\w+: )?|\.$", "", problem)
+    for part in parts[1:]:
+        if part[:1] == ["Perhaps you meant:"] and len(part) > 1:
+            problem += f"; perhaps you meant {part[1].split()[0].rstrip(',')}"
+    return f"{problem or 'the options could not be read'}; see {PROGRAM} {name} --help"

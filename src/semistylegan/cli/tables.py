@@ -1,0 +1,88 @@
+"""What commands print on stdout: scores and readings as tables, and readings as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from semistylegan.files import write_text
+
+if TYPE_CHECKING:
+    from semistylegan.editing import Model
+
+Row = dict[str, float | str]
+
+
+def print_metrics(metrics: Mapping[str, Any]) -> None:
+    """The scores of a run, then the errors of each factor."""
+    from semistylegan.report.scores import MORE, TILES
+
+    console = Console(soft_wrap=True, highlight=False)
+    table = Table("score", "value", "better", title=_title(metrics), title_justify="left")
+    table.columns[1].justify = "right"
+    known = [(key, name, better) for key, name, better, *_ in (*TILES, *MORE)]
+    for key, name, better in [*known, ("oracle_l2", "L2 of the oracle itself", "lower")]:
+        if (value := metrics.get(key)) is not None:
+            table.add_row(name, _number(value), better)
+    console.print(table)
+    per_factor = metrics.get("per_factor") or {}
+    if per_factor:
+        table = Table("factor", "error of encoder", "error of generator")
+        for name, errors in per_factor.items():
+            table.add_row(name, *(_number(errors.get(key)) for key in ("mae", "mae_gen")))
+        console.print(table)
+
+
+def readings(model: Model, images: Sequence[Path]) -> list[Row]:
+    """What E reads off image files: a row an image, its path first.
+
+    Raises:
+        UserError: a file that is no image; names it.
+    """
+    from semistylegan.data.pictures import load_image
+
+    rows: list[Row] = []
+    for path in images:
+        row: Row = {"file_name": str(path)}
+        for name, value in model.encode(load_image(path)).items():
+            row[name] = _plain(value[0])
+        rows.append(row)
+    return rows
+
+
+def print_readings(rows: Sequence[Row]) -> None:
+    """A column for each factor."""
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else v for v in row.values()))
+    Console(soft_wrap=True, highlight=False).print(table)
+
+
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
+    """The readings in the form of `metadata.csv`."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def _title(metrics: Mapping[str, Any]) -> str | None:
+    if "kimg" not in metrics:
+        return None
+    labelled = f", {metrics['labelled_images']} labelled images" if "labelled_images" in metrics else ""
+    return f"after {metrics['kimg']:g} kimg{labelled}"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, int | float) else "-"
+
+
+def _plain(value: Any) -> float | str:
+    return str(value) if isinstance(value, str) else float(value)

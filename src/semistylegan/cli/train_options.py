@@ -1,0 +1,46 @@
+"""The training configuration as options: `--preset` names the system and sets the defaults of all others.
+
+Apart from `parsing`, since it needs the training's own module (and torch with it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import tyro
+
+from semistylegan.errors import UserError
+from semistylegan.training.config import PRESETS, System, TrainConfig
+
+
+@dataclass(frozen=True)
+class TrainOptions(TrainConfig):
+    """TrainConfig with the names that users see."""
+
+    system: Annotated[System, tyro.conf.arg(name="preset")] = "semi"
+    """semi: a few labels. info: no labels, mutual information alone (its codes have no names). Sets the defaults of
+    the other options."""
+
+    def config(self) -> TrainConfig:
+        """The configuration, checked; UserError names the first option that cannot be."""
+        return TrainConfig(**asdict(self)).validated()
+
+
+def defaults(args: Sequence[str]) -> TrainOptions:
+    """What holds where an option is not given: the preset is read before all else.
+
+    Raises:
+        UserError: an unknown preset.
+    """
+    preset = "semi"
+    for word, following in zip(args, [*args[1:], ""], strict=True):
+        if word == "--preset":
+            preset = following
+        elif word.startswith("--preset="):
+            preset = word.removeprefix("--preset=")
+    if preset not in PRESETS:
+        raise UserError(f"--preset {preset}: known are {', '.join(PRESETS)}")
+    fields = {"data": tyro.MISSING, "out": tyro.MISSING, "system": preset, **PRESETS[preset]}
+    return TrainOptions(**fields)

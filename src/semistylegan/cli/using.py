@@ -1,0 +1,165 @@
+"""Commands that use a trained model: generate, traverse, encode, edit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, UseAppendAction, arg
+
+from semistylegan.cli.command import Command
+from semistylegan.errors import UserError
+
+if TYPE_CHECKING:
+    from semistylegan.factors import FactorSpace, Value
+
+Settings = Annotated[UseAppendAction[tuple[str, ...]], arg(name="set", metavar="FACTOR=VALUE")]
+Model = Annotated[Positional[str], arg(metavar="MODEL")]
+Images = Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE ...")]
+
+
+@dataclass(frozen=True)
+class Generate(Command):
+    """Draws new images whose factors are as you say.
+
+    Example:
+      semistylegan generate runs/sprites --set shape=ring --set hue=210 --count 16 --out rings.png
+    """
+
+    model: Model
+    """Folder of a run or of a checkpoint, or the name of a model that ships with the package."""
+    out: Path
+    """A grid where it ends in .png, else a folder that gets one file an image."""
+    settings: Settings = ()
+    """A factor's value in its own units, a category's name, or a value's number as #3. Others are drawn."""
+    count: int = 16
+    """Number of images."""
+    seed: int = 0
+    """Fixes what is not set."""
+
+    def run(self) -> Path:
+        from semistylegan.data.pictures import save_png, tile
+        from semistylegan.editing import load
+
+        model = load(self.model)
+        images = model.generate(values(model.factors, self.settings), seed=self.seed, count=self.count)
+        if self.out.suffix.lower() == ".png":
+            save_png(self.out, tile(images, columns=round(len(images) ** 0.5), gap=2))
+        else:
+            for i, image in enumerate(images):
+                save_png(self.out / f"{i:06d}.png", image)
+        return self.out
+
+
+@dataclass(frozen=True)
+class Traverse(Command):
+    """Shows what each factor does: a row for each, its values from left to right.
+
+    Example:
+      semistylegan traverse runs/sprites --out factors.png
+    """
+
+    model: Model
+    """Folder of a run or of a checkpoint, or the name of a model that ships with the package."""
+    out: Path
+    """A .png (grid) or a .gif (one factor after the other)."""
+    columns: int = 8
+    """Most values shown of a factor."""
+    seed: int = 0
+    """Which image is changed."""
+
+    def run(self) -> Path:
+        from semistylegan.editing import load
+        from semistylegan.report.grids import save_traversal
+
+        save_traversal(load(self.model).traverse(self.seed, self.columns), self.out)
+        return self.out
+
+
+@dataclass(frozen=True)
+class Encode(Command):
+    """Reads the factors off images.
+
+    Example:
+      semistylegan encode runs/sprites photo.png other.png --csv factors.csv
+    """
+
+    model: Model
+    """Folder of a run or of a checkpoint, or the name of a model that ships with the package."""
+    image: Images
+    """One or more image files."""
+    json: bool = False
+    """Print JSON: one object an image."""
+    csv: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Write a table with a column for each factor, as metadata.csv has it."""
+
+    def run(self) -> Path | None:
+        from semistylegan.cli.tables import print_readings, readings, write_csv
+        from semistylegan.editing import load
+
+        if not self.image:
+            raise UserError("IMAGE: none given; name one or more image files")
+        rows = readings(load(self.model), self.image)
+        if self.csv is not None:
+            write_csv(self.csv, rows)
+        elif self.json:
+            print(json.dumps(rows, indent=2, allow_nan=False))
+        else:
+            print_readings(rows)
+        return self.csv
+
+
+@dataclass(frozen=True)
+class Edit(Command):
+    """Changes factors of given images and keeps the rest.
+
+    Each image is first searched for in the model (inversion): some seconds, shown as they pass.
+
+    Example:
+      semistylegan edit runs/sprites photo.png --set hue=210 --out edited.png
+    """
+
+    model: Model
+    """Folder of a run or of a checkpoint, or the name of a model that ships with the package."""
+    image: Images
+    """One or more image files."""
+    out: Path
+    """The edited image; with several, a folder that gets their names."""
+    settings: Settings = ()
+    """A factor's value in its own units, a category's name, or a value's number as #3."""
+    strength: float = 1.0
+    """0 leaves the image as it is, 1 sets the value."""
+    steps: int = 200
+    """Updates of the search."""
+
+    def run(self) -> Path:
+        from semistylegan.data.pictures import load_image, save_png
+        from semistylegan.editing import load
+        from semistylegan.progress import bar
+
+        if not self.image:
+            raise UserError("IMAGE: none given; name one or more image files")
+        if not self.settings:
+            raise UserError("--set: none given; say what to change, e.g. --set hue=210")
+        model = load(self.model)
+        wanted = values(model.factors, self.settings)
+        images = [load_image(path) for path in self.image]
+        targets = [self.out] if len(images) == 1 else [self.out / f"{path.stem}.png" for path in self.image]
+        with bar("editing", total=self.steps * len(images)) as advance:
+            for image, target in zip(images, targets, strict=True):
+                edited = model.edit(image, wanted, self.strength, self.steps, lambda done, total: advance(1))
+                save_png(target, edited)
+        return self.out
+
+
+def values(space: FactorSpace, settings: Sequence[str]) -> dict[str, Value]:
+    """`["hue=210", "shape=#2"]` -> {"hue": "210", "shape": "#2"}, all checked.
+
+    Raises:
+        UserError: not of the form factor=value, an unknown factor, or a value that does not fit.
+    """
+    space.parse_settings(settings)
+    return {name.strip(): value.strip() for name, _, value in (s.partition("=") for s in settings)}

@@ -1,0 +1,324 @@
+"""The command line: help, parsing, exit statuses, and a walk through every command on a tiny set."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import errno
+import io
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semistylegan import __version__
+from semistylegan.cli import making, parsing, program, using
+from semistylegan.cli.program import COMMANDS, main
+from semistylegan.errors import UserError
+from semistylegan.training.config import PRESETS, TrainConfig
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracles of tests are not kept among the user's."""
+    monkeypatch.setenv("SEMISTYLEGAN_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def run(*args: object) -> int:
+    return main([str(a) for a in args])
+
+
+# -- help ---------------------------------------------------------------------------------------------------------
+
+
+def test_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    said = capsys.readouterr()
+    assert all(f"\n  {name} " in said.out for name in COMMANDS)
+    assert said.err == ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example_that_parses(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(name, "--help") == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    examples = [line for line in said.out.splitlines() if line.startswith(f"  semistylegan {name} ")]
+    assert len(examples) == 1
+    assert COMMANDS[name].parse(name, shlex.split(examples[0])[2:]) is not None
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_explained(name: str) -> None:
+    kind: type = TrainConfig if name == "train" else COMMANDS[name]
+    text = Path(sys.modules[kind.__module__].__file__ or "").read_text(encoding="utf-8")
+    for field in dataclasses.fields(kind):
+        declared = [i for i, line in enumerate(text.splitlines()) if line.startswith(f"    {field.name}: ")]
+        assert any(text.splitlines()[i + 1].startswith('    """') for i in declared), field.name
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"{__version__}\n"
+
+
+def test_help_is_quick_because_it_leaves_torch_alone() -> None:
+    code = "import sys; from semistylegan.cli import main; main(['generate', '--help']); print('torch' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.endswith("\nFalse\n")
+
+
+def test_python_dash_m() -> None:
+    command = [sys.executable, "-m", "semistylegan", "rendr"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 2
+    assert said.stdout == ""
+    assert said.stderr == "semistylegan: 'rendr': no such command; perhaps you meant render; see --help\n"
+
+
+# -- options ------------------------------------------------------------------------------------------------------
+
+
+def test_settings_may_be_given_several_times() -> None:
+    args = ["run", "a.png", "b.png", "--set", "hue=0.3", "--set", "shape=ring", "--out", "x"]
+    command = using.Edit.parse("edit", args)
+    assert command.settings == ("hue=0.3", "shape=ring")
+    assert command.image == (Path("a.png"), Path("b.png"))
+    assert using.Edit.parse("edit", ["run", "a.png", "--set=x=-1", "--out", "x"]).settings == ("x=-1",)
+
+
+def parse_train(*args: str) -> TrainConfig:
+    return making.Train.parse("train", ["--data", "d", "--out", "o", *args]).config
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_sets_the_defaults(preset: str) -> None:
+    for args in (["--preset", preset], [f"--preset={preset}"]):
+        assert parse_train(*args) == TrainConfig.preset(preset, data="d", out="o")
+
+
+def test_options_override_the_preset() -> None:
+    config = parse_train("--gamma-g", "5.5", "--preset", "info", "--gamma-e", "0.25")
+    assert config == TrainConfig.preset("info", data="d", out="o", gamma_g=5.5, gamma_e=0.25)
+    assert parse_train() == TrainConfig.preset("semi", data="d", out="o")
+    assert parse_train("--label-fraction", "0.025").label_fraction == 0.025
+    assert parse_train("--label-fraction", "None").label_fraction is None
+
+
+def test_train_has_an_option_for_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("train", "--help") == 0
+    words = capsys.readouterr().out.replace(",", " ").split()
+    options = {f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(TrainConfig)}
+    assert options - {"--system"} | {"--preset"} <= set(words)
+    assert "--system" not in words
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ("", ["no command"]),
+        ("edit run a.png --set x=1", ["missing: --out"]),
+        ("edit run --set x=1 --out y", ["IMAGE"]),
+        ("edit run a.png --out y", ["--set", "hue=210"]),
+        ("eval", ["missing: RUN"]),
+        ("generate run --out x --cuont 3", ["--cuont", "see semistylegan generate --help"]),
+        ("traverse run --out x --colums 3", ["--colums", "perhaps you meant --columns"]),
+        ("render sprites --out x.zip --resolution big", ["--resolution big", "whole number"]),
+        ("render sprites --out x.zip --resolution 32 --count many", ["--count many", "whole number"]),
+        ("render sprites --out x.zip --resolution 32 --count 3 --all", ["--count 3", "--all"]),
+        ("render castle --out x.zip --resolution 32", ["castle", "sprites"]),
+        ("render sprites --out x.zip --resolution 32 --shard 4/4", ["--shard 4/4", "0/4"]),
+        ("render sprites --out x.zip --resolution 32 --workers 0", ["workers 0"]),
+        ("render sprites --out x --resolution 32", ["x: ", ".zip"]),
+        ("render sprites --out x.zip --resolution 33", ["resolution 33"]),
+        ("demo --out x --kimg long", ["--kimg long", "a number"]),
+        ("demo --out x --kimg 0", ["--kimg 0", "over 0"]),
+        ("check nowhere", ["nowhere"]),
+        ("train --data nowhere --out x", ["nowhere"]),
+        ("train --data d --out x --preset good", ["good", "semi", "info"]),
+        ("train --data d --out x --label-fraction half", ["--label-fraction half", "a number"]),
+        ("train --data d --out x --label-fraction 2", ["--label-fraction 2", "between 0 and 1"]),
+        ("train --data d --out x --encoder both", ["both", "--encoder", "shared"]),
+        ("train --data d --out x --gamma-g nan", ["--gamma-g", "finite"]),
+        ("train --data d", ["missing: --out"]),
+        ("eval nowhere", ["nowhere"]),
+        ("generate nowhere --out x.png", ["nowhere"]),
+        ("traverse nowhere --out x.png", ["nowhere"]),
+        ("encode nowhere a.png", ["nowhere"]),
+        ("report nowhere", ["nowhere"]),
+    ],
+)
+def test_a_users_error_is_one_line_and_status_2(
+    args: str, told: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*shlex.split(args)) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("semistylegan: ")
+    assert said.err.count("\n") == 1
+    assert [part for part in told if part not in said.err] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_line_keeps_what_it_does_not_know() -> None:
+    wanted = "A new thing; see semistylegan x --help"
+    assert parsing.one_line("╭─ Odd ──╮\n│ A new  │\n│ thing. │\n╰────────╯\n", "x") == wanted
+    assert parsing.one_line(" Odd \n--------\n  A new  \n  thing. \n        \n", "x") == wanted
+    assert "could not be read" in parsing.one_line("", "x")
+
+
+# -- exit statuses ------------------------------------------------------------------------------------------------
+
+
+def failing(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "runs/a/model"), "runs/a/model: no space left on the disk"),
+        (OSError(errno.ENOSPC, "No space left on device"), "pictures.png: no space left on the disk"),
+        (PermissionError(errno.EACCES, "Permission denied", "x"), "x: permission denied"),
+        (OSError(errno.EROFS, "Read-only file system", "x"), "x: the disk is read-only"),
+        (UserError("a.png: no image;\ntake another"), "a.png: no image; take another"),
+    ],
+)
+def test_what_a_user_can_mend_is_status_2(
+    error: BaseException, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(using.Generate, "run", failing(error))
+    assert run("generate", "run", "--out", "pictures.png") == 2
+    assert capsys.readouterr().err.startswith(f"semistylegan: {told}")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "I/O error"), ZeroDivisionError(), ValueError("bug")])
+def test_our_bug_keeps_its_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(using.Generate, "run", failing(error))
+    with pytest.raises(type(error)):
+        run("generate", "run", "--out", "x")
+
+
+@pytest.mark.parametrize(("args", "told"), [("train --data d --out o", "goes on"), ("eval run", "starts over")])
+def test_an_interruption_is_status_130(
+    args: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(COMMANDS[args.split()[0]], "run", failing(KeyboardInterrupt()))
+    assert run(*args.split()) == 130
+    assert told in capsys.readouterr().err
+
+
+def test_every_command_that_goes_on_exists() -> None:
+    assert set(program.GOES_ON) <= set(COMMANDS)
+
+
+def test_a_reader_that_leaves_is_no_bug() -> None:
+    code = "import sys; from semistylegan.cli import main; sys.exit(main(['--help']))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 141
+    assert said == b""
+
+
+# -- every command, on a tiny set ----------------------------------------------------------------------------------
+
+
+def test_the_walk_from_render_to_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, runs = tmp_path / "sprites.zip", tmp_path / "run"
+
+    def done(*args: object) -> str:
+        status = run(*args)
+        said = capsys.readouterr()
+        assert status == 0, said.err
+        return said.out
+
+    def last(*args: object) -> Path:
+        path = Path(done(*args).splitlines()[-1])
+        assert path.exists()
+        return path
+
+    assert last("render", "sprites", "--out", data, "--resolution", 16, "--count", 60, "--workers", 1) == data
+    assert "hue" in done("check", data)
+    assert json.loads(done("check", data, "--json"))["images"] == 60
+
+    tiny = ("--label-fraction", 0.5, "--kimg", 0.064, "--batch", 8, "--labelled-batch", 8, "--device", "cpu")
+    assert last("train", "--data", data, "--out", runs, *tiny) == runs
+    before = (runs / "stats.jsonl").read_bytes()
+    assert last("train", "--data", data, "--out", runs, *tiny) == runs
+    assert (runs / "stats.jsonl").read_bytes() == before
+    assert run("train", "--data", data, "--out", runs, *tiny, "--gamma-g", 7) == 2
+    assert "--gamma-g" in capsys.readouterr().err
+
+    assert last("eval", runs, "--metrics", "mig,l2", "--images", 100) == runs / "metrics.json"
+    assert run("eval", runs, "--metrics", "beauty") == 2
+    assert "beauty" in capsys.readouterr().err
+
+    assert last("generate", runs, "--count", 4, "--out", tmp_path / "grid.png") == tmp_path / "grid.png"
+    for seed in (1, 1, 2):
+        folder = last(
+            "generate", runs, "--set", "shape=#1", "--count", 3, "--seed", seed, "--out", tmp_path / f"g{seed}"
+        )
+        assert [p.name for p in sorted(folder.iterdir())] == ["000000.png", "000001.png", "000002.png"]
+    assert read(tmp_path / "g1" / "000000.png").shape == (16, 16, 3)
+    assert (read(tmp_path / "g1" / "000000.png") != read(tmp_path / "g2" / "000000.png")).any()
+    for name in ("all.png", "all.gif"):
+        last("traverse", runs, "--columns", 3, "--out", tmp_path / name)
+
+    image = tmp_path / "g1" / "000000.png"
+    assert "hue" in done("encode", runs, image)
+    as_json = json.loads(done("encode", runs, image, image, "--json"))
+    assert as_json[0] == as_json[1]
+    assert as_json[0]["shape"] in ("ring", "square", "triangle")
+    table = last("encode", runs, image, "--csv", tmp_path / "read.csv")
+    (row,) = csv.DictReader(io.StringIO(table.read_text(encoding="utf-8")))
+    assert row == {name: str(value) for name, value in as_json[0].items()}
+
+    edited = last("edit", runs, image, "--set", "hue=90", "--steps", 2, "--out", tmp_path / "edited.png")
+    assert read(edited).shape == (16, 16, 3)
+    folder = last("edit", runs, image, folder / "000001.png", "--set", "hue=90", "--steps", 2, "--out", tmp_path / "e")
+    assert [p.name for p in sorted(folder.iterdir())] == ["000000.png", "000001.png"]
+    assert run("edit", runs, image, "--set", "hat=1", "--out", tmp_path / "n.png") == 2
+    assert "hat" in capsys.readouterr().err
+
+    assert last("report", runs) == runs / "report.html"
+
+
+def read(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_check_refuses_what_cannot_be_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    assert run("check", tmp_path) == 2
+    said = capsys.readouterr()
+    assert "broken.png" in said.out
+    assert "cannot be trained on" in said.err.splitlines()[-1]
+
+
+def test_the_demo_is_done_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ("demo", "--out", tmp_path, "--kimg", 0.032, "--count", 80, "--images", 100, "--device", "cpu")
+    assert run(*args) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == str(tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    assert [f"Step {i} of 4" in said.err for i in range(1, 5)] == [True] * 4
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["labelled_images"] == 2
+    names = ("sprites.zip", "run/stats.jsonl", "run/metrics.json", "report.html")
+    written = {tmp_path / name: (tmp_path / name).read_bytes() for name in names}
+    assert run(*args) == 0
+    assert {path: path.read_bytes() for path in written} == written

@@ -1,0 +1,57 @@
+"""Files are written whole or not at all, and what the system refuses names the file."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from semistylegan.files import append_jsonl, atomic_path, write_json, write_text
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        assert path.read_text() == "old"
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    write_text(path, "new")
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_names_the_file(raised: Exception, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(OSError, match="No space left") as caught, atomic_path(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise raised
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "")
+    with pytest.raises(OSError, match="a") as caught:
+        write_text(tmp_path / "a" / "b.txt", "")
+    assert caught.value.filename is not None
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+    for i in range(2):
+        append_jsonl(tmp_path / "a.jsonl", {"i": i})
+    assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [{"i": 0}, {"i": 1}]
