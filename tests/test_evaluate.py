@@ -20,7 +20,16 @@ from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.metrics import oracle as oracle_module
 from semistylegan.metrics.alignment import Meaning, matched, typical
-from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names, on_snapshot, quick
+from semistylegan.metrics.evaluate import (
+    DEFAULT,
+    METRICS,
+    evaluate,
+    metric_names,
+    on_snapshot,
+    protocol_of,
+    quick,
+    readings_of,
+)
 from semistylegan.metrics.oracle import Oracle
 from semistylegan.metrics.oracle_network import Plan, plan_for
 from semistylegan.metrics.readings import Readings, other_levels, own_kinds
@@ -30,6 +39,7 @@ from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder, Trunk
 from semistylegan.models.stylegan2 import Generator
 from semistylegan.training import TrainConfig
+from semistylegan.training.run import Run
 
 # A world in which a picture is of one colour: red says the shape, green the hue, blue x.
 
@@ -310,10 +320,12 @@ def short_oracles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SEMISTYLEGAN_CACHE", str(tmp_path / "cache"))
 
 
-def make_run(folder: Path, data_path: Path, labelled: int = 30, preset: str = "semi", seed: int = 0) -> Path:
+def make_run(
+    folder: Path, data_path: Path, labelled: int = 30, preset: str = "semi", seed: int = 0, **fields: Any
+) -> Path:
     """A run as training leaves it, of networks that learnt nothing."""
     data, run = Dataset.open(data_path), folder / "run"
-    config = TrainConfig.preset(preset, data=str(data_path), out=str(run), kimg=2.0, device="cpu")
+    config = TrainConfig.preset(preset, data=str(data_path), out=str(run), kimg=2.0, device="cpu", **fields)
     space = (
         SPACE if preset == "semi" else (data.space.anonymous() if len(data.space) else FactorSpace.grid({"code0": 3}))
     )
@@ -430,6 +442,31 @@ def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
     said = unmeasurable("factor_vae", read(twice, networks()))
     assert said is not None and "every combination" in said
     assert unmeasurable("mig", read(twice, networks())) is None
+
+
+def test_a_factor_that_does_not_vary_has_no_mig(tmp_path: Path) -> None:
+    with ZipWriter(tmp_path / "same.zip", SPACE) as writer:
+        for i in range(30):
+            writer.add(f"{i:06d}.png", np.full((16, 16, 3), i, dtype=np.uint8), [1, 0, 0.5])
+    r = read(Dataset.open(tmp_path / "same.zip"), networks())
+    said = unmeasurable("mig", r)
+    assert said is not None and "no factor varies" in said
+    assert unmeasurable("sap", r) is not None and unmeasurable("l2", r) is None
+
+
+@pytest.mark.parametrize("kinds", ["own", "scalar"])
+def test_generated_codes_follow_the_prior_of_the_training(tmp_path: Path, kinds: str) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"), labelled=31, prior="labelled", factor_kinds=kinds)
+    codes = SPACE.with_kinds("own" if kinds == "own" else "scalar")
+    data = Dataset.open(tmp_path / "world.zip")
+    r = readings_of(Run(run), networks(PerfectG(codes), space=codes), data, ORACLE, 400, 0)
+    expected = data.labels.level_NF[:31].astype(float)
+    if kinds == "scalar":
+        expected = SPACE.scalar_levels(expected)
+    assert np.unique(r.generated.asked_NK, axis=0) == pytest.approx(np.unique(expected, axis=0), abs=1e-6)
+    assert protocol_of("mig_gen", r, {"seed": 0, "weights_sha256": ""})["prior"] == "labelled"
+    plain = make_run(tmp_path / "plain", tmp_path / "world.zip")
+    assert readings_of(Run(plain), networks(), data, ORACLE, 400, 0).prior is None
 
 
 def test_data_that_changed_are_refused(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def few() -> Sprites:
 @pytest.fixture(scope="module")
 def trained() -> tuple[Sprites, Oracle]:
     data = Sprites(3000)
-    return data, train(data, CPU, dataclasses.replace(plan_for(16, 3000), steps=350))
+    return data, train(data, CPU, dataclasses.replace(plan_for(16, 3000), steps=250))
 
 
 # -- what it learns ----------------------------------------------------------------------------------------------------
@@ -68,14 +68,14 @@ def test_it_reads_the_sprites(trained: tuple[Sprites, Oracle]) -> None:
     _, oracle = trained
     assert oracle.labelled == 3000 and oracle.held_out == 300
     hue, scale, x, y = (oracle.error[i] for i in (1, 2, 3, 4))
-    assert hue is not None and hue < 0.06
-    assert x is not None and x < 0.06
-    assert y is not None and y < 0.06
-    assert scale is not None and scale < 0.15  # a radius of two to five pixels
+    assert hue is not None and hue < 0.08
+    assert x is not None and x < 0.08
+    assert y is not None and y < 0.08
+    assert scale is not None and scale < 0.2  # a radius of two to five pixels
 
 
 def test_its_error_is_that_of_images_it_did_not_see(trained: tuple[Sprites, Oracle]) -> None:
-    _, oracle = trained
+    data, oracle = trained
     held = np.random.default_rng(oracle_network.SEED).permutation(len(data))[:300]
     level, feature = read_dataset(oracle, data, held)
     error = data.space.error(level, data.labels.level_NF[held])
@@ -86,7 +86,7 @@ def test_its_error_is_that_of_images_it_did_not_see(trained: tuple[Sprites, Orac
 
 
 def test_what_it_says_of_an_image_depends_on_no_other(trained: tuple[Sprites, Oracle]) -> None:
-    _, oracle = trained
+    data, oracle = trained
     together, feature = read_dataset(oracle, data, np.arange(7))
     alone = np.concatenate([read_dataset(oracle, data, np.array([i]))[0] for i in range(7)])
     assert together == pytest.approx(alone, abs=1e-4)
