@@ -117,7 +117,7 @@ BAD_FOLDERS: dict[str, tuple[Spoil, list[str]]] = {
     "half a header": (image("04.png", encode_png(render(0, 32))[:20]), ["04.png"]),
     "another size": (
         lambda folder: save_png(folder / "04.png", render(0, 16)),
-        ["04.png", "16 x 16", "00.png", "32 x 32", "semistylegan import folder"],
+        ["04.png", "16 x 16", "00.png", "32 x 32", "make all images alike"],
     ),
     "another size, as JPEG": (
         image("04.jpg", jpeg(Image.new("RGB", (32, 16)))),
@@ -125,7 +125,7 @@ BAD_FOLDERS: dict[str, tuple[Spoil, list[str]]] = {
     ),
     "grey among colour": (
         lambda folder: save_png(folder / "04.png", render(0, 32)[..., :1]),
-        ["04.png", "grey", "00.png", "colour", "semistylegan import folder"],
+        ["04.png", "grey", "00.png", "colour", "make all images alike"],
     ),
     "a bomb": (image("04.png", bomb()), ["04.png", "60000 x 60000", "smaller"]),
 }

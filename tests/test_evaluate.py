@@ -396,7 +396,9 @@ def test_all_of_them_and_what_was_measured_before_stays(tmp_path: Path, monkeypa
     assert again == every
     assert lines(run / "metric-dci.jsonl")[0]["protocol"]["classifier"] == "gradient boosting"
     assert len(lines(run / "metric-dci.jsonl")) == 1
-    # Other weights: nothing that was measured of the old ones may stay.
+    # Another oracle, other weights: nothing that was measured of the old ones may stay.
+    (run / "metrics.json").write_text(json.dumps({**every, "oracle_l2": 0.5}), encoding="utf-8")
+    assert "sap" not in evaluate(run, ["mig"], images=200, device="cpu")
     make_run(tmp_path / "other", tmp_path / "world.zip", seed=1)
     shutil.copytree(tmp_path / "other" / "run" / "checkpoint-000002", run / "checkpoint-000003")
     new = evaluate(run, ["mig"], images=200, device="cpu")

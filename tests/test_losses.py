@@ -106,6 +106,15 @@ def test_logistic_losses() -> None:
     assert losses.gan_generator(-large).item() == pytest.approx(50.0)
 
 
+def test_relativistic_losses_compare_pairs() -> None:
+    real, fake = torch.tensor([3.0, 0.0]), torch.tensor([1.0, 5.0])
+    expected = (math.log1p(math.exp(-2)) + math.log1p(math.exp(5))) / 2
+    assert losses.relativistic_discriminator(real, fake).item() == pytest.approx(expected)
+    assert losses.relativistic_generator(fake, real).item() == pytest.approx(expected)
+    shifted = losses.relativistic_discriminator(real + 7, fake + 7)
+    assert shifted.item() == pytest.approx(expected)
+
+
 def test_r1_of_a_linear_discriminator() -> None:
     """D(x) = <v, x> has gradient v everywhere: R1 = gamma / 2 |v|^2, differentiable in v."""
     v = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)

@@ -24,7 +24,7 @@ from semistylegan.models.config import ModelConfig
 from semistylegan.training import Run, TrainConfig, train
 from semistylegan.training.loop import Diverged, labels_and_space
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Batch, LabelledBatch, train_step
+from semistylegan.training.step import Batch, LabelledBatch, decay, train_step
 
 SPACE = FactorSpace.grid({"a": 3, "b": 4})
 
@@ -82,6 +82,31 @@ def test_labels_that_are_not_known_change_nothing() -> None:
     assert not torch.equal(weights(states[0].E), weights(states[2].E))
 
 
+@pytest.mark.parametrize(("mix_with", "teaches"), [("fakes", True), ("unlabelled", False)])
+def test_smoothness_teaches_the_generator_through_its_own_images(mix_with: str, teaches: bool) -> None:
+    """With `fakes`, G minimises alpha L_sr too: its update then depends on the labelled codes."""
+    states = [make_state(mix_with=mix_with, lr_e=1e-12) for _ in range(2)]
+    for state, code in zip(states, (0.1, 0.9), strict=True):
+        train_step(state, make_batch(code=code))
+    assert torch.equal(weights(states[0].G), weights(states[1].G)) != teaches
+
+
+def test_learning_rates_fall_in_the_second_half() -> None:
+    state = make_state(lr_decay_from=0.5)
+    assert [decay(state, 0.1)] == [1.0]
+    state.images = 750
+    assert decay(state, 0.1) == pytest.approx(0.5)
+    state.images = 1000
+    assert (decay(state, 0.1), decay(state, 0.0)) == (0.1, 0.0)
+
+
+@pytest.mark.parametrize("gan", ["logistic", "relativistic"])
+def test_both_gan_losses_train(gan: str) -> None:
+    state = make_state(gan=gan)
+    log = train_step(state, make_batch())
+    assert all(torch.isfinite(v) for v in log.values()) and log["loss_gan_d"] > 0
+
+
 def test_gamma_e_begins_when_it_should() -> None:
     states = [make_state(gamma_e=5.0, gamma_e_from=0.5), make_state(gamma_e=0.0)]
     for state in states:
@@ -132,7 +157,15 @@ def test_state_saves_and_loads_bit_for_bit(tmp_path: Path) -> None:
 
 
 def config(data: Path, out: Path, **fields: Any) -> TrainConfig:
-    fields = {"kimg": 0.096, "tick_kimg": 0.032, "snap_kimg": 0.032, "label_fraction": 0.1, "threads": 1} | fields
+    fields = {
+        "kimg": 0.096,
+        "batch": 16,
+        "labelled_batch": 16,
+        "tick_kimg": 0.032,
+        "snap_kimg": 0.032,
+        "label_fraction": 0.1,
+        "threads": 1,
+    } | fields
     return TrainConfig.preset(fields.pop("preset", "semi"), str(data), str(out), **fields)
 
 

@@ -116,7 +116,7 @@ def check(path: str | Path) -> Report:
     """
     store = open_store(path)
     first, problems = _check_images(store)
-    if first is not None and (reason := untrainable(store.path, first)):
+    if first is not None and (reason := untrainable(first)):
         problems.append(Problem.of(UserError(f"{store.path}: {reason}")))
     space, labels, label_problems, warnings = _check_labels(store)
     problems += label_problems

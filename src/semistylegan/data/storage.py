@@ -135,9 +135,7 @@ class ImageStore(ABC):
 
     def differs(self, i: int, found: Header, others: Header | None = None, like: int = 0) -> Problem:
         """Image `i` is not like image `like`."""
-        fix = f"make all images alike: semistylegan import folder --source {self.path} --out NEW.zip --resolution R"
-        if isinstance(self, ZipStore):
-            fix = "make all images of the zip alike"
+        fix = "make all images alike, in size and in number of channels"
         return Problem(self.shown(i), f"{found.words}, where {self.names[like]} is {(others or self.first).words}", fix)
 
     def document(self, name: str) -> dict[str, Any] | None:

@@ -69,7 +69,7 @@ def evaluate(
         "images": images,
         "seed": seed,
     }
-    result = earlier(run.path, identity)
+    result = earlier(run.path, {**identity, "oracle_l2": None if oracle is None else oracle.l2})
     fields, notes = measured(names, readings)
     for name, found in fields.items():
         per_factor = found.pop("per_factor", {})
@@ -240,7 +240,7 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
 
 
 def earlier(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
-    """What `metrics.json` holds of the same weights, number of images and seed; nothing where they differ."""
+    """What `metrics.json` holds of the same weights, number of images, seed and oracle; nothing where they differ."""
     try:
         document = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
