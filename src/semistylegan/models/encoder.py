@@ -75,8 +75,8 @@ class Encoder(nn.Module):
     """E(x): the factor code of one image, linear and unbounded, whatever else is in the batch.
 
     The head sees what is in the image apart from where it is: mean and maximum over pixels of the last maps, and the
-    places where the maps of the 8x8 block are large. With few labels that reads shapes with a third of the errors of a
-    head on the flattened map (docs/results/ablations.md).
+    places where the maps of the 8x8 block are large. A head on the flattened map would have to learn each shape anew
+    for each place, from a few labels.
     """
 
     def __init__(self, config: ModelConfig, trunk: Trunk) -> None:
