@@ -113,7 +113,7 @@ def test_images_alone_can_be_trained_on(tmp_path: Path) -> None:
 def test_a_size_that_cannot_be_trained_on(tmp_path: Path) -> None:
     save_png(tmp_path / "a" / "0.png", np.zeros((40, 30, 3), np.uint8))
     report = check(tmp_path / "a")
-    assert not report.ok and "30 x 40" in report.problems[0].what and "--resolution 16" in report.problems[0].fix
+    assert not report.ok and "30 x 40" in report.problems[0].what and "16 x 16" in report.problems[0].fix
 
 
 def test_many_problems_are_cut_short_for_people(tmp_path: Path) -> None:

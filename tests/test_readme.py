@@ -91,7 +91,9 @@ def test_make_targets_exist() -> None:
     targets |= set(re.findall(r"`make (\w+)`", README))
     assert "demo" in targets
     for target in targets:
-        said = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True)
+        said = subprocess.run(
+            ["make", "--no-print-directory", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         assert target != "demo" or said.stdout.splitlines()[-1].endswith("semistylegan demo --out runs/demo")
 
 
