@@ -17,12 +17,13 @@ import pytest
 import torch
 
 from semistylegan.data.dataset import Dataset
+from semistylegan.data.pictures import to_float
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.models.checkpoint import load_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.training import Run, TrainConfig, train
-from semistylegan.training.loop import Diverged, labels_and_space
+from semistylegan.training.loop import Diverged, Feed, labels_and_space
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Batch, LabelledBatch, decay, train_step
 
@@ -304,3 +305,30 @@ def test_bad_settings_are_one_line(sprites_zip: Path, tmp_path: Path, fields: di
         train(config(sprites_zip, tmp_path / "run", **fields))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_epoch_shows_every_image_once(sprites_zip: Path, tmp_path: Path) -> None:
+    """256 images in 32 batches of 8, however often the training was stopped in between."""
+    data = Dataset.open(sprites_zip)
+    settings = config(sprites_zip, tmp_path, batch=8, labelled_batch=8)
+    labels, space = labels_and_space(settings, data)
+    state = make_state()
+    seen = []
+    for state.images in range(0, len(data), 8):
+        feed = Feed(settings, data, labels, space, torch.device("cpu"))
+        seen += [image.numpy().tobytes() for image in feed.batch(state).real_BCHW]
+    assert len(seen) == len(set(seen)) == len(data)
+
+
+def test_labelled_batches_hold_the_runs_rows_alone(sprites_zip: Path, tmp_path: Path) -> None:
+    data = Dataset.open(sprites_zip)
+    settings = config(sprites_zip, tmp_path, label_fraction=0.02)
+    labels, space = labels_and_space(settings, data)
+    feed = Feed(settings, data, labels, space, torch.device("cpu"))
+    allowed = {image.numpy().tobytes() for image in to_float(data.images(labels.labelled_rows))}
+    drawn = set()
+    for step in range(20):
+        batch = feed.labelled(np.random.default_rng(step))
+        drawn |= {image.numpy().tobytes() for image in batch.img_LCHW}
+        assert batch.known_LF.all()
+    assert drawn == allowed and len(allowed) == round(0.02 * len(data))
