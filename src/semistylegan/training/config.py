@@ -56,8 +56,8 @@ class TrainConfig:
     """Weight of a categorical factor's cross-entropy beside the distance of the others."""
     label_noise: float = 0.03
     """Standard deviation of the noise on labelled images (images span [-1, 1]), against learning them by heart."""
-    gan: Literal["logistic", "relativistic"] = "relativistic"
-    """L_GAN: relativistic pairs with R1 and R2 (R3GAN), or non-saturating logistic with R1 (the paper)."""
+    gan: Literal["logistic", "relativistic"] = "logistic"
+    """L_GAN: non-saturating logistic with R1 (the paper), or relativistic pairs with R1 and R2 (R3GAN)."""
     r1_gamma: float | None = None
     """Weight of R1. Not given: 0.1 at 32 px to the paper's 10 at 512 px, geometrically between."""
     r1_interval: int = 16
