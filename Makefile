@@ -36,9 +36,9 @@ help:
 demo: $(VENV)/.core
 	$(BIN)/semistylegan demo --out $(DEMO_OUT)
 
-setup: $(VENV)/.all
+setup: $(VENV)/.all $(VENV)/.system
 
-test: $(VENV)/.all
+test: $(VENV)/.all $(VENV)/.system
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -66,3 +66,8 @@ $(VENV)/.all: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing semistylegan, what it needs and all extras (a minute or so; torch is the large part)"
 	$(install) -e '.[all]'
 	@touch $(VENV)/.core $@
+
+# Debian packages that tests use; the script says what it could not install and ends well all the same.
+$(VENV)/.system: $(VENV)/.made .ci/system-packages
+	@.ci/system-packages
+	@touch $@

@@ -1,0 +1,144 @@
+// What all pages share: asking the server, showing only the newest answer, notes to the user, keys.
+
+export const $ = (selector, inside = document) => inside.querySelector(selector);
+
+/** An element with properties, attributes and children: make("button", { class: "main" }, "New"). */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+}
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** What the server said to a request that it did not serve. */
+export class Refusal extends Error {
+  constructor(status, sentence) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+/**
+ * Asks the server; gives the Response. `json` or `body` make it a POST. Waits and asks again where the server is busy.
+ * Throws a Refusal with the server's sentence, or with one that says that the server cannot be reached.
+ */
+export async function ask(path, { json, body, method, signal, patience = 4 } = {}) {
+  const options = { method: method ?? (json === undefined && body === undefined ? "GET" : "POST"), signal };
+  if (json !== undefined) {
+    options.body = JSON.stringify(json);
+    options.headers = { "content-type": "application/json" };
+  } else if (body !== undefined) {
+    options.body = body;
+    options.headers = { "content-type": "application/octet-stream" };
+  }
+  for (let tried = 1; ; tried++) {
+    let response;
+    try {
+      response = await fetch(path, options);
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Refusal(0, "The server does not answer. Start it again in the terminal; this page then goes on.");
+    }
+    if (response.ok) return response;
+    if (response.status === 503 && tried < patience) {
+      await pause(250 * 2 ** tried * (0.5 + Math.random()));
+      continue;
+    }
+    const said = await response.json().catch(() => ({}));
+    throw new Refusal(response.status, said.error ?? `The server answered ${response.status}.`);
+  }
+}
+
+export const askJson = async (path, options) => (await ask(path, options)).json();
+
+/**
+ * Work of which only the newest matters: one request is under way, and the last one asked for meanwhile comes next;
+ * those between are never sent, and an answer is used only if nothing newer has been answered.
+ *
+ *   const picture = new Latest(async (state, signal) => ..., (answer, state) => draw(answer), (error) => say(...));
+ *   picture.want(state);
+ */
+export class Latest {
+  constructor(work, done, failed) {
+    Object.assign(this, { work, done, failed, running: false, next: null, stop: null });
+  }
+
+  want(input) {
+    this.next = { input };
+    if (!this.running) this.#go();
+  }
+
+  /** Forgets what was asked for, also what is under way. */
+  drop() {
+    this.next = null;
+    this.stop?.abort();
+  }
+
+  async #go() {
+    this.running = true;
+    while (this.next) {
+      const { input } = this.next;
+      this.next = null;
+      const stop = (this.stop = new AbortController());
+      try {
+        const answer = await this.work(input, stop.signal);
+        if (!stop.signal.aborted) this.done(answer, input);
+      } catch (error) {
+        if (!stop.signal.aborted) this.failed(error, input);
+      }
+    }
+    this.running = false;
+  }
+}
+
+/** A note at the foot of the page, read out by screen readers. */
+export function say(text, { bad = false, seconds = bad ? 8 : 3 } = {}) {
+  let notes = $("#notes");
+  if (!notes) document.body.append((notes = make("div", { id: "notes", role: "status", "aria-live": "polite" })));
+  const twin = [...notes.children].find((note) => note.textContent === text);
+  twin?.remove();
+  const note = make("div", { class: bad ? "note bad" : "note" }, text);
+  notes.append(note);
+  setTimeout(() => note.remove(), seconds * 1000);
+}
+
+/** The name of a key press: "n", "shift+z", "mod+z" (Ctrl, or Command on a Mac), "arrowleft", "?". */
+export function keyName(event) {
+  const key = event.key.toLowerCase();
+  const shift = event.shiftKey && (key.length > 1 || /[a-z]/.test(key)) ? "shift+" : "";
+  return `${event.ctrlKey || event.metaKey ? "mod+" : ""}${event.altKey ? "alt+" : ""}${shift}${key}`;
+}
+
+/** Keys of the page: {"n": newSample, ...}. Not while someone types, nor while a dialog is open. */
+export function keys(bindings, { before = () => true } = {}) {
+  document.addEventListener("keydown", (event) => {
+    const types = event.target.matches?.("textarea, select, input:not([type=range], [type=checkbox], [type=radio])");
+    const action = bindings[keyName(event)];
+    if (!action || types || event.defaultPrevented || $("dialog[open]") || !before(event)) return;
+    event.preventDefault();
+    action(event);
+  });
+}
+
+/** Puts text on the clipboard; says so, or why not. */
+export async function copy(text, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say(`${what} copied`);
+  } catch {
+    say("The browser did not allow copying: mark the text and copy it by hand.", { bad: true });
+  }
+}
+
+/** Hands a Blob to the user as a file. */
+export function download(blob, name) {
+  const url = URL.createObjectURL(blob);
+  make("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
