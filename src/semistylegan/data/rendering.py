@@ -7,7 +7,6 @@ shards nor restarts can show in the bytes. For a while, the disk holds the image
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -15,11 +14,9 @@ import signal
 import sys
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,16 +26,15 @@ import numpy.typing as npt
 
 from semistylegan import __version__, progress
 from semistylegan.data.dataset import TRAINABLE
+from semistylegan.data.parts import Parts
 from semistylegan.data.pictures import encode_png
 from semistylegan.data.sheet import contact_sheet
-from semistylegan.data.storage import ZipStore, ZipWriter, cores
+from semistylegan.data.storage import ZipWriter, cores
 from semistylegan.errors import UserError
-from semistylegan.files import atomic_path, write_json
 from semistylegan.scenes.render import Scene, choose_indices
 
 MIN_POOL_SECONDS = 10.0
 """Work shorter than this (estimated from the first chunk) is done in this process: others take seconds to start."""
-SETTINGS = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -65,16 +61,13 @@ class Job:
         }
 
     @property
-    def parts(self) -> Path:
-        return self.out.with_name(self.out.name + ".parts")
+    def parts(self) -> Parts:
+        return Parts(self.out, self.settings, "rendered")
 
     def chunks(self) -> list[npt.NDArray[np.int64]]:
         """The indices to render, cut into chunks; the same on every machine."""
         ordered = self.scene.order(choose_indices(self.scene.space, self.count, self.seed)).astype(np.int64)
         return [ordered[i : i + self.scene.chunk] for i in range(0, len(ordered), self.scene.chunk)]
-
-    def chunk_file(self, number: int) -> Path:
-        return self.parts / f"chunk-{number:06d}.zip"
 
     def name_of(self, index: int) -> str:
         width = max(6, len(str(self.scene.space.total - 1)))
@@ -114,11 +107,12 @@ def render_dataset(
     out = Path(out)
     _check(scene, out, resolution, count, seed, shard, workers)
     job = Job(scene, out, resolution, None if count == scene.space.total else count, seed)
-    if not _finished(job):
-        _claim(job)
+    parts = job.parts
+    if not parts.finished():
+        parts.claim()
         _render_missing(job, shard, workers or cores())
-        if missing := sum(not job.chunk_file(k).exists() for k in range(len(job.chunks()))):
-            if not _finished(job):  # another shard may have written it meanwhile
+        if missing := sum(not parts.file(k).exists() for k in range(len(job.chunks()))):
+            if not parts.finished():  # another shard may have written it meanwhile
                 progress.console().print(
                     f"{out}: shard {shard[0]}/{shard[1]} is done; {missing} chunks of other shards are missing",
                     markup=False,
@@ -126,7 +120,7 @@ def render_dataset(
                 return None
         else:
             _assemble(job)
-    _clear(job)
+    parts.clear()
     if not out.with_suffix(".png").exists():
         contact_sheet(scene, out, resolution, out.with_suffix(".png"), job.name_of)
     return out
@@ -156,62 +150,6 @@ def _check(
         raise UserError(f"workers {workers}: give at least 1")
 
 
-def _finished(job: Job) -> bool:
-    """Whether OUT is there already.
-
-    Raises:
-        UserError: it is, but of other settings, or is something else.
-    """
-    if not job.out.exists():
-        return False
-    made = None
-    if job.out.is_file():
-        try:
-            made = (ZipStore(job.out).document("dataset.json") or {}).get("made")
-        except UserError:
-            made = None
-    if not isinstance(made, dict):
-        raise UserError(f"{job.out}: exists and was not rendered by this command; give another name or delete it")
-    _same(job.out, made, job.settings)
-    progress.console().print(f"{job.out}: exists with these settings already", markup=False)
-    return True
-
-
-def _same(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    for key in [*now, *before]:
-        if before.get(key) != now.get(key) and key != "package":
-            raise UserError(
-                f"{path}: has {key} {before.get(key)}, not {now.get(key)}; "
-                "give the same settings, another name, or delete it"
-            )
-
-
-def _claim(job: Job) -> None:
-    """Makes the folder of the parts, or checks that the one there is of the same settings."""
-    path = job.parts / SETTINGS
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if job.parts.is_dir() and any(not p.name.startswith(".") for p in job.parts.iterdir()):
-            raise UserError(f"{job.parts}: is not what this command writes; delete it") from None
-        write_json(path, job.settings)
-        return
-    except (OSError, ValueError):
-        raise UserError(f"{path}: not readable; delete the folder {job.parts}") from None
-    _same(job.parts, before, job.settings)
-
-
-def _clear(job: Job) -> None:
-    """Removes the parts, and nothing that is not ours."""
-    if not job.parts.is_dir():
-        return
-    for path in job.parts.iterdir():
-        if path.name.lstrip(".").startswith(("chunk-", SETTINGS)):
-            path.unlink(missing_ok=True)
-    with suppress(OSError):
-        job.parts.rmdir()
-
-
 # -- chunks ------------------------------------------------------------------------------------------------
 
 
@@ -219,7 +157,8 @@ def _render_missing(job: Job, shard: tuple[int, int], workers: int) -> None:
     """Renders this shard's chunks that are not there yet."""
     chunks = job.chunks()
     own = range(shard[0], len(chunks), shard[1])
-    todo = [k for k in own if not job.chunk_file(k).exists()]
+    parts = job.parts
+    todo = [k for k in own if not parts.file(k).exists()]
     images = sum(len(chunks[k]) for k in own)
     left = sum(len(chunks[k]) for k in todo)
     if not todo:
@@ -239,9 +178,8 @@ def _render_missing(job: Job, shard: tuple[int, int], workers: int) -> None:
 
 def _render_chunk(job: Job, number: int, indices: npt.NDArray[np.int64]) -> int:
     """Renders one chunk into its file -> number of images."""
-    with atomic_path(job.chunk_file(number)) as temporary, zipfile.ZipFile(temporary, "w") as file:
-        for index in indices:
-            file.writestr(job.name_of(int(index)), encode_png(job.scene.render(int(index), job.resolution)))
+    images = ((job.name_of(int(i)), encode_png(job.scene.render(int(i), job.resolution))) for i in indices)
+    job.parts.write(number, images)
     return len(indices)
 
 
@@ -287,18 +225,16 @@ def _assemble(job: Job) -> None:
                 for index, png, level in zip(indices, _read_chunk(job, k, indices), levels, strict=True):
                     out.add_png(job.name_of(int(index)), png, level)
     except FileNotFoundError:
-        if not _finished(job):  # else another shard was first and has removed the chunks
+        if not job.parts.finished():  # else another shard was first and has removed the chunks
             raise
 
 
 def _read_chunk(job: Job, number: int, indices: npt.NDArray[np.int64]) -> Iterator[bytes]:
     """The PNGs of a chunk; a damaged file (a disk that lost power) is rendered again."""
     names = [job.name_of(int(i)) for i in indices]
-    try:
-        with zipfile.ZipFile(job.chunk_file(number)) as file:
-            images = [file.read(name) for name in names]
-    except (zipfile.BadZipFile, KeyError):
+    images = job.parts.read(number, names)
+    if images is None:
         _render_chunk(job, number, indices)
-        with zipfile.ZipFile(job.chunk_file(number)) as file:
-            images = [file.read(name) for name in names]
+        images = job.parts.read(number, names)
+    assert images is not None
     return iter(images)
