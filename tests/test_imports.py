@@ -127,6 +127,11 @@ def test_importing_the_package_is_light() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+def test_looking_at_data_waits_for_no_torch() -> None:
+    code = f"import sys, {PACKAGE}.data; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 def test_the_facade_offers_what_it_promises() -> None:
     assert set(semistylegan.__all__) == set(FACADE)
     assert set(FACADE) <= set(dir(semistylegan))

@@ -20,13 +20,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from semistylegan.errors import UserError
+
+if TYPE_CHECKING:
+    import torch  # at run time where codes are made: whoever looks at labels alone need not wait for it
 
 Kind = Literal["scalar", "categorical", "circular"]
 Value = float | str
@@ -456,6 +458,8 @@ class FactorSpace:
 
     def encode(self, level_NF: torch.Tensor) -> torch.Tensor:
         """Levels N x F -> codes N x C, float32 on the same device. Unknown entries may hold anything finite."""
+        import torch
+
         columns = []
         for i, f in enumerate(self.factors):
             u = level_NF[:, i].float()
@@ -471,6 +475,8 @@ class FactorSpace:
 
     def decode(self, code_NC: torch.Tensor) -> torch.Tensor:
         """Codes, or what an encoder says, N x C -> levels N x F: clamp, largest class, angle."""
+        import torch
+
         columns = []
         for f, where in zip(self.factors, self.slices, strict=True):
             part = code_NC[:, where]
@@ -484,6 +490,8 @@ class FactorSpace:
 
     def sample(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Draws levels count x F: uniform over each factor's values (over its range without a grid)."""
+        import torch
+
         columns = []
         for f in self.factors:
             if f.size is None:

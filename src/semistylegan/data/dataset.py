@@ -8,11 +8,10 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from semistylegan import progress
 from semistylegan.data.documents import read_document
@@ -21,6 +20,9 @@ from semistylegan.data.pictures import Header
 from semistylegan.data.storage import ImageStore, cores, open_store
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
+
+if TYPE_CHECKING:
+    import torch  # at run time where images become tensors: whoever looks at labels alone need not wait for it
 
 CACHE_BYTES = 2 << 30
 """Sets of images up to this size are decoded once and kept in memory."""
@@ -178,6 +180,8 @@ class _Images:
         self.cache: torch.Tensor | None = None
 
     def get(self, indices: npt.NDArray[np.int64]) -> torch.Tensor:
+        import torch
+
         if indices.size and not (indices.min() >= 0 and indices.max() < len(self.store)):
             raise IndexError(f"image numbers run from 0 to {len(self.store) - 1}, got {indices.min()}, {indices.max()}")
         self.asked += len(indices)
@@ -191,6 +195,8 @@ class _Images:
         return out
 
     def _empty(self, count: int) -> torch.Tensor:
+        import torch
+
         return torch.empty(count, self.store.channels, self.store.height, self.store.width, dtype=torch.uint8)
 
     def _fill(self) -> torch.Tensor:

@@ -23,15 +23,17 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from semistylegan.errors import UserError
 from semistylegan.files import atomic_path
+
+if TYPE_CHECKING:
+    import torch  # at run time where tensors are made: whoever looks at pictures alone need not wait for it
 
 ImageArray = npt.NDArray[np.uint8]
 
@@ -138,17 +140,23 @@ def save_png(path: str | Path, image_HWC: ImageArray) -> None:
 
 def to_uint8(img_BCHW: torch.Tensor) -> ImageArray:
     """Float images in about [-1, 1], B x C x H x W -> uint8 ndarray B x H x W x C. The inverse of to_float."""
+    import torch
+
     scaled = (img_BCHW.detach().float() * 127.5 + 127.5).round().clamp(0, 255)
     return np.ascontiguousarray(scaled.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
 
 
 def to_float(img_BCHW: torch.Tensor) -> torch.Tensor:
     """uint8 images B x C x H x W -> float32 in [-1, 1], on the same device."""
+    import torch
+
     return img_BCHW.to(torch.float32) / 127.5 - 1.0
 
 
 def to_tensor(image_NHWC: ImageArray) -> torch.Tensor:
     """uint8 ndarray N x H x W x C -> float32 tensor N x C x H x W in [-1, 1]."""
+    import torch
+
     # A copy: what Pillow decodes is read-only, and torch warns of such arrays.
     return to_float(torch.from_numpy(np.array(image_NHWC)).permute(0, 3, 1, 2).contiguous())
 
