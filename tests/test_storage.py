@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from semistylegan.data import pictures
+from semistylegan.data.check import check
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.storage import ZipStore, ZipWriter, open_store
 from semistylegan.errors import UserError
@@ -268,3 +269,26 @@ def test_tiles() -> None:
     sheet = pictures.tile(np.zeros((5, 4, 6, 1), np.uint8), columns=3, gap=2, background=9)
     assert sheet.shape == (10, 22, 1)
     assert (sheet[:4, :6] == 0).all() and (sheet[4:6] == 9).all() and (sheet[6:, 16:] == 9).all()
+
+
+def test_labels_next_to_a_zip_count_instead_of_those_inside(tmp_path: Path) -> None:
+    with ZipWriter(tmp_path / "a.b.zip", FactorSpace((Factor.scalar("size"),))) as out:
+        for i in range(4):
+            out.add(f"{i}.png", noise(i), [i / 3])
+    store = open_store(tmp_path / "a.b.zip")
+    # Without labels beside it, the factors beside a zip say nothing of those inside.
+    factors = FactorSpace((Factor.categorical("shape", ("ring", "cross")),))
+    store.beside("factors.json").write_text(json.dumps(factors.to_json()))
+    assert Dataset.open(store.path).space.names == ("size",)
+    store.beside("metadata.csv").write_text("file_name,shape\n2.png,cross\n")
+    data = Dataset.open(store.path)
+    assert store.beside("metadata.csv").name == "a.b.metadata.csv"
+    assert data.space == factors and data.labels.labelled_rows.tolist() == [2] and data.labels.level_NF[2] == [1]
+    assert check(store.path).labelled == 1
+    store.beside("metadata.csv").write_text("file_name,shape\n2.png,croos\n")
+    with pytest.raises(UserError, match=r"^\S+a\.b\.metadata\.csv line 2: shape=croos"):
+        Dataset.open(store.path)
+    store.beside("metadata.csv").write_text("file_name,shape\n")
+    store.beside("factors.json").write_text("[")
+    with pytest.raises(UserError, match=r"^\S+a\.b\.factors\.json line 1"):
+        Dataset.open(store.path)

@@ -184,7 +184,7 @@ def _check_labels(store: ImageStore) -> tuple[FactorSpace, Labels, list[Problem]
     nothing = FactorSpace(()), Labels.none(len(store), 0)
     try:
         space = read_space(store)
-        source = f"{store.path}/metadata.csv"
+        source = store.place("metadata.csv")
         data = store.other_file("metadata.csv")
         if data is None:
             name = f"{store.path}/dataset.json"

@@ -134,13 +134,15 @@ class Dataset:
 def read_labels(store: ImageStore) -> tuple[FactorSpace, Labels]:
     """The factors and labels beside images: `metadata.csv`, else `dataset.json`; `factors.json` fixes the factors.
 
+    Next to a zip, `<its name>.metadata.csv` counts instead of what is inside.
+
     Raises:
         UserError: anything wrong; names the file, the value and the fix.
     """
     space = read_space(store)
     table = store.other_file("metadata.csv")
     if table is not None:
-        return parse_csv(table, f"{store.path}/metadata.csv", store.names, space)
+        return parse_csv(table, store.place("metadata.csv"), store.names, space)
     return read_document(store.document("dataset.json"), f"{store.path}/dataset.json", store.names, space)
 
 
@@ -154,7 +156,7 @@ def read_space(store: ImageStore) -> FactorSpace | None:
     try:
         return None if document is None else FactorSpace.from_json(document)
     except (ValueError, OverflowError) as error:
-        raise UserError(f"{store.path}/factors.json: {error}; correct it") from None
+        raise UserError(f"{store.place('factors.json')}: {error}; correct it") from None
 
 
 def untrainable(size: Header) -> str | None:

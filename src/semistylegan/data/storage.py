@@ -27,6 +27,8 @@ from semistylegan.errors import UserError
 
 __all__ = ["FolderStore", "ImageStore", "Problem", "ZipStore", "ZipWriter", "cores", "open_store"]
 
+LABELS_FILE, FACTORS_FILE = "metadata.csv", "factors.json"
+"""Beside images: what a person says of them, and what the factors are."""
 MAX_FILE_BYTES = 1 << 30
 """Largest entry that is unpacked from a zip."""
 _NOTICE_FROM = 20_000
@@ -78,10 +80,13 @@ class ImageStore(ABC):
     def stamp(self, i: int) -> tuple[int, ...]:
         """Numbers that change when the file changes: its size, in a zip also its checksum."""
 
-    @property
     @abstractmethod
-    def folder_csv(self) -> Path | None:
-        """`metadata.csv` of a folder, where it exists."""
+    def beside(self, name: str) -> Path:
+        """Where a person's `metadata.csv` or `factors.json` is written: into the folder, or next to the zip."""
+
+    def place(self, name: str) -> str:
+        """Where :meth:`other_file` reads `name`, for messages."""
+        return f"{self.path}/{name}"
 
     def shown(self, i: int) -> str:
         """Where image `i` is, for messages."""
@@ -150,11 +155,11 @@ class ImageStore(ABC):
         try:
             found = json.loads(data.decode("utf-8-sig"))
         except json.JSONDecodeError as error:
-            raise UserError(f"{self.path}/{name} line {error.lineno}: not JSON: {error.msg}; correct it") from None
+            raise UserError(f"{self.place(name)} line {error.lineno}: not JSON: {error.msg}; correct it") from None
         except (UnicodeDecodeError, RecursionError):
-            raise UserError(f"{self.path}/{name}: not JSON text; write it again or remove it") from None
+            raise UserError(f"{self.place(name)}: not JSON text; write it again or remove it") from None
         if not isinstance(found, dict):
-            raise UserError(f"{self.path}/{name}: holds a {type(found).__name__}, expected an object {{...}}")
+            raise UserError(f"{self.place(name)}: holds a {type(found).__name__}, expected an object {{...}}")
         return found
 
     def problems(self) -> Iterator[Problem]:
@@ -198,21 +203,13 @@ class FolderStore(ImageStore):
         return self._read(i, HEADER_BYTES)
 
     def other_file(self, name: str) -> bytes | None:
-        path = self.path / name
-        try:
-            return path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (PermissionError, IsADirectoryError) as error:
-            raise UserError(f"{path}: cannot be read ({error.strerror}); check it") from None
+        return _read_beside(self.path / name)
 
     def stamp(self, i: int) -> tuple[int, ...]:
         return ((self.path / self.names[i]).stat().st_size,)
 
-    @property
-    def folder_csv(self) -> Path | None:
-        path = self.path / "metadata.csv"
-        return path if path.is_file() else None
+    def beside(self, name: str) -> Path:
+        return self.path / name
 
     def _read(self, i: int, size: int) -> bytes:
         path = self.path / self.names[i]
@@ -226,9 +223,11 @@ class FolderStore(ImageStore):
 
 
 class ZipStore(ImageStore):
-    """A StyleGAN zip: images, `dataset.json`, and in ours `factors.json`. Safe from several threads."""
+    """A StyleGAN zip: images, `dataset.json`, and in ours `factors.json`. Safe from several threads.
 
-    folder_csv = None
+    Labels that a person gives later stand next to it: of `photos.zip` they are `photos.metadata.csv` (and
+    `photos.factors.json`), and count instead of those inside.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -264,8 +263,21 @@ class ZipStore(ImageStore):
         return self._stored(info)[:HEADER_BYTES] if info.compress_type == zipfile.ZIP_STORED else self._entry(info)
 
     def other_file(self, name: str) -> bytes | None:
+        if (path := self._outside(name)) is not None:
+            return _read_beside(path)
         info = self._entries.get(name)
         return None if info is None else bytes(self._entry(info))
+
+    def beside(self, name: str) -> Path:
+        return self.path.with_name(f"{self.path.stem}.{name}")
+
+    def place(self, name: str) -> str:
+        return str(self._outside(name) or f"{self.path}/{name}")
+
+    def _outside(self, name: str) -> Path | None:
+        """The file next to the zip that counts instead of the one inside; without labels there, none does."""
+        counts = name in (LABELS_FILE, FACTORS_FILE) and self.beside(LABELS_FILE).is_file()
+        return self.beside(name) if counts and self.beside(name).is_file() else None
 
     def stamp(self, i: int) -> tuple[int, ...]:
         return self._images[i].file_size, self._images[i].CRC
@@ -324,6 +336,15 @@ def open_store(path: str | Path) -> ImageStore:
     if path.is_file():
         return ZipStore(path)
     raise UserError(f"{path}: no such folder or zip; check the name")
+
+
+def _read_beside(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (PermissionError, IsADirectoryError) as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check it") from None
 
 
 def cores() -> int:
