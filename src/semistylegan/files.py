@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,3 +75,14 @@ def append_jsonl(path: Path, row: Any) -> None:
 def write_jsonl(path: Path, rows: list[Any]) -> None:
     """Writes one line of JSON a row, whole or not at all."""
     write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+
+
+def cache_folder() -> Path:
+    """$SEMISTYLEGAN_CACHE, else the platform's folder for files that can be made again, `semistylegan` in it."""
+    if chosen := os.environ.get("SEMISTYLEGAN_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "semistylegan"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "semistylegan"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "semistylegan"

@@ -11,8 +11,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +26,7 @@ from semistylegan import progress
 from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import to_float
 from semistylegan.factors import FactorSpace
-from semistylegan.files import atomic_path, write_json
+from semistylegan.files import atomic_path, cache_folder, write_json
 from semistylegan.metrics.controllability import l2_levels, mean_errors
 from semistylegan.metrics.information import Floats
 from semistylegan.metrics.oracle_network import SEED, OracleNetwork, Plan, fit, plan_for
@@ -159,17 +157,6 @@ def read_dataset(oracle: Oracle, data: LabelledImages, rows: npt.NDArray[np.inte
 
 
 # -- the cache ------------------------------------------------------------------------------------------------------
-
-
-def cache_folder() -> Path:
-    """$SEMISTYLEGAN_CACHE, else the platform's folder for files that can be made again, `semistylegan` in it."""
-    if chosen := os.environ.get("SEMISTYLEGAN_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "semistylegan"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "semistylegan"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "semistylegan"
 
 
 def save(folder: Path, oracle: Oracle, data: LabelledImages) -> None:
