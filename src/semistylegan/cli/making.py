@@ -65,7 +65,7 @@ class Render(Command):
     """
 
     scene: Annotated[Positional[str], arg(metavar="SCENE")]
-    """Which one: sprites."""
+    """Which one: sprites, kitchen."""
     out: Path
     """The zip to write."""
     resolution: int

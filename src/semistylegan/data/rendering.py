@@ -57,7 +57,7 @@ class Job:
             "resolution": self.resolution,
             "count": self.scene.space.total if self.count is None else self.count,
             **drawn,
-            **self.scene.details(),
+            **self.scene.details(self.resolution),
         }
 
     @property
@@ -67,7 +67,8 @@ class Job:
     def chunks(self) -> list[npt.NDArray[np.int64]]:
         """The indices to render, cut into chunks; the same on every machine."""
         ordered = self.scene.order(choose_indices(self.scene.space, self.count, self.seed)).astype(np.int64)
-        return [ordered[i : i + self.scene.chunk] for i in range(0, len(ordered), self.scene.chunk)]
+        size = self.scene.chunk_at(self.resolution)
+        return [ordered[i : i + size] for i in range(0, len(ordered), size)]
 
     def name_of(self, index: int) -> str:
         width = max(6, len(str(self.scene.space.total - 1)))
@@ -165,15 +166,25 @@ def _render_missing(job: Job, shard: tuple[int, int], workers: int) -> None:
         return
     with progress.bar(f"rendering {job.scene.name}", images, images - left) as advance:
         began = time.monotonic()
-        advance(_render_chunk(job, todo[0], chunks[todo[0]]))
-        seconds = (time.monotonic() - began) / len(chunks[todo[0]]) * (left - len(chunks[todo[0]]))
-        rest = todo[1:]
-        if workers == 1 or len(rest) < 2 or seconds < MIN_POOL_SECONDS:
-            for k in rest:
-                advance(_render_chunk(job, k, chunks[k]))
-        else:
-            for done in _in_pool(job, chunks, rest, min(workers, len(rest))):
-                advance(done)
+        done = 0
+        for count in _rendered(job, chunks, todo, workers):
+            done += count
+            advance(count, f"{done / (time.monotonic() - began):.1f} images/s")
+
+
+def _rendered(job: Job, chunks: list[npt.NDArray[np.int64]], todo: list[int], workers: int) -> Iterator[int]:
+    """Renders chunks, here or in a pool; yields the number of images of each that is done."""
+    if not job.scene.slow:
+        began = time.monotonic()
+        yield _render_chunk(job, todo[0], chunks[todo[0]])
+        first, *todo = todo
+        seconds = (time.monotonic() - began) / len(chunks[first]) * sum(len(chunks[k]) for k in todo)
+        workers = 1 if seconds < MIN_POOL_SECONDS else workers
+    if workers == 1 or len(todo) < 2:
+        for k in todo:
+            yield _render_chunk(job, k, chunks[k])
+    else:
+        yield from _in_pool(job, chunks, todo, min(workers, len(todo)))
 
 
 def _render_chunk(job: Job, number: int, indices: npt.NDArray[np.int64]) -> int:

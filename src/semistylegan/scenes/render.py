@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,11 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from semistylegan.factors import FactorSpace, IntArray
-from semistylegan.scenes import sprites
+from semistylegan.scenes import engine, kitchen, sprites
+from semistylegan.scenes.stage import Stage
 
 
 def _as_it_is(indices: IntArray) -> IntArray:
     return indices
+
+
+def _nothing(resolution: int) -> Mapping[str, str]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,35 @@ class Scene:
     """Images that one process renders in a row, and that a kill can lose: some seconds of work."""
     version: int = 1
     """Raise it when the pictures change: what is half rendered is then not mixed with the new."""
-    details: Callable[[], Mapping[str, str]] = dict
-    """What else decides the bytes on this machine, e.g. {"variant": "scalar_rgb"}; part of a data set's settings."""
+    details: Callable[[int], Mapping[str, str]] = _nothing
+    """What else decides the bytes at a resolution on this machine, e.g. {"variant": "scalar_rgb"}; part of a data set's
+    settings."""
+    slow: bool = False
+    """Whether an image takes so long that other processes should help from the first one."""
+
+    def chunk_at(self, resolution: int) -> int:
+        """Images of a chunk: `chunk` up to 128 pixels, fewer above."""
+        return max(self.chunk // max(resolution // 128, 1) ** 2, 4)
 
 
-SCENES: dict[str, Scene] = {"sprites": Scene("sprites", sprites.FACTORS, sprites.render)}
+def rendered(stage: Stage) -> Scene:
+    """A stage as a scene: rendered with Mitsuba."""
+    return Scene(
+        stage.name,
+        stage.factors,
+        functools.partial(engine.render, stage),
+        order=stage.order,
+        chunk=96,
+        version=stage.version,
+        details=engine.details,
+        slow=True,
+    )
+
+
+SCENES: dict[str, Scene] = {
+    "sprites": Scene("sprites", sprites.FACTORS, sprites.render),
+    "kitchen": rendered(kitchen.STAGE),
+}
 """Every scene by name."""
 
 

@@ -1,0 +1,301 @@
+"""From a stage to pictures: Mitsuba's path tracer, Open Image Denoise, one tone curve.
+
+Each process loads a stage once and then changes parameters. What stands still lies in a group of its own, so that a
+moved robot or lamp rebuilds the search tree of the moving parts alone. Random numbers are seeded by the image index,
+so an image does not depend on what was rendered before it, in which process or in which order.
+
+Suffixes: H x W pixels, 3 channels (linear RGB until the tone curve).
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semistylegan.factors import IntArray
+from semistylegan.scenes import variant
+from semistylegan.scenes.materials import Material, Texture, linear
+from semistylegan.scenes.meshes import Mesh
+from semistylegan.scenes.stage import Camera, Lamp, Stage
+
+Image = npt.NDArray[np.float32]
+DEPTH = 4
+"""Longest path, in edges: light, two surfaces, camera is 3. At 3 the kitchen is 2 dB further from the truth."""
+GUIDE_SAMPLES = 16
+"""Samples a pixel of albedo and normals, which guide the denoiser. They cost little."""
+STEADY, KEY, GUIDE = 0, 1, 2
+
+
+def samples(resolution: int) -> tuple[int, int]:
+    """Samples a pixel: of the steady light, of the key light."""
+    return (4, 8) if resolution <= 256 else (8, 16)
+
+
+def details(resolution: int) -> dict[str, Any]:
+    """What decides the bytes beside the stage: goes into a data set's metadata."""
+    chosen = variant.choose()
+    steady, key = samples(resolution)
+    return {
+        "variant": chosen.name,
+        "samples": f"{key} key + {steady} steady",
+        "denoiser": f"Open Image Denoise (pyoidn {variant.version_of('pyoidn')})",
+        "mitsuba": variant.version_of("mitsuba"),
+        "drjit": variant.version_of("drjit"),
+    }
+
+
+def render(stage: Stage, index: int, resolution: int) -> npt.NDArray[np.uint8]:
+    """The image of one point of the grid.
+
+    Args:
+        stage: what to render.
+        index: 0 to `stage.factors.total` - 1.
+        resolution: pixels a side.
+
+    Returns:
+        uint8, resolution x resolution x 3. The same index gives the same bytes.
+
+    Raises:
+        UserError: an index outside the grid; Mitsuba is not installed.
+    """
+    return opened(stage).image(index, resolution)
+
+
+@functools.cache
+def opened(stage: Stage) -> Engine:
+    """The loaded stage of this process."""
+    return Engine(stage)
+
+
+def tone(light_HW3: Image) -> npt.NDArray[np.uint8]:
+    """Linear light -> sRGB: a filmic curve (Narkowicz 2015, "ACES filmic tone mapping curve"), its toe lifted."""
+    x = 0.72 * np.maximum(light_HW3, 0)
+    y = np.clip(x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14), 0, 1)
+    srgb = np.where(y <= 0.0031308, 12.92 * y, 1.055 * y ** (1 / 2.4) - 0.055)
+    return np.rint(255 * srgb).astype(np.uint8)
+
+
+class Engine:
+    """A stage, loaded. Use one a process: :func:`opened`."""
+
+    def __init__(self, stage: Stage) -> None:
+        os.environ["OIDN_NUM_THREADS"] = "1"  # one thread a process: as many processes as cores
+        self.mi = mi = variant.load()
+        self.stage = stage
+        self.sensors: dict[int, Any] = {}
+        self.depth = DEPTH
+        self.denoise = True
+        self.integrator = mi.load_dict({"type": "path", "max_depth": DEPTH, "rr_depth": DEPTH + 1})
+        self.guide = mi.load_dict({"type": "aov", "aovs": "albedo:albedo,normal:sh_normal"})
+        self._load()
+        self._now: dict[str, tuple[int, ...]] = {}
+        self._kept: dict[int, tuple[Any, Any]] = {}
+
+    # -- loading -------------------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        stage, mi = self.stage, self.mi
+        materials: dict[int, Any] = {}
+        scene: dict[str, Any] = {"type": "scene"}
+        still: dict[str, Any] = {"type": "shapegroup"}
+        for name, thing in stage.things().items():
+            if id(thing.material) not in materials:
+                materials[id(thing.material)] = (thing.material, mi.load_dict(self._resolved(thing.material)))
+            shape = self._shape(name, thing.mesh, materials[id(thing.material)][1])
+            (scene if name in stage.moving else still)[name] = shape
+        steady = {"sky": {"type": "constant", "radiance": {"type": "rgb", "value": list(stage.sky)}}}
+        steady |= {name: dict(light) for name, light in stage.lights().items()}
+        lamp = {
+            "type": "rectangle",
+            "bsdf": {"type": "diffuse", "reflectance": {"type": "rgb", "value": 0.0}},
+            "emitter": {"type": "area", "radiance": {"type": "rgb", "value": [1.0, 1.0, 1.0]}},
+        }
+        scene |= {"still": still, "set": {"type": "instance", "group": {"type": "ref", "id": "still"}}}
+        self.scene = mi.load_dict({**scene, **steady, "key": lamp})
+        self.params = mi.traverse(self.scene)
+        self.lights = {}  # parameter -> (its value when lit, whether it belongs to the key light)
+        for name in self.params:
+            root, last = name.split(".")[0], name.split(".")[-1]
+            if root in steady or root == "key":
+                if name.endswith(("radiance.value", "intensity.value")):
+                    self.lights[name] = (mi.Color3f(self.params[name]), root == "key")
+                elif last == "sampling_weight":
+                    self.lights[name] = (1.0, root == "key")
+
+    def _shape(self, name: str, mesh: Mesh, material: Any) -> Any:
+        props = self.mi.Properties()
+        props["bsdf"] = material
+        shape = self.mi.Mesh(
+            name,
+            len(mesh.vertices),
+            len(mesh.faces),
+            has_vertex_normals=True,
+            has_vertex_texcoords=True,
+            props=props,
+        )
+        params = self.mi.traverse(shape)
+        params["faces"] = np.ascontiguousarray(mesh.faces, dtype=np.uint32).ravel()
+        params["vertex_positions"] = _flat(mesh.vertices)
+        params["vertex_normals"] = _flat(mesh.normals)
+        params["vertex_texcoords"] = _flat(mesh.uv)
+        params.update()
+        return shape
+
+    def _resolved(self, material: Mapping[str, Any]) -> Material:
+        """A material whose textures are bitmaps."""
+        out: Material = {}
+        for key, value in material.items():
+            if isinstance(value, Texture):
+                pixels = np.rint(255 * np.clip(value.image_HW3, 0, 1)).astype(np.uint8)
+                u, v = value.metres if isinstance(value.metres, tuple) else (value.metres, value.metres)
+                out[key] = {
+                    "type": "bitmap",
+                    "bitmap": self.mi.Bitmap(np.ascontiguousarray(pixels)),
+                    "to_uv": self.mi.ScalarTransform3f().scale([1 / u, 1 / v]),
+                }
+            else:
+                out[key] = self._resolved(value) if isinstance(value, Mapping) else value
+        return out
+
+    def sensor(self, resolution: int) -> Any:
+        """Made at its final size: a film that changes its size changes the bytes."""
+        if resolution not in self.sensors:
+            film = {
+                "type": "hdrfilm",
+                "width": resolution,
+                "height": resolution,
+                "rfilter": {"type": "box"},  # the denoiser wants pixels whose noise is independent
+                "pixel_format": "rgb",
+                "component_format": "float32",
+            }
+            self.sensors[resolution] = self.mi.load_dict(
+                {"type": "perspective", "near_clip": 0.05, "film": film, "sampler": {"type": "independent"}}
+            )
+        return self.sensors[resolution]
+
+    # -- images --------------------------------------------------------------------------------------------------
+
+    def image(self, index: int, resolution: int) -> npt.NDArray[np.uint8]:
+        """:func:`render`."""
+        return tone(self.light(index, resolution))
+
+    def light(self, index: int, resolution: int) -> Image:
+        """What the camera sees of one point of the grid, linear, H x W x 3."""
+        stage = self.stage
+        values_F = stage.factors.values_of(index)
+        steady_samples, key_samples = samples(resolution)
+        scene_index = stage.without(values_F, stage.key, stage.strength)
+        albedo_HW3, normal_HW3, steady_HW3 = self._once(
+            STEADY, (scene_index, resolution), lambda: self._steady(values_F, scene_index, resolution, steady_samples)
+        )
+        key_index = stage.without(values_F, stage.strength)
+
+        def key() -> Image:
+            self._show(values_F, resolution, lamp=True)
+            return self._clean(self._trace(resolution, key_samples, 3 * key_index + KEY), albedo_HW3, normal_HW3)
+
+        key_HW3 = self._once(KEY, (key_index, resolution), key)
+        strength = stage.strength.function(*stage.strength.values(stage.factors, values_F))
+        return np.asarray(stage.exposure * (strength * key_HW3 + steady_HW3), dtype=np.float32)
+
+    def _once(self, kind: int, what: Any, make: Any) -> Any:
+        """The last result of its kind, where it is of the same thing."""
+        if kind not in self._kept or self._kept[kind][0] != what:
+            self._kept[kind] = (what, make())
+        return self._kept[kind][1]
+
+    def _steady(self, values_F: IntArray, number: int, resolution: int, count: int) -> tuple[Image, Image, Image]:
+        self._show(values_F, resolution, lamp=False)
+        aov_HW6 = np.array(
+            self.mi.render(
+                self.scene,
+                sensor=self.sensor(resolution),
+                integrator=self.guide,
+                spp=GUIDE_SAMPLES,
+                seed=3 * number + GUIDE,
+            )
+        )
+        albedo_HW3 = np.ascontiguousarray(np.clip(aov_HW6[..., :3], 0, 1))
+        normal_HW3 = np.ascontiguousarray(aov_HW6[..., 3:6])
+        light_HW3 = self._trace(resolution, count, 3 * number + STEADY)
+        return albedo_HW3, normal_HW3, self._clean(light_HW3, albedo_HW3, normal_HW3)
+
+    def _trace(self, resolution: int, count: int, seed: int) -> Image:
+        image = self.mi.render(
+            self.scene, sensor=self.sensor(resolution), integrator=self.integrator, spp=count, seed=seed
+        )
+        return np.ascontiguousarray(np.array(image)[..., :3], dtype=np.float32)
+
+    def _clean(self, light_HW3: Image, albedo_HW3: Image, normal_HW3: Image) -> Image:
+        if not self.denoise:
+            return light_HW3
+        import pyoidn
+
+        return pyoidn.denoise(light_HW3, albedo=albedo_HW3, normal=normal_HW3, hdr=True)
+
+    # -- what changes --------------------------------------------------------------------------------------------
+
+    def _show(self, values_F: IntArray, resolution: int, lamp: bool) -> None:
+        """Sets the stage: everything of this image, lit by the key light alone or by all the rest."""
+        stage, params, mi = self.stage, self.params, self.mi
+        if stage.poses and self._changed("poses", stage.poses.values(stage.factors, values_F)):
+            for name, mesh in stage.poses.function(*self._now["poses"]).items():
+                params[f"{name}.vertex_positions"] = _flat(mesh.vertices)
+                params[f"{name}.vertex_normals"] = _flat(mesh.normals)
+        for number, by in enumerate(stage.colours):
+            if self._changed(f"colours {number}", by.values(stage.factors, values_F)):
+                for name, colour in by.function(*self._now[f"colours {number}"]).items():
+                    params[self._colour_of(name)] = mi.Color3f(linear(colour))
+        if lamp and self._changed("key", stage.key.values(stage.factors, values_F)):
+            place: Lamp = stage.key.function(*self._now["key"])
+            params["key.to_world"] = self._opaque(self._look(place) @ mi.ScalarTransform4f().scale(place.half))
+            name = "key.emitter.radiance.value"
+            self.lights[name] = (mi.Color3f(list(place.colour)), True)
+            self._now.pop("lit", None)
+        if self._changed("lit", (int(lamp),)):
+            for name, (value, of_key) in self.lights.items():
+                params[name] = value if of_key == lamp else 0.0 * value
+        params.update()
+        camera = stage.camera.values(stage.factors, values_F)
+        if self._changed(f"camera {resolution}", camera):
+            view: Camera = stage.camera.function(*camera)
+            sensor = mi.traverse(self.sensor(resolution))
+            sensor["to_world"] = self._opaque(self._look(view))
+            sensor["x_fov"] = view.fov
+            sensor.update()
+
+    def _changed(self, part: str, values: tuple[int, ...]) -> bool:
+        if self._now.get(part) == values:
+            return False
+        self._now[part] = values
+        return True
+
+    def _colour_of(self, thing: str) -> str:
+        """The parameter that holds a thing's plain colour."""
+        ends = ("base_color.value", "diffuse_reflectance.value", "reflectance.value")
+        found = [k for k in self.params if thing in k.split(".") and k.endswith(ends)]
+        assert len(found) == 1, f"{thing}: one plain colour wanted, found {found}"
+        return found[0]
+
+    def _look(self, place: Camera | Lamp) -> Any:
+        origin, target = ([float(v) for v in point] for point in (place.origin, place.target))
+        return self.mi.ScalarTransform4f().look_at(origin, target, [0, 0, 1])
+
+    def _opaque(self, transform: Any) -> Any:
+        """Keeps a place from being compiled into the code, which would be compiled anew for the next place."""
+        if self.mi.variant().startswith("scalar"):
+            return transform
+        import drjit
+
+        out = self.mi.Transform4f(transform)
+        drjit.make_opaque(out)
+        return out
+
+
+def _flat(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return np.ascontiguousarray(array, dtype=np.float32).ravel()
