@@ -231,6 +231,20 @@ def test_traverse(model: Model) -> None:
         assert np.abs(alone.astype(int) - images[1]).max() <= 1
 
 
+def test_traverse_of_one_factor_of_an_image_as_set(model: Model) -> None:
+    settings: dict[str, float | str] = {"shape": "cross", "scale": 0.2}
+    ((factor, values, images),) = model.traverse(seed=5, columns=4, settings=settings, only=["hue"])
+    assert (factor.name, values) == ("hue", [0, 90, 180, 270])
+    for value, image in zip(values, images, strict=True):
+        apart = model.generate(settings | {"hue": value}, seed=5)[0]
+        assert np.abs(image.astype(int) - apart.astype(int)).max() <= 1  # a batch rounds otherwise than one image
+    # A traversed factor runs through its values whatever it was set to.
+    assert model.traverse(columns=4, settings={"hue": 7}, only=["hue"])[0][1] == values
+    assert model.traverse(only=[]) == []
+    with pytest.raises(UserError, match="unknown factor 'hu'"):
+        model.traverse(only=["hu"])
+
+
 def test_a_model_without_factors(tmp_path: Path) -> None:
     model = ssg.load(write_model(tmp_path / "c", FactorSpace(()), channels=1))
     image = model.generate(seed=1)[0]

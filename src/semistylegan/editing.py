@@ -10,7 +10,7 @@ import csv
 import hashlib
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -175,27 +175,41 @@ class Model:
         self._found.move_to_end(key)
         return self._found[key]
 
-    def traverse(self, seed: int = 0, columns: int = 8) -> list[tuple[Factor, list[Value], ImageArray]]:
+    def traverse(
+        self, seed: int = 0, columns: int = 8, settings: Settings | None = None, only: Sequence[str] | None = None
+    ) -> list[tuple[Factor, list[Value], ImageArray]]:
         """One image of the seed, and what becomes of it when each factor alone runs through its values.
+
+        Args:
+            seed: z and the factors that are not set, as in :meth:`generate`.
+            columns: most values of a factor.
+            settings: factor -> value, as in :meth:`generate`: what the image starts from.
+            only: names of the factors that are traversed; None is all.
 
         Returns:
             for each factor: the factor, its values in own units (no more than `columns`), and as many images N x H x W
-            x C. z and the other factors are those of `generate(seed=seed)`.
+            x C. z and the other factors are those of `generate(settings, seed)`.
+
+        Raises:
+            UserError: an unknown factor, or a value that does not fit.
         """
         if columns < 1:
             raise UserError(f"columns {columns}: ask for at least one")
         z_1Z, start_1F = self.draw(seed, 1)
-        levels = [torch.from_numpy(_spread(f, columns)).float() for f in self.factors]
+        for name, level in self.levels(settings or {}).items():
+            start_1F[:, self.factors.position(name)] = level
+        shown = list(range(len(self.factors))) if only is None else [self.factors.position(name) for name in only]
+        levels = [torch.from_numpy(_spread(self.factors[i], columns)).float() for i in shown]
         rows = [start_1F.repeat(len(u), 1) for u in levels]
-        for i, u in enumerate(levels):
-            rows[i][:, i] = u
+        for i, row, u in zip(shown, rows, levels, strict=True):
+            row[:, i] = u
         if not rows:
             return []
         images = self.images(z_1Z.expand(sum(map(len, rows)), -1), torch.cat(rows))
         cuts = np.cumsum([len(u) for u in levels])[:-1]
         return [
-            (factor, [factor.value_of(float(u)) for u in row], part)
-            for factor, row, part in zip(self.factors, levels, np.split(images, cuts), strict=True)
+            (self.factors[i], [self.factors[i].value_of(float(u)) for u in row], part)
+            for i, row, part in zip(shown, levels, np.split(images, cuts), strict=True)
         ]
 
     # -- the steps of which the above is made -----------------------------------------------------------------

@@ -59,13 +59,17 @@ class Traverse(Command):
     """Shows what each factor does: a row for each, its values from left to right.
 
     Example:
-      semistylegan traverse runs/sprites --out factors.png
+      semistylegan traverse runs/sprites --set shape=ring --out factors.png
     """
 
     model: Model
     """Folder of a run or of a checkpoint, or the name of a model that ships with the package."""
     out: Path
     """A .png (grid) or a .gif (one factor after the other)."""
+    settings: Settings = ()
+    """A factor's value where the row is another's: in its own units, a category's name, or as #3. Others are drawn."""
+    factor: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="NAME")] = ()
+    """Show this factor alone; may be given several times."""
     columns: int = 8
     """Most values shown of a factor."""
     seed: int = 0
@@ -75,7 +79,9 @@ class Traverse(Command):
         from semistylegan.editing import load
         from semistylegan.report.grids import save_traversal
 
-        save_traversal(load(self.model).traverse(self.seed, self.columns), self.out)
+        model = load(self.model)
+        settings = values(model.factors, self.settings)
+        save_traversal(model.traverse(self.seed, self.columns, settings, self.factor or None), self.out)
         return self.out
 
 
