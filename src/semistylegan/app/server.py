@@ -16,7 +16,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -100,8 +100,10 @@ def create(page: str, limits: Limits | None = None) -> FastAPI:
     """An application that serves `static/<page>.html` at `/`, the other static files, and no routes yet.
 
     Routes raise UserError (400), :class:`Refused`, or FastAPI's own exceptions; each becomes `{"error": sentence}`.
+    `app.state.ending`, an Event, is set when the server ends: long work should stop then.
     """
     app = FastAPI(title="semistylegan", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.ending = threading.Event()
     static = {
         entry.name: entry.read_bytes()
         for entry in (files("semistylegan.app") / "static").iterdir()
@@ -277,24 +279,28 @@ class Worker:
         self.jobs = 0
         self._pool = ThreadPoolExecutor(1)
 
-    async def run(self, work: Callable[..., T], *args: Any) -> T:
-        """`work(*args)` in the thread.
+    def start(self, work: Callable[..., T], *args: Any) -> Future[T]:
+        """Begins `work(*args)` in the thread, or lines it up. To be called from a coroutine.
 
         Raises:
             Busy: too many jobs wait already.
         """
         if self.jobs >= self.waiting:
             raise Busy
+        future = self._pool.submit(work, *args)
         self.jobs += 1
-        try:
-            future = self._pool.submit(work, *args)
-        except BaseException:
-            self.jobs -= 1
-            raise
         # Counted until it is done, also where nobody waits for it any more.
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(self._done))
-        return await asyncio.wrap_future(future)
+        return future
+
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        """`work(*args)` in the thread, awaited.
+
+        Raises:
+            Busy: too many jobs wait already.
+        """
+        return await asyncio.wrap_future(self.start(work, *args))
 
     def _done(self) -> None:
         self.jobs -= 1
@@ -385,6 +391,8 @@ def serve(app: FastAPI, what: str, port: int | None = None, browser: bool = True
             _server(app).run([sock])
         except KeyboardInterrupt:  # uvicorn hands on the signal that ended it
             print("\nended", file=sys.stderr)
+        finally:
+            app.state.ending.set()
 
 
 @contextmanager
@@ -397,6 +405,7 @@ def running(app: FastAPI) -> Iterator[str]:
         try:
             yield address(sock)
         finally:
+            app.state.ending.set()
             server.should_exit = True
             thread.join(10)
 

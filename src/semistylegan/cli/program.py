@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from semistylegan import __version__
-from semistylegan.cli import making, parsing, using
+from semistylegan.cli import making, pages, parsing, using
 from semistylegan.cli.command import Command
 from semistylegan.errors import UserError
 
@@ -29,6 +29,7 @@ COMMANDS: dict[str, type[Command]] = {
     "encode": using.Encode,
     "edit": using.Edit,
     "report": making.Report,
+    "app": pages.App,
 }
 
 GOES_ON = ("demo", "render", "train")

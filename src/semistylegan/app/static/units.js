@@ -1,0 +1,144 @@
+// A factor in the units of its user: value <-> level, steps, and words. The same arithmetic as factors.py.
+
+const between = (low, x, high) => Math.min(high, Math.max(low, x));
+
+/** A power of ten, or half of one, that cuts a range into 100 to 500 steps. */
+function fineStep(range) {
+  const ten = 10 ** Math.floor(Math.log10(range / 100) + 1e-9);
+  return 5 * ten <= range / 100 ? 5 * ten : ten;
+}
+
+export class Factor {
+  constructor(entry) {
+    Object.assign(this, entry);
+    this.isClass = this.kind === "categorical";
+    this.isRound = this.kind === "circular";
+    if (this.isClass) {
+      this.size = this.categories.length;
+      return;
+    }
+    this.range = this.high - this.low;
+    this.step = fineStep(this.range);
+    if (this.grid) {
+      const gap = Math.min(...this.grid.slice(1).map((value, i) => value - this.grid[i]));
+      this.step = Math.min(this.step, fineStep(gap * 20));
+    }
+    this.digits = Math.max(0, -Math.floor(Math.log10(this.step) + 1e-9));
+  }
+
+  /** Level (scalar 0 to 1, circular part of a turn, class number) -> value in own units, rounded to the finest step. */
+  valueOf(level) {
+    if (this.isClass) return this.categories[between(0, Math.round(level), this.size - 1)];
+    if (!this.grid) return this.round(this.low + (this.isRound ? level - Math.floor(level) : level) * this.range);
+    const place = between(0, level, 1) * (this.size - 1);
+    const before = Math.min(Math.floor(place), this.size - 2);
+    return this.round(this.grid[before] + (place - before) * (this.grid[before + 1] - this.grid[before]));
+  }
+
+  levelOf(value) {
+    if (this.isClass) return this.categories.indexOf(value);
+    if (this.isRound) return (((value - this.low) / this.range) % 1 + 1) % 1;
+    if (!this.grid) return between(0, (value - this.low) / this.range, 1);
+    const after = between(1, this.grid.findIndex((g) => g >= value - 1e-9 * this.range), this.size - 1);
+    const [a, b] = [this.grid[after - 1], this.grid[after]];
+    return (after - 1 + between(0, (value - a) / (b - a), 1)) / (this.size - 1);
+  }
+
+  /** To the finest step, within the range; the upper end of a circle is its lower one. */
+  round(value) {
+    if (this.isClass) return value;
+    if (this.grid) {
+      const near = this.grid.find((g) => Math.abs(g - value) < this.step / 2);
+      if (near !== undefined) return near;
+    }
+    const rounded = between(this.low, Number((Math.round(value / this.step) * this.step).toFixed(this.digits)), this.high);
+    return this.isRound && rounded >= this.high ? this.low : rounded;
+  }
+
+  /** What someone typed -> value, or null where it does not fit. */
+  parse(text) {
+    const number = Number(text.trim().replace("\u2212", "-").replace(",", ".").replace(this.unit ?? "", ""));
+    const fits = text.trim() !== "" && Number.isFinite(number) && number >= this.low && number <= this.high;
+    return fits ? (this.isRound && number === this.high ? this.low : number) : null;
+  }
+
+  /** A value without its unit, always with as many digits: "ring", "0.210". */
+  number(value) {
+    if (this.isClass) return value;
+    const text = Number(value).toFixed(this.digits);
+    return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "\u2212");
+  }
+
+  /** With its unit and no more zeros than needed: "210°", "3.5 m". */
+  show(value) {
+    if (this.isClass) return value;
+    const number = this.digits ? this.number(value).replace(/\.?0+$/, "") : this.number(value);
+    if (!this.unit) return number;
+    return number + (this.unit === "°" || this.unit === "%" ? "" : " ") + this.unit;
+  }
+
+  get span() {
+    return this.isClass ? this.categories.join(", ") : `${this.show(this.low)} to ${this.show(this.high)}`;
+  }
+
+  /** The levels of its grid; none where any value occurs, or too many to be seen. */
+  get ticks() {
+    if (this.isClass || !this.size || this.size > 60) return [];
+    return Array.from({ length: this.size }, (_, i) => (this.isRound ? i / this.size : i / Math.max(1, this.size - 1)));
+  }
+
+  /** Values that show all of the factor, `most` of them or fewer. */
+  samples(most) {
+    if (this.isClass) return this.categories.slice(0, most);
+    const ticks = this.ticks;
+    let levels;
+    if (ticks.length && ticks.length <= most) levels = ticks;
+    else if (this.isRound) {
+      let count = most;
+      while (ticks.length && ticks.length % count && count > most / 2) count--;
+      levels = Array.from({ length: count }, (_, i) => i / count);
+    } else {
+      const even = Array.from({ length: most }, (_, i) => i / (most - 1));
+      levels = ticks.length ? even.map((u) => ticks[Math.round(u * (ticks.length - 1))]) : even;
+    }
+    return levels.map((u) => this.valueOf(u));
+  }
+
+  /** How far two values lie apart, 0 to 1. */
+  distance(a, b) {
+    if (this.isClass) return a === b ? 0 : 1;
+    const away = Math.abs(this.levelOf(a) - this.levelOf(b));
+    return this.isRound ? 2 * Math.min(away, 1 - away) : away;
+  }
+
+  /** Which of the values is nearest. */
+  nearest(values, value) {
+    return values.reduce((best, v, i) => (this.distance(v, value) < this.distance(values[best], value) ? i : best), 0);
+  }
+
+  /** The next value up or down: a class, a place of the grid, or a fine step. */
+  next(value, direction, fine = false) {
+    if (this.isClass) return this.categories[between(0, this.levelOf(value) + direction, this.size - 1)];
+    if (fine) return this.#moved(value, direction * this.step);
+    const ticks = this.ticks.length > 1 ? this.ticks : Array.from({ length: 41 }, (_, i) => i / 40);
+    const level = this.levelOf(value);
+    const slack = this.step / this.range;
+    const beyond = ticks.filter((u) => (direction > 0 ? u > level + slack : u < level - slack));
+    if (beyond.length) return this.valueOf(direction > 0 ? beyond[0] : beyond.at(-1));
+    if (this.isRound) return this.valueOf(direction > 0 ? ticks[0] : ticks.at(-1));
+    return direction > 0 ? this.high : this.low;
+  }
+
+  #moved(value, by) {
+    if (!this.isRound) return this.round(value + by);
+    return this.valueOf(this.levelOf(value) + by / this.range);
+  }
+
+  /** A level that is dragged to: near a place of the grid it is that place. */
+  snap(level) {
+    const ticks = this.ticks;
+    if (ticks.length < 2 || ticks.length > 24) return level;
+    const near = ticks.find((u) => Math.abs(u - level) < 0.2 / ticks.length / 2);
+    return near ?? level;
+  }
+}

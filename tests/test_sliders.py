@@ -1,0 +1,579 @@
+"""The page with sliders: what the server answers, and what a person does with it in a real browser."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import semistylegan as ssg
+from semistylegan.app.server import running
+from semistylegan.app.sliders import GIF_COLUMNS, KEPT, Pictures, Sliders, make_app
+from semistylegan.cli.program import main
+from semistylegan.data.pictures import decode_image, encode_png, save_png, tile
+from semistylegan.editing import Model
+from semistylegan.factors import Factor, FactorSpace
+from semistylegan.models.checkpoint import save_model
+from semistylegan.models.config import ModelConfig
+from semistylegan.models.encoder import Encoder, Trunk
+from semistylegan.models.stylegan2 import Generator
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page
+
+SPACE = FactorSpace(
+    (
+        Factor.categorical("shape", ("ring", "<b>cross</b>", 'it\'s "three"')),
+        Factor.circular("hue", 12),
+        Factor.circular("azimuth", None, 0.0, 360.0),
+        Factor.scalar("scale", 5, 0.13, 0.29),
+        Factor.scalar_grid("light", [0.5, 1.0, 2.0, 8.0], "lx"),
+        Factor.scalar("depth", None, -2.0, 2.0, "m"),
+    )
+)
+STEPS = 12
+"""Updates of an inversion: enough to test what is done with it."""
+Served = tuple[str, Model]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of random weights whose name needs quotes."""
+    folder = tmp_path_factory.mktemp("a run") / "checkpoint-000001"
+    torch.manual_seed(0)
+    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width)
+    save_model(folder, config, SPACE, Generator(config), Encoder(config, Trunk(config)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(checkpoint: Path) -> Iterator[Served]:
+    """Address and model."""
+    model = ssg.load(checkpoint)
+    with running(make_app(model, str(checkpoint), STEPS)) as address:
+        yield address, model
+
+
+def ask(address: str, path: str, json_: Any = None, data: bytes | None = None) -> tuple[int, bytes, dict[str, str]]:
+    headers = {"Content-Type": "application/octet-stream"}
+    if json_ is not None:
+        data, headers = json.dumps(json_).encode(), {"Content-Type": "application/json"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address + path, data, headers), timeout=30) as answer:
+            return answer.status, answer.read(), dict(answer.headers)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read(), dict(error.headers)
+
+
+def picture(address: str, **wanted: Any) -> np.ndarray:
+    status, png, _ = ask(address, "api/pictures", wanted)
+    assert status == 200, png
+    return decode_image(png, "answer")
+
+
+def searched(address: str, data: bytes) -> tuple[str, dict[str, Any]]:
+    """Drops an image and waits until it is found: its name and what the page is told."""
+    name = json.loads(ask(address, "api/images", data=data)[1])["image"]
+    at = json.loads(ask(address, f"api/images/{name}/search", data=b"")[1])
+    for _ in range(600):
+        if at["found"]:
+            return name, at
+        assert at["searching"] and not at["error"]
+        time.sleep(0.05)
+        at = json.loads(ask(address, f"api/images/{name}")[1])
+    raise AssertionError(at)
+
+
+# -- the server ------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_is_told_of_every_factor(served: Served, checkpoint: Path) -> None:
+    told = json.loads(ask(served[0], "api/model")[1])
+    assert [f["name"] for f in told["factors"]] == list(SPACE.names)
+    assert told["factors"][4] == SPACE[4].to_json() | {"low": 0.5, "high": 8.0}
+    assert (told["resolution"], told["given"]) == (16, str(checkpoint))
+    assert shlex.split(told["quoted"]) == [str(checkpoint)]
+
+
+def test_a_picture_is_the_one_that_generate_draws(served: Served) -> None:
+    address, model = served
+    values = {"hue": 33.5, "shape": "ring", "light": "#2"}
+    assert (picture(address, pictures=[{"seed": 7, "values": values}]) == model.generate(values, seed=7)[0]).all()
+    drawn = json.loads(ask(address, "api/draw?seed=7")[1])
+    assert (picture(address, pictures=[{"seed": 7, "values": drawn}]) == model.generate(seed=7)[0]).all()
+    sheet = picture(address, columns=2, pictures=[{"seed": s, "values": {"hue": 90 * s}} for s in range(3)])
+    apart = tile([model.generate({"hue": 90 * s}, seed=s)[0] for s in range(3)], 2)
+    assert np.abs(sheet.astype(int) - apart).max() <= 1  # a batch rounds otherwise than one image
+
+
+def test_the_reading_comes_with_the_picture(served: Served) -> None:
+    address, model = served
+    wanted = {"pictures": [{"seed": 3}], "read": True}
+    _, png, headers = ask(address, "api/pictures", wanted)
+    read = model.encode(decode_image(png, "answer"))
+    assert json.loads(headers["x-read"]) == {name: value[0] for name, value in read.items()}
+    assert "x-read" not in ask(address, "api/pictures", {**wanted, "read": False})[2]
+
+
+def test_a_gif_is_the_one_that_traverse_writes(served: Served, checkpoint: Path, tmp_path: Path) -> None:
+    wanted = {"seed": 5, "values": {"shape": "ring"}, "factor": "scale"}
+    status, gif, _ = ask(served[0], "api/gif", wanted)
+    assert status == 200
+    words = f"--seed 5 --set shape=ring --factor scale --columns {GIF_COLUMNS}".split()
+    assert main(["traverse", str(checkpoint), *words, "--out", str(tmp_path / "x.gif")]) == 0
+    assert gif == (tmp_path / "x.gif").read_bytes()
+    with Image.open(io.BytesIO(gif)) as image:
+        assert getattr(image, "n_frames", 0) > 5
+
+
+def test_a_dropped_image_is_read_found_and_edited(served: Served, tmp_path: Path) -> None:
+    address, model = served
+    photo = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    save_png(tmp_path / "photo.png", photo)
+    data = (tmp_path / "photo.png").read_bytes()
+    status, answer, _ = ask(address, "api/images", data=data)
+    assert status == 200
+    fitted = model.fit(photo)
+    assert json.loads(answer)["read"] == {name: value[0] for name, value in model.encode(fitted).items()}
+    name = json.loads(answer)["image"]
+    assert (decode_image(ask(address, f"api/images/{name}/picture")[1], "answer") == fitted[0]).all()
+    early = ask(address, "api/pictures", {"image": name, "pictures": [{}]})
+    assert early[0] == 409 and b"not been found" in early[1]
+
+    name, at = searched(address, data)
+    assert (at["done"], at["total"], set(at["found"])) == (STEPS, STEPS, set(SPACE.names))
+    own = ssg.load(model.checkpoint)
+    edited = picture(address, image=name, pictures=[{"values": {"hue": 210}}])
+    assert (edited == own.edit(fitted[0], {"hue": 210}, steps=STEPS)).all()
+    assert (picture(address, image=name, pictures=[{}]) == own.edit(fitted[0], {}, steps=STEPS)).all()
+    status, gif, _ = ask(address, "api/gif", {"image": name, "factor": "shape", "values": {}})
+    assert status == 200 and gif[:4] == b"GIF8"
+
+
+def test_what_does_not_fit_gets_a_sentence(served: Served) -> None:
+    address = served[0]
+    for path, wanted, status, said in [
+        ("api/pictures", {"pictures": []}, 422, "pictures"),
+        ("api/pictures", {"pictures": [{}] * 101}, 422, "pictures"),
+        ("api/pictures", {"pictures": [{"values": {"hu": 1}}]}, 400, "unknown factor 'hu'"),
+        ("api/pictures", {"pictures": [{"values": {"hue": 361}}]}, 400, "hue=361.0: out of range"),
+        ("api/pictures", {"pictures": [{"values": {"hue": float("nan")}}]}, 400, "hue=nan"),
+        ("api/pictures", {"pictures": [{"values": {"hue": float("inf")}}]}, 400, "hue=inf"),
+        ("api/pictures", {"pictures": [{"seed": -1}]}, 422, "seed"),
+        ("api/pictures", {"pictures": [{"seed": 2**53}]}, 422, "seed"),
+        ("api/pictures", {"pictures": [{}], "image": "gone"}, 404, "drop it again"),
+        ("api/pictures", {"pictures": [{}], "image": "../../etc"}, 404, "drop it again"),
+        ("api/gif", {"factor": "nothing"}, 400, "unknown factor"),
+        ("api/images/x/search", {}, 404, "drop it again"),
+    ]:
+        code, answer, _ = ask(address, path, wanted)
+        assert code == status and said in json.loads(answer)["error"], (path, wanted, answer)
+    for bad, said in [(b"", "empty"), (b"<svg/>", "not a PNG"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "damaged")]:
+        code, answer, _ = ask(address, "api/images", data=bad)
+        assert code == 400 and said in json.loads(answer)["error"]
+    assert ask(address, "api/draw?seed=x")[0] == 422
+    assert ask(address, "api/images/gone/picture")[0] == 404
+
+
+values = st.one_of(st.floats(), st.integers(), st.text(max_size=8), st.none(), st.booleans(), st.just("#1"))
+names = st.one_of(st.sampled_from(SPACE.names), st.text(max_size=5))
+pictures = st.fixed_dictionaries(
+    {},
+    optional={
+        "seed": st.one_of(st.integers(-5, 2**64), st.none(), st.floats()),
+        "values": st.one_of(st.dictionaries(names, values, max_size=4), st.none(), st.lists(values, max_size=2)),
+    },
+)
+requests = st.fixed_dictionaries(
+    {"pictures": st.lists(pictures, max_size=3)},
+    optional={
+        "columns": st.integers(-2, 200),
+        "image": st.one_of(st.none(), st.text(max_size=70)),
+        "read": st.one_of(st.booleans(), st.text(max_size=3)),
+        "factor": names,
+        "more": values,
+    },
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(path=st.sampled_from(["api/pictures", "api/gif", "api/images", "api/images/x"]), wanted=requests)
+def test_no_request_breaks_it(served: Served, path: str, wanted: dict[str, Any]) -> None:
+    for body in (wanted, {**wanted, **(wanted["pictures"][0] if wanted["pictures"] else {})}):
+        status, answer, _ = ask(served[0], path, body)
+        assert status == 200 or (400 <= status < 500 and set(json.loads(answer)) == {"error"}), answer
+
+
+@settings(max_examples=60, deadline=None)
+@given(start=st.sampled_from(["png", "jpeg", "webp", "bmp", ""]), junk=st.binary(max_size=200), cut=st.integers(0, 400))
+def test_no_image_breaks_it(served: Served, start: str, junk: bytes, cut: int) -> None:
+    buffer = io.BytesIO()
+    if start:
+        Image.new("RGB", (9, 7), (200, 30, 90)).save(buffer, start)
+    data = buffer.getvalue()[:cut] + junk
+    status, answer, _ = ask(served[0], "api/images", data=data)
+    assert status == 200 or (status == 400 and set(json.loads(answer)) == {"error"}), answer
+
+
+def test_fifty_clients_at_once(served: Served) -> None:
+    def one(i: int) -> tuple[int, bytes, dict[str, str]]:
+        return ask(served[0], "api/pictures", {"pictures": [{"seed": i, "values": {"hue": i}}]})
+
+    with ThreadPoolExecutor(50) as many:
+        answers = list(many.map(one, range(50)))
+    served_ones = [i for i, (status, _, _) in enumerate(answers) if status == 200]
+    assert len(served_ones) >= 20
+    assert all(status in (200, 503) for status, _, _ in answers)
+    assert all(h["retry-after"] == "1" for status, _, h in answers if status == 503)
+    for i in served_ones[::10]:  # each got its own
+        assert (decode_image(answers[i][1], "") == served[1].generate({"hue": i}, seed=i)[0]).all()
+
+
+def test_only_the_last_dropped_images_are_kept(checkpoint: Path) -> None:
+    sliders = Sliders(ssg.load(checkpoint))
+    dropped = [sliders.drop(encode_png(np.full((16, 16, 3), i, np.uint8)))[0] for i in range(KEPT + 3)]
+    assert list(sliders.dropped) == dropped[3:]
+    assert len(set(dropped)) == KEPT + 3
+
+
+def test_an_inversion_stops_when_the_server_ends(checkpoint: Path) -> None:
+    sliders = Sliders(ssg.load(checkpoint))
+    name, _ = sliders.drop(encode_png(np.zeros((16, 16, 3), np.uint8)))
+    sliders.ending.set()
+    sliders.find(sliders.image(name))
+    assert sliders.image(name).found is None and sliders.image(name).done == 1
+
+
+def test_a_batch_is_drawn_whatever_its_order(checkpoint: Path) -> None:
+    sliders = Sliders(ssg.load(checkpoint))
+    wanted = Pictures.model_validate({"pictures": [{"seed": s} for s in (4, 2, 4)]})
+    images = sliders.images(wanted.pictures, None)
+    assert (images[0] == images[2]).all() and (images[0] != images[1]).any()
+
+
+# -- the page in a browser ------------------------------------------------------------------------------------------
+
+SHOWN = "document.querySelector('#picture').dataset.shown"
+PIXELS = """() => {
+  const canvas = document.querySelector("#picture");
+  return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
+}"""
+
+
+def until(true: Callable[[], bool], what: str = "") -> None:
+    """Waits until something is so."""
+    for _ in range(400):
+        if true():
+            return
+        time.sleep(0.025)
+    raise AssertionError(f"never so: {what}")
+
+
+def pixels(page: Page) -> np.ndarray:
+    return np.array(page.evaluate(PIXELS), np.uint8).reshape(16, 16, 4)[..., :3]
+
+
+def state(page: Page) -> dict[str, Any]:
+    """The picture that is shown: seed and values."""
+    return json.loads(page.evaluate(SHOWN) or "{}")
+
+
+def shows(page: Page, model: Model, values: dict[str, float | str], seed: int = 7) -> None:
+    """Waits for a picture and compares it with the one that the model draws."""
+    until(lambda: state(page) == {"seed": seed, "values": values}, f"{values} of {seed}, but {state(page)}")
+    assert (pixels(page) == model.generate(values, seed=seed)[0]).all()
+
+
+def opened(page: Page, address: str, place: str = "#seed=7") -> None:
+    page.goto("about:blank")
+    page.goto(address + place)
+    page.wait_for_selector("body[data-ready]")
+
+
+def slide(page: Page, name: str, level: float) -> None:
+    """Drags a slider to a level, as a mouse does."""
+    box = page.locator(f'[data-factor="{name}"] input[type=range]').bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 11 + level * (box["width"] - 22), y, steps=6)
+    page.mouse.up()
+
+
+def test_a_moved_slider_changes_the_picture(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    shows(page, model, {})
+    slide(page, "scale", 1.0)
+    shows(page, model, {"scale": 0.29})
+    slide(page, "depth", 0.0)
+    shows(page, model, {"scale": 0.29, "depth": -2})
+    page.get_by_role("radio", name="<b>cross</b>").click()
+    shows(page, model, {"scale": 0.29, "depth": -2, "shape": "<b>cross</b>"})
+    # Near a place of the grid the slider takes it; an uneven grid keeps its own values.
+    slide(page, "light", 2 / 3 + 0.01)
+    until(lambda: state(page)["values"].get("light") == 2)
+    # The dial: a quarter of a turn to the right is 90 degrees.
+    box = page.locator('[data-factor="azimuth"] svg.dial').bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2)
+    until(lambda: state(page)["values"].get("azimuth") == 90)
+
+
+def test_keys_do_everything(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    page.keyboard.press("2")
+    start = float(model.draw(7, 1)[1][0, 1] * 360)
+    page.keyboard.press("ArrowRight")
+    hue = (start + 30) % 360
+    shows(page, model, {"hue": round(hue)})
+    page.keyboard.press("Shift+ArrowLeft")
+    shows(page, model, {"hue": round(hue - 1) % 360})
+    page.keyboard.press("Home")
+    shows(page, model, {"hue": 0})
+    page.keyboard.press("ArrowLeft")  # around the circle
+    shows(page, model, {"hue": 330})
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("End")
+    shows(page, model, {"hue": 330, "scale": 0.29})
+    page.keyboard.press("l")
+    page.keyboard.press("n")
+    until(lambda: state(page)["seed"] != 7 and state(page)["values"] == {"scale": 0.29}, "the locked one alone is kept")
+    page.keyboard.press("z")
+    shows(page, model, {"hue": 330, "scale": 0.29})
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    shows(page, model, {"hue": 330})
+    page.keyboard.press("Shift+Z")
+    shows(page, model, {"hue": 330, "scale": 0.29})
+    page.keyboard.press("r")
+    shows(page, model, {"hue": 330})
+    page.keyboard.press("Shift+R")
+    shows(page, model, {})
+    page.keyboard.press("?")
+    assert page.locator("dialog[open]").count() == 1
+    page.keyboard.press("n")  # not while the dialog is open
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    shows(page, model, {})
+
+
+def test_a_typed_value_and_one_that_does_not_fit(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    field = page.locator('[data-factor="depth"] .value')
+    field.fill("−1,25")
+    field.press("Enter")
+    shows(page, model, {"depth": -1.25})
+    field.fill("3")
+    field.press("Enter")
+    page.wait_for_selector(".note.bad")
+    assert "depth: 3 does not fit; it takes −2 m to 2 m" in page.locator(".note.bad").inner_text()
+    shows(page, model, {"depth": -1.25})
+    seed = page.locator("#seed")
+    seed.fill("123")
+    seed.press("Enter")
+    shows(page, model, {}, seed=123)
+
+
+def test_the_address_holds_the_state(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address, "#seed=9&set.hue=33&set.shape=%3Cb%3Ecross%3C%2Fb%3E&lock=hue")
+    shows(page, model, {"hue": 33, "shape": "<b>cross</b>"}, seed=9)
+    page.keyboard.press("2")
+    page.keyboard.press("Shift+ArrowRight")
+    until(lambda: "set.hue=34" in page.evaluate("location.hash"))
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    shows(page, model, {"hue": 34, "shape": "<b>cross</b>"}, seed=9)
+    page.keyboard.press("n")
+    until(lambda: state(page)["seed"] != 9)
+    assert state(page)["values"] == {"hue": 34}
+    # What does not fit is said and left out.
+    opened(page, address, "#seed=9&set.hue=999&set.nothing=1&lock=hue")
+    shows(page, model, {}, seed=9)
+    assert page.locator(".note.bad").count() == 2
+
+
+def test_stale_answers_never_show(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    shows(page, model, {})
+    asked = []
+
+    def slow(route: Any) -> None:
+        asked.append(json.loads(route.request.post_data))
+        time.sleep(0.15)
+        route.continue_()
+
+    page.route("**/api/pictures", slow)
+    page.keyboard.press("6")
+    for _ in range(12):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("End")
+    shows(page, model, {"depth": 2})
+    drags = [a["pictures"][0]["values"].get("depth") for a in asked if len(a["pictures"]) == 1]
+    assert drags[-1] == 2 and len(drags) < 13, "those between are not asked for"
+    time.sleep(0.3)
+    assert state(page)["values"] == {"depth": 2}
+    page.unroute("**/api/pictures")
+
+
+def test_what_is_saved_and_copied_gives_the_same_picture(
+    page: Page, served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address, _ = served
+    opened(page, address, "#seed=11&set.depth=-1.37&set.shape=it%27s+%22three%22")
+    page.keyboard.press("3")
+    page.keyboard.press("Shift+ArrowRight")
+    until(lambda: "azimuth" in state(page).get("values", {}))
+    shown = pixels(page)
+    with page.expect_download() as saved:
+        page.keyboard.press("p")
+    assert re.fullmatch(r"[\w-]+-11\.png", saved.value.suggested_filename)
+    saved.value.save_as(tmp_path / "saved.png")
+    assert (decode_image((tmp_path / "saved.png").read_bytes(), "saved") == shown).all()
+
+    page.get_by_role("button", name="Copy Python").click()
+    page.wait_for_selector(".note")
+    names: dict[str, Any] = {}
+    exec(page.evaluate("navigator.clipboard.readText()"), names)  # noqa: S102  (the page's own words)
+    assert (names["image"] == shown).all()
+
+    page.get_by_role("button", name="Copy command").click()
+    page.get_by_text("Command copied").wait_for()
+    words = shlex.split(page.evaluate("navigator.clipboard.readText()"))
+    assert words[0] == "semistylegan" and words[-2:] == ["--out", "picture.png"]
+    assert main([*words[1:-1], str(tmp_path / "picture.png")]) == 0, capsys.readouterr().err
+    assert (decode_image((tmp_path / "picture.png").read_bytes(), "picture") == shown).all()
+
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="GIF of azimuth").click()
+    assert saved.value.suggested_filename.endswith("-11-azimuth.gif")
+
+
+DROP = """([bytes, name]) => {
+  const files = new DataTransfer();
+  files.items.add(new File([new Uint8Array(bytes)], name));
+  for (const kind of ["dragenter", "dragover", "drop"])
+    document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: files, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_a_dropped_image_in_the_page(page: Page, served: Served, tmp_path: Path) -> None:
+    address, model = served
+    opened(page, address)
+    photo = model.generate(seed=77)[0]
+    page.evaluate(DROP, [list(encode_png(photo)), "my photo.png"])
+    page.locator("#given").wait_for()
+    assert page.locator("#filename").inner_text() == "my photo.png"
+    read = model.encode(photo[None])["scale"][0]
+    assert float(page.locator('[data-factor="scale"] .reads').inner_text().split()[1]) == pytest.approx(read, abs=6e-4)
+    until(lambda: page.locator("#compare").is_enabled(), "found")
+    slide(page, "scale", 0.0)
+    until(lambda: state(page).get("values") == {"scale": 0.13} and "image" in state(page))
+    own = ssg.load(model.checkpoint)
+    assert (pixels(page) == own.edit(photo, {"scale": 0.13}, steps=STEPS)).all()
+    page.keyboard.down("c")
+    until(lambda: bool((pixels(page) == photo).all()), "the image itself while C is held")
+    page.keyboard.up("c")
+    until(lambda: bool((pixels(page) == own.edit(photo, {"scale": 0.13}, steps=STEPS)).all()))
+    # What is copied does the same to the file.
+    page.get_by_role("button", name="Copy command").click()
+    page.get_by_text("Command copied").wait_for()
+    words = shlex.split(page.evaluate("navigator.clipboard.readText()"))
+    save_png(tmp_path / "my photo.png", photo)
+    words[words.index("my photo.png")] = str(tmp_path / "my photo.png")
+    assert main([*words[1:-1], str(tmp_path / "edited.png")]) == 0
+    assert (decode_image((tmp_path / "edited.png").read_bytes(), "edited") == pixels(page)).all()
+    page.keyboard.press("z")  # undo the edit, then the drop
+    until(lambda: state(page)["values"] == {} and "image" in state(page))
+    page.keyboard.press("z")
+    shows(page, model, {})
+    assert page.locator("#given").is_hidden()
+    page.evaluate(DROP, [list(b"no image"), "notes.txt"])
+    page.locator(".note.bad").wait_for()
+    assert "not a PNG" in page.locator(".note.bad").inner_text()
+    shows(page, model, {})
+
+
+def test_the_grids(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    page.get_by_role("tab", name="Other samples").click()
+    page.wait_for_selector("#grid[data-shown]")
+    cells = page.locator("#grid .tile")
+    assert cells.count() == 25
+    cells.nth(3).click()
+    drawn = {f.name: f.value_of(float(u)) for f, u in zip(SPACE, model.draw(7, 1)[1][0], strict=True)}
+    shows(page, model, drawn, seed=10)  # the same code, another z
+    page.keyboard.press("z")
+    shows(page, model, {})
+    page.get_by_role("tab", name="Two factors").click()
+    page.get_by_label("Down").select_option("scale")
+    page.get_by_label("Across").select_option("light")
+    until(lambda: cells.count() == 20)
+    page.get_by_role("button", name="scale 0.21, light 8 lx").click()
+    shows(page, model, {"scale": 0.21, "light": 8})
+    page.keyboard.press("5")
+    page.get_by_role("button", name="light 0.5 lx").click()  # of the filmstrip
+    shows(page, model, {"scale": 0.21, "light": 0.5})
+
+
+def test_a_phone(browser: BrowserContext, served: Served) -> None:
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": 390, "height": 844})
+    opened(tab, served[0])
+    for view in ("Picture", "Other samples", "Two factors"):
+        tab.get_by_role("tab", name=view).click()
+        assert tab.evaluate("document.documentElement.scrollWidth") == 390, view
+    # The picture stays in sight while the controls scroll.
+    tab.get_by_role("tab", name="Picture").click()
+    tab.evaluate("window.scrollTo(0, 900)")
+    box = tab.locator("#picture").bounding_box()
+    assert box is not None and 0 <= box["y"] < 200
+    tab.close()
+
+
+def test_everything_has_a_name_and_can_be_reached(page: Page, served: Served) -> None:
+    opened(page, served[0])
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, [role=slider]")]
+        .filter((e) => e.checkVisibility()).filter((e) => !(e.ariaLabel || e.textContent.trim() || e.labels?.length
+          || document.getElementById(e.getAttribute("aria-labelledby")))).map((e) => e.outerHTML)"""
+    )
+    assert nameless == []
+    seen = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.closest('[data-factor]')?.dataset.factor ?? ''"))
+    order = [name for i, name in enumerate(seen) if name and name not in seen[:i]]
+    assert order == list(SPACE.names)
+
+
+def test_the_page_says_when_the_server_is_gone(page: Page, checkpoint: Path) -> None:
+    with running(make_app(ssg.load(checkpoint), "x")) as address:
+        opened(page, address)
+    page.keyboard.press("4")
+    page.keyboard.press("ArrowRight")
+    page.locator(".note.bad").first.wait_for()
+    assert "server does not answer" in page.locator(".note.bad").first.inner_text()
