@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -21,6 +21,8 @@ from rich.progress import (
 
 SECONDS_BETWEEN_LINES = 10.0
 """How often a log file (not a terminal) hears of progress."""
+QUIET_BELOW = 20_000
+"""Quick work (reading headers) on fewer items than this shows no bar."""
 
 
 class Meter(Protocol):
@@ -60,6 +62,16 @@ def bar(title: str, total: float, start: float = 0.0) -> Iterator[Meter]:
         yield lines
         if lines.told != lines.done:
             lines.show()
+
+
+@contextmanager
+def quiet_bar(title: str, total: int) -> Iterator[Callable[..., None]]:
+    """A bar where the work is long enough to need one, else nothing."""
+    if total >= QUIET_BELOW:
+        with bar(title, total) as meter:
+            yield meter
+    else:
+        yield lambda *_: None
 
 
 class _Bar:

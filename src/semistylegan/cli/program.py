@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from semistylegan import __version__
-from semistylegan.cli import making, pages, parsing, using
+from semistylegan.cli import importing, making, pages, parsing, using
 from semistylegan.cli.command import Command
 from semistylegan.errors import UserError
 
 COMMANDS: dict[str, type[Command]] = {
     "demo": making.Demo,
     "render": making.Render,
+    "import": importing.Import,
     "check": making.Check,
     "train": making.Train,
     "eval": making.Eval,
@@ -32,7 +33,7 @@ COMMANDS: dict[str, type[Command]] = {
     "app": pages.App,
 }
 
-GOES_ON = ("demo", "render", "train")
+GOES_ON = ("demo", "render", "import", "train")
 """Commands that, started again, go on where they stopped."""
 
 FIXES: dict[int, str] = {

@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     import torch  # at run time where tensors are made: whoever looks at pictures alone need not wait for it
 
 ImageArray = npt.NDArray[np.uint8]
+
+Fit = Literal["crop", "pad"]
+Filter = Literal["lanczos", "bicubic", "bilinear", "box", "nearest"]
+FILTERS: dict[str, Image.Resampling] = {name: Image.Resampling[name.upper()] for name in get_args(Filter)}
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """What counts as an image file, lower case."""
@@ -100,6 +104,13 @@ def decode_image(data: bytes | memoryview, name: str) -> ImageArray:
         if _orientation(image) in _TURNED or _orientation(image) in (2, 3, 4):
             image = ImageOps.exif_transpose(image)
         return _to_array(image)
+
+
+def keeps_as_png(data: bytes | memoryview) -> bool:
+    """Whether a file is a PNG of 8 bits a channel, grey or RGB, opaque: what :func:`encode_png` writes."""
+    start = bytes(data[:HEADER_BYTES])
+    plain = _png_header(start) is not None and start[24] == 8 and start[25] in (0, 2)
+    return plain and b"tRNS" not in bytes(data[:4096])
 
 
 def load_image(path: str | Path, channels: int | None = None) -> ImageArray:
@@ -170,15 +181,40 @@ def to_channels(image_HWC: ImageArray, channels: int) -> ImageArray:
     return np.asarray(_to_pillow(image_HWC).convert("L"))[..., None]
 
 
-def resize(image_HWC: ImageArray, resolution: int) -> ImageArray:
-    """The centre square, resized with Lanczos to resolution x resolution. Channels are kept."""
-    height, width, _ = image_HWC.shape
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = image_HWC[top : top + side, left : left + side]
-    if side == resolution:
-        return np.ascontiguousarray(square)
-    small = np.asarray(_to_pillow(square).resize((resolution, resolution), Image.Resampling.LANCZOS))
+def square(image_HWC: ImageArray, fit: Fit = "crop", crop: int | None = None) -> ImageArray:
+    """A square from an image of any shape, channels kept.
+
+    Args:
+        image_HWC: uint8.
+        fit: `crop` takes the largest square in the centre; `pad` puts the image into the centre of a white one.
+        crop: first cut out the centre square of so many pixels (of an image with fewer, as much as there is).
+    """
+    height, width, channels = image_HWC.shape
+    if crop is not None:
+        image_HWC = _centre(image_HWC, min(crop, height), min(crop, width))
+        height, width = image_HWC.shape[:2]
+    if height == width:
+        return image_HWC
+    if fit == "crop":
+        return _centre(image_HWC, min(height, width), min(height, width))
+    side = max(height, width)
+    padded = np.full((side, side, channels), 255, np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    padded[top : top + height, left : left + width] = image_HWC
+    return padded
+
+
+def _centre(image_HWC: ImageArray, height: int, width: int) -> ImageArray:
+    top, left = (image_HWC.shape[0] - height) // 2, (image_HWC.shape[1] - width) // 2
+    return image_HWC[top : top + height, left : left + width]
+
+
+def resize(image_HWC: ImageArray, resolution: int, filter: Filter = "lanczos") -> ImageArray:
+    """The centre square, resized to resolution x resolution. Channels are kept."""
+    image = square(image_HWC)
+    if image.shape[0] == resolution:
+        return np.ascontiguousarray(image)
+    small = np.asarray(_to_pillow(image).resize((resolution, resolution), FILTERS[filter]))
     return small if small.ndim == 3 else small[..., None]
 
 

@@ -31,8 +31,6 @@ LABELS_FILE, FACTORS_FILE = "metadata.csv", "factors.json"
 """Beside images: what a person says of them, and what the factors are."""
 MAX_FILE_BYTES = 1 << 30
 """Largest entry that is unpacked from a zip."""
-_NOTICE_FROM = 20_000
-"""Reading the headers of more images than this shows progress."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +124,21 @@ class ImageStore(ABC):
         """1 (grey) or 3."""
         return self.first.channels
 
+    def decode(self, i: int) -> ImageArray:
+        """Image `i` -> uint8 H x W x C, of whatever size.
+
+        Raises:
+            UserError: damaged; names the file.
+        """
+        return decode_image(self.file_bytes(i), self.shown(i))
+
     def read(self, i: int) -> ImageArray:
-        """Image `i` -> uint8 H x W x C.
+        """Image `i` -> uint8 H x W x C, like the first.
 
         Raises:
             UserError: damaged, or not of the first image's size; names the file.
         """
-        image = decode_image(self.file_bytes(i), self.shown(i))
+        image = self.decode(i)
         found = Header(*image.shape)
         if found != self.first:
             raise UserError(str(self.differs(i, found)))
@@ -165,7 +171,7 @@ class ImageStore(ABC):
     def problems(self) -> Iterator[Problem]:
         """What the headers of all images say is wrong: unreadable, or unlike the first readable one."""
         like: tuple[int, Header] | None = None
-        with _notice("reading image headers", len(self)) as advance:
+        with progress.quiet_bar("reading image headers", len(self)) as advance:
             for i in range(len(self)):
                 try:
                     found = self.header(i)
@@ -367,16 +373,3 @@ def _check_entry(path: Path, info: zipfile.ZipInfo, twice: bool) -> None:
         raise UserError(f"{path}: entry {name!r} is encrypted; make the zip again without a password")
     if info.file_size > MAX_FILE_BYTES:
         raise UserError(f"{path}: entry {name!r} unpacks to {info.file_size:,} bytes; make the zip again without it")
-
-
-def _notice(title: str, total: int) -> Any:
-    """A progress bar where it is worth one."""
-    return progress.bar(title, total) if total >= _NOTICE_FROM else _Silent()
-
-
-class _Silent:
-    def __enter__(self) -> Callable[..., None]:
-        return lambda *_: None
-
-    def __exit__(self, *_: object) -> None:
-        return None

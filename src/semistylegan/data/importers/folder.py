@@ -1,0 +1,57 @@
+"""A user's own folder (or zip) of images with a table of labels, and StyleGAN's zips and folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from semistylegan import progress
+from semistylegan.data.dataset import read_labels, read_space
+from semistylegan.data.documents import read_document
+from semistylegan.data.importers.source import StoreSource
+from semistylegan.data.pictures import Header
+from semistylegan.data.storage import ImageStore, open_store
+from semistylegan.errors import UserError
+
+
+class FolderSource(StoreSource):
+    """Files of any size: the headers of all say whether colour is needed, and which size is the smallest."""
+
+    @property
+    def first(self) -> Header:
+        return self._shape
+
+    def scan(self) -> FolderSource:
+        """Reads the headers.
+
+        Raises:
+            UserError: an image that is none; names the file.
+        """
+        height = width = channels = 0
+        with progress.quiet_bar("reading image headers", len(self.store)) as advance:
+            for i in range(len(self.store)):
+                found = self.store.header(i)
+                channels = max(channels, found.channels)
+                if i == 0 or min(found.height, found.width) < min(height, width):
+                    height, width = found.height, found.width
+                advance()
+        self._shape = Header(height, width, channels)
+        return self
+
+
+def open_folder(source: Path) -> StoreSource:
+    """A folder of images (or a zip of one) with `metadata.csv`, `dataset.json` or neither; perhaps `factors.json`."""
+    store = open_store(source)
+    space, labels = read_labels(store)
+    return FolderSource(store, space, labels).scan()
+
+
+def open_stylegan(source: Path) -> StoreSource:
+    """A zip or folder of StyleGAN's dataset tool: labels in `dataset.json` as integers or vectors, or none."""
+    store: ImageStore = open_store(source)
+    document = store.document("dataset.json")
+    if document is not None and "labels" not in document:
+        raise UserError(
+            f'{source}/dataset.json: has no "labels"; expected {{"labels": [["name.png", 3], ...]}} or null'
+        )
+    space, labels = read_document(document, f"{source}/dataset.json", store.names, read_space(store))
+    return FolderSource(store, space, labels).scan()

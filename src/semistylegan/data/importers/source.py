@@ -1,0 +1,203 @@
+"""What every importer gives: images by number, their names, and what is known of them."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from semistylegan.data.labels import Labels
+from semistylegan.data.pictures import Header, ImageArray, keeps_as_png
+from semistylegan.data.storage import ImageStore
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+
+BLOCK_BYTES = 16 << 20
+"""Arrays are read in blocks of about this size."""
+
+
+class Source(ABC):
+    """A data set as its owner keeps it. Reading holds a few images at a time in memory, however many there are.
+
+    Attributes:
+        path: what the user named.
+        space: its factors; perhaps none.
+        labels: what is known of all its images.
+        crop: side of the centre square that users of this data set cut out before resizing; None is the largest.
+        notes: what a user should know before the images are read, a sentence each.
+    """
+
+    path: Path
+    space: FactorSpace
+    labels: Labels
+    crop: int | None = None
+    notes: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def name(self, i: int) -> str:
+        """The image's name in the zip, ending in .png; a function of the image, not of how many others there are."""
+
+    @abstractmethod
+    def read(self, i: int) -> ImageArray:
+        """Image `i` -> uint8 H x W x C, C = 1 or 3. Safe from several threads; quick if called in ascending order.
+
+        Raises:
+            UserError: damaged; names the file.
+        """
+
+    def png(self, i: int) -> bytes | None:
+        """Its file, where it is an 8-bit PNG without a palette or transparency, that can be kept as it is."""
+        return None
+
+    @property
+    @abstractmethod
+    def first(self) -> Header:
+        """Size of the first image, and the channels (1 or 3) that hold all images."""
+
+    @abstractmethod
+    def stamp(self) -> str:
+        """Hexadecimal digits that change when the data changes."""
+
+
+class StoreSource(Source):
+    """Images in a folder or zip; some or all of its files.
+
+    Args:
+        store: where they lie.
+        rows: numbers of those that count, in the store; None means all.
+        names: names in the zip; None keeps the files' own, ending in .png.
+    """
+
+    def __init__(
+        self,
+        store: ImageStore,
+        space: FactorSpace,
+        labels: Labels,
+        rows: Sequence[int] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.path, self.store, self.space, self.labels = store.path, store, space, labels
+        self.rows = range(len(store)) if rows is None else rows
+        self.names = _as_png([store.names[i] for i in self.rows]) if names is None else names
+        assert len(self.rows) == len(self.names) == len(labels)
+
+    def name(self, i: int) -> str:
+        return self.names[i]
+
+    def read(self, i: int) -> ImageArray:
+        return self.store.decode(self.rows[i])
+
+    def png(self, i: int) -> bytes | None:
+        data = self.store.file_bytes(self.rows[i])
+        return bytes(data) if keeps_as_png(data) else None
+
+    @property
+    def first(self) -> Header:
+        return self.store.header(self.rows[0])
+
+    def stamp(self) -> str:
+        digest = hashlib.sha256()
+        for i in self.rows:
+            digest.update(f"{self.store.names[i]}\0{self.store.stamp(i)}\n".encode())
+        return labelled_stamp(digest.hexdigest(), self.labels)
+
+
+class GridSource(Source):
+    """One array of all images of a full grid, in the order of its numbers.
+
+    Args:
+        path: the file.
+        space: its factors; the number of an image says all of them.
+        first: size and channels of an image.
+        rows: (start, stop) -> those images, N x H x W x C uint8. Called by one thread at a time.
+    """
+
+    def __init__(self, path: Path, space: FactorSpace, first: Header, rows: Callable[[int, int], ImageArray]) -> None:
+        self.path, self.space, self._first = path, space, first
+        levels = space.levels_of_indices(space.values_of(np.arange(space.total))).astype(np.float32)
+        self.labels = Labels(levels, np.ones(levels.shape, np.bool_))
+        self._size = size = max(1, BLOCK_BYTES // (first.height * first.width * first.channels))
+        self._digits = max(6, len(str(space.total - 1)))
+        self._lock = Lock()
+
+        @lru_cache(maxsize=3)
+        def block(number: int) -> ImageArray:
+            return rows(number * size, min((number + 1) * size, space.total))
+
+        self._block = block
+
+    def name(self, i: int) -> str:
+        return f"{i:0{self._digits}d}.png"
+
+    def read(self, i: int) -> ImageArray:
+        with self._lock:
+            return self._block(i // self._size)[i % self._size]
+
+    @property
+    def first(self) -> Header:
+        return self._first
+
+    def stamp(self) -> str:
+        return file_stamp(self.path)
+
+
+def file_stamp(path: Path) -> str:
+    """Digits from a file's size, its first and its last megabyte."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        digest.update(file.read(1 << 20))
+        size = file.seek(0, 2)
+        file.seek(max(0, size - (1 << 20)))
+        digest.update(file.read())
+    digest.update(str(size).encode())
+    return digest.hexdigest()[:16]
+
+
+def labelled_stamp(images: str, labels: Labels) -> str:
+    """Digits from those of the images and from the labels."""
+    digest = hashlib.sha256(images.encode())
+    digest.update(labels.known_NF.tobytes())
+    digest.update(labels.level_NF.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def with_factors(space: FactorSpace, *factors: Factor) -> FactorSpace:
+    """The space with some factors described better; sizes stay, so that numbers of images do."""
+    better = {f.name: f for f in factors}
+    assert all(better[name].size == space[name].size for name in better)
+    return FactorSpace(tuple(better.get(f.name, f) for f in space))
+
+
+def one_file(source: Path, pattern: str, what: str) -> Path:
+    """`source` itself where it is a file, or the one file in it that matches.
+
+    Raises:
+        UserError: none, or several.
+    """
+    if source.is_file():
+        return source
+    if not source.exists():
+        raise UserError(f"{source}: no such file or folder; check the name")
+    found = sorted(source.glob(pattern))
+    if not found:
+        raise UserError(f"{source}: holds no {pattern}; give the path of {what}")
+    if len(found) > 1:
+        raise UserError(f"{source}: holds {found[0].name} and {found[1].name}; give the path of the one that you mean")
+    return found[0]
+
+
+def _as_png(names: Sequence[str]) -> list[str]:
+    """Names ending in .png, all different: `a.jpg` -> `a.png`, or `a.jpg.png` where an `a.png` stands beside it."""
+    short = [name.rpartition(".")[0] + ".png" for name in names]
+    count: dict[str, int] = {}
+    for name in short:
+        count[name] = count.get(name, 0) + 1
+    return [s if count[s] == 1 or s == name else f"{name}.png" for name, s in zip(names, short, strict=True)]
