@@ -90,6 +90,25 @@ def test_what_is_odd_is_a_warning(tmp_path: Path) -> None:
     assert "'a' and 'b' always move together" in report.warnings[1].what
 
 
+def test_near_duplicates_and_mistyped_values_are_warnings(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = ["file_name,width,height,age"]
+    for i in range(60):
+        save_png(tmp_path / f"{i}.png", render(i, 16))
+        width = rng.random()
+        rows.append(
+            f"{i}.png,{width:.4f},{2 * width + 0.02 * rng.random():.4f},{1000 if i == 7 else 20 + rng.random():.3f}"
+        )
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    report = check(tmp_path)
+    assert report.ok
+    assert [w.what for w in report.warnings] == [
+        "factors 'width' and 'height' almost always move together",
+        "age=1000 is far from all other values of 'age'",
+    ]
+    assert all(w.fix for w in report.warnings)
+
+
 def test_columns_that_are_not_read(sprites_folder: Path) -> None:
     table = sprites_folder / "metadata.csv"
     head, *rows = table.read_text().splitlines()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from semistylegan import progress
+from semistylegan.data import joint
 from semistylegan.data.dataset import read_labels, read_space, untrainable
 from semistylegan.data.documents import read_document
 from semistylegan.data.labels import Labels, labels_of
@@ -91,11 +91,12 @@ class Report:
         )
         if self.factors:
             table = RichTable("factor", "kind", "values", "labelled", "share", "fewest labels")
-            table.columns[0].no_wrap = True
+            table.columns[0].no_wrap = table.columns[1].no_wrap = True
             for f in self.factors:
-                count = "" if f.values is None else f"{f.values}: "
+                values = f.range.removeprefix("one of ").removeprefix("a number from ")
+                values = values if f.values is None else f"{f.values}: {values}"
                 fewest = "" if f.smallest is None else f"{f.smallest[0]}: {f.smallest[1]:,}"
-                table.add_row(f.name, f.kind, count + f.range, f"{f.labelled:,}", f"{f.share:.2%}", fewest)
+                table.add_row(f.name, f.kind, values, f"{f.labelled:,}", f"{f.share:.2%}", fewest)
             console.print(table)
         else:
             console.print("no factors: it can be trained on without labels (--preset info)")
@@ -211,7 +212,7 @@ def _line(factor: Factor, labels: Labels, f: int) -> FactorLine:
         counts = np.bincount(factor.index_of_level(labels.level_NF[known, f]), minlength=factor.size)
         index = int(counts.argmin())
         value = factor.value_of(float(factor.level_of_index(index)))
-        smallest = (value if isinstance(value, str) else f"{value:g}", int(counts[index]))
+        smallest = (_shown(value), int(counts[index]))
     return FactorLine(
         factor.name,
         factor.kind,
@@ -224,34 +225,40 @@ def _line(factor: Factor, labels: Labels, f: int) -> FactorLine:
 
 
 def _odd(store: ImageStore, space: FactorSpace, labels: Labels) -> Iterator[Problem]:
-    """Factors that cannot be learned from these labels, and factors that cannot be told apart."""
-    index_NF = space.indices_of_levels(labels.level_NF) if len(space) else np.zeros((len(labels), 0), np.int64)
+    """Factors that cannot be learned from these labels, that cannot be told apart, and values that look mistyped."""
+    path = str(store.path)
     for f, factor in enumerate(space):
-        own = index_NF[labels.known_NF[:, f], f]
-        if len(own) == 0:
-            yield Problem(str(store.path), f"factor {factor.name!r} has no label", "label some images or remove it")
-        elif len(own) >= 10 and len(np.unique(own)) == 1:
-            value = factor.value_of(float(labels.level_NF[labels.known_NF[:, f], f][0]))
-            shown = value if isinstance(value, str) else f"{value:g}"
-            yield Problem(
-                str(store.path),
-                f"factor {factor.name!r} is {shown} wherever it is known",
-                "nothing can be learned of it: label other values or remove it",
+        if not labels.known_NF[:, f].any():
+            yield Problem(path, f"factor {factor.name!r} has no label", "label some images or remove it")
+    for f in joint.constant(space, labels):
+        value = _shown(space[f].value_of(float(labels.level_NF[labels.known_NF[:, f], f][0])))
+        what = f"factor {space[f].name!r} is {value} wherever it is known"
+        yield Problem(path, what, "nothing can be learned of it: label other values or remove it")
+    for pair in joint.pairs(space, labels):
+        a, b, how = space[pair.a].name, space[pair.b].name, "always" if pair.always else "almost always"
+        fix = "they cannot be told apart: label images where they differ or remove one"
+        yield Problem(path, f"factors {a!r} and {b!r} {how} move together", fix)
+    for f, factor in enumerate(space):
+        if factor.kind == "scalar" and factor.grid is None:
+            value = factor.low + labels.level_NF[labels.known_NF[:, f], f].astype(np.float64) * (
+                factor.high - factor.low
             )
-    for a, b in itertools.combinations(range(len(space)), 2):
-        both = labels.known_NF[:, a] & labels.known_NF[:, b]
-        if _move_together(index_NF[both, a], index_NF[both, b]):
-            yield Problem(
-                str(store.path),
-                f"factors {space[a].name!r} and {space[b].name!r} always move together",
-                "they cannot be told apart: label images where they differ or remove one",
-            )
+            if (far := _far_out(value)) is not None:
+                what = f"{factor.name}={far:g} is far from all other values of {factor.name!r}"
+                yield Problem(path, what, "is it mistyped? The range of the factor reaches that far")
 
 
-def _move_together(a: npt.NDArray[np.integer[Any]], b: npt.NDArray[np.integer[Any]]) -> bool:
-    """Whether each value of one goes with one value of the other; False where too few rows could say so."""
-    pairs, kinds_a, kinds_b = len(set(zip(a.tolist(), b.tolist(), strict=True))), len(np.unique(a)), len(np.unique(b))
-    return 1 < pairs == kinds_a == kinds_b and len(a) >= max(10, 3 * pairs)
+def _far_out(values: npt.NDArray[np.float64]) -> float | None:
+    """A value that lies ten times as far out as the middle half is wide; None where there is none."""
+    if len(values) < 20:
+        return None
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+    away = np.abs(values - middle)
+    return float(values[away.argmax()]) if high > low and away.max() > 10 * (high - low) else None
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _batches(items: range, size: int) -> Iterator[range]:

@@ -74,8 +74,9 @@ class TrainConfig:
     """Half-life of the averaged weights, in thousands of images; shorter in the first part of the training."""
     factor_kinds: Literal["own", "scalar"] = "own"
     """own: as the data set says. scalar: every factor is one number, as in the paper."""
-    prior: Literal["grid", "labelled"] = "grid"
-    """Codes of generated images: uniform over each factor's values, or the labelled rows' joint distribution."""
+    prior: Literal["auto", "grid", "labelled"] = "auto"
+    """Codes of generated images: uniform over each factor's values (grid), the labelled rows' joint distribution, or
+    (auto) the one that fits what these rows look like, which is said."""
     seed: int = 0
     """Fixes the labelled rows, the initial weights and every draw of the training."""
     device: str = "auto"

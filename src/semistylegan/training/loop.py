@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import resource
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from semistylegan import __version__, files, progress
 from semistylegan.data.dataset import Dataset, epoch_order
+from semistylegan.data.joint import choose_prior, require_learnable
 from semistylegan.data.labels import Labels, choose_rows, write_labels_csv
 from semistylegan.data.pictures import save_png, tile, to_float, to_uint8
 from semistylegan.errors import UserError
@@ -56,6 +58,7 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
     config = config.validated().resolved(data.resolution)
     run = Run(Path(config.out))
     labels, space = labels_and_space(config, data)
+    config = with_prior(config, labels, space)
     model = ModelConfig.of_size(
         config.size, data.resolution, data.channels, space.code_width, config.backbone, config.encoder
     )
@@ -131,6 +134,23 @@ def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, Factor
         level = data.space.scalar_levels(labels.level_NF).astype(np.float32)
         labels = Labels(np.where(labels.known_NF, level, 0).astype(np.float32), labels.known_NF)
     return labels, data.space.with_kinds(config.factor_kinds)
+
+
+def with_prior(config: TrainConfig, labels: Labels, space: FactorSpace) -> TrainConfig:
+    """The configuration with `--prior auto` decided, from the run's own labels alone.
+
+    Raises:
+        UserError: these labels teach no factor at all.
+    """
+    say = progress.console().print
+    if config.system != "info":
+        for note in require_learnable(space, labels, Path(config.data)):
+            say(note, markup=False)
+    if config.prior != "auto":
+        return config
+    prior, why = choose_prior(space, labels) if config.system != "info" else ("grid", "no label is used")
+    say(f"--prior {prior}: {why}", markup=False)
+    return dataclasses.replace(config, prior=prior)
 
 
 def start_run(
