@@ -21,7 +21,7 @@ from semistylegan.inversion import edited, invert
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder, Trunk
-from semistylegan.models.stylegan2 import Generator
+from semistylegan.models.stylegan2 import StyleGAN2
 from semistylegan.report import grids
 from semistylegan.report.grids import save_traversal, show_value
 
@@ -39,7 +39,7 @@ def write_model(folder: Path, space: FactorSpace = SPACE, channels: int = 3, res
     """A checkpoint of random weights."""
     torch.manual_seed(0)
     config = ModelConfig.of_size("tiny", resolution, channels, space.code_width)
-    save_model(folder, config, space, Generator(config), Encoder(config, Trunk(config)))
+    save_model(folder, config, space, StyleGAN2(config), Encoder(config, Trunk(config)))
     return folder
 
 
@@ -53,7 +53,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint whose encoder has learnt to read what its (random) generator draws."""
     torch.manual_seed(0)
     config = dataclasses.replace(ModelConfig.of_size("tiny", 16, 3, SPACE.code_width), z_dim=4)
-    G, E = Generator(config).requires_grad_(False), Encoder(config, Trunk(config))
+    G, E = StyleGAN2(config).requires_grad_(False), Encoder(config, Trunk(config))
     for name, weight in G.named_parameters():
         if "to_image.weight" in name:
             weight.mul_(0.4)  # so that few pixels leave the range of an image

@@ -37,7 +37,7 @@ from semistylegan.metrics.scores import unmeasurable
 from semistylegan.models.checkpoint import Networks, save_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder, Trunk
-from semistylegan.models.stylegan2 import Generator
+from semistylegan.models.stylegan2 import StyleGAN2
 from semistylegan.training import TrainConfig
 from semistylegan.training.run import Run
 
@@ -331,7 +331,7 @@ def make_run(
     )
     model = ModelConfig.of_size("tiny", 16, 3, space.code_width)
     torch.manual_seed(seed)
-    save_model(run / "checkpoint-000002", model, space, Generator(model), Encoder(model, Trunk(model)))
+    save_model(run / "checkpoint-000002", model, space, StyleGAN2(model), Encoder(model, Trunk(model)))
     if preset == "semi":
         rows = data.labels.labelled_rows[:labelled]
         write_labels_csv(run / "labels.csv", data.names, rows, data.labels.keep(rows), data.space)

@@ -16,7 +16,7 @@ from semistylegan.models.checkpoint import checkpoint_name, checkpoints, find_ch
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Discriminator, Encoder, Trunk
 from semistylegan.models.layers import Linear, ModulatedConv, expected_position, minibatch_deviation
-from semistylegan.models.stylegan2 import Generator
+from semistylegan.models.stylegan2 import StyleGAN2
 
 SPACE = FactorSpace.grid({"a": 3, "b": 4})
 
@@ -33,7 +33,7 @@ def _seed() -> None:
 @pytest.mark.parametrize(("resolution", "channels"), [(16, 3), (32, 1), (64, 3)])
 def test_shapes(resolution: int, channels: int) -> None:
     config = tiny(resolution, channels)
-    G, D, E = Generator(config), Discriminator(config, Trunk(config)), Encoder(config, Trunk(config))
+    G, D, E = StyleGAN2(config), Discriminator(config, Trunk(config)), Encoder(config, Trunk(config))
     image = G(torch.randn(4, G.z_dim), torch.rand(4, 2))
     assert image.shape == (4, channels, resolution, resolution)
     assert D(image).shape == (4,)
@@ -101,7 +101,7 @@ def test_expected_position_finds_a_peak() -> None:
 
 
 def test_synthesis_takes_one_w_or_one_a_layer() -> None:
-    G = Generator(tiny())
+    G = StyleGAN2(tiny())
     w = G.mapping(torch.randn(2, G.z_dim), torch.rand(2, 2))
     torch.testing.assert_close(G.synthesis(w), G.synthesis(w[:, None].repeat(1, G.layers, 1)))
     other = w[:, None].repeat(1, G.layers, 1)
@@ -109,9 +109,9 @@ def test_synthesis_takes_one_w_or_one_a_layer() -> None:
     assert not torch.allclose(G.synthesis(w), G.synthesis(other))
 
 
-def save(folder: Path, config: ModelConfig | None = None) -> tuple[Generator, Encoder]:
+def save(folder: Path, config: ModelConfig | None = None) -> tuple[StyleGAN2, Encoder]:
     config = config or tiny()
-    G, E = Generator(config), Encoder(config, Trunk(config))
+    G, E = StyleGAN2(config), Encoder(config, Trunk(config))
     networks: list[nn.Module] = [G, E]
     for network in networks:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

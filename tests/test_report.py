@@ -23,7 +23,7 @@ from semistylegan.factors import Factor, FactorSpace
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder, Trunk
-from semistylegan.models.stylegan2 import Generator
+from semistylegan.models.stylegan2 import StyleGAN2
 from semistylegan.report import walks, write_report
 from semistylegan.report.curves import Chart, Line, charts, counts, nice_ticks
 from semistylegan.report.facts import chance_level, gather
@@ -94,7 +94,7 @@ def make(folder: Path, space: FactorSpace, channels: int, system: str = "semi") 
     data = Dataset.open(folder / "data.zip")
     codes = space if system == "semi" else FactorSpace(tuple(Factor.scalar(f"code{i}") for i in range(4)))
     config = dataclasses.replace(ModelConfig.of_size("tiny", 16, channels, codes.code_width), z_dim=4)
-    save_model(run / "checkpoint-000004", config, codes, Generator(config), Encoder(config, Trunk(config)))
+    save_model(run / "checkpoint-000004", config, codes, StyleGAN2(config), Encoder(config, Trunk(config)))
     share = {"label_fraction": 0.2} if system == "semi" else {}
     train = TrainConfig.preset(system, str(folder / "data.zip"), str(run), kimg=4.0, gamma_g=3.5, **share).resolved(16)
     document = {"semistylegan": "0.1.0", "data_fingerprint": "", "train": train.to_json(), "model": config.to_json()}

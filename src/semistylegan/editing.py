@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from semistylegan.data.labels import Labels, read_csv
-from semistylegan.data.pictures import resize, to_channels, to_tensor, to_uint8
+from semistylegan.data.pictures import load_image, resize, to_channels, to_tensor, to_uint8
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray, Value
-from semistylegan.inversion import Found, OnProgress, edited, invert
+from semistylegan.inversion import Found, OnProgress, edited, edited_in_one_pass, invert
 from semistylegan.models.checkpoint import Networks, find_checkpoint, load_model
 from semistylegan.training.run import LABELS, Run
 
@@ -59,7 +59,10 @@ def load(path_or_name: str | Path, device: str | torch.device = "cpu") -> Model:
             f"{path_or_name}: no such model; give the folder of a run or of a checkpoint, or a name ({shipped})"
         )
     networks = load_model(checkpoint, device)
-    return Model(networks, checkpoint, torch.device(device), _labelled_prior(checkpoint.parent, networks.space))
+    model = Model(networks, checkpoint, torch.device(device), _labelled_prior(checkpoint.parent, networks.space))
+    if model.edits_in_one_pass:
+        model.starts = _starts(checkpoint.parent / "reals.png", model)
+    return model
 
 
 @dataclass
@@ -72,12 +75,20 @@ class Model:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     prior: Labels | None = None
     """Labelled rows from which codes are drawn (`--prior labelled`); None draws from each factor's values."""
+    starts: ImageArray | None = None
+    """Images N x H x W x C from which :meth:`generate` and :meth:`traverse` of an editor start; None where there are
+    none. Other models start from z."""
     _found: OrderedDict[str, Found] = field(default_factory=OrderedDict, repr=False)
 
     @property
     def factors(self) -> FactorSpace:
         """The factors that the model was trained on."""
         return self.networks.space
+
+    @property
+    def edits_in_one_pass(self) -> bool:
+        """Whether the model is an editor (preset fine), which starts from an image instead of z."""
+        return self.networks.G.starts_from_image
 
     @property
     def resolution(self) -> int:
@@ -107,10 +118,10 @@ class Model:
         """
         if count < 1:
             raise UserError(f"count {count}: ask for at least one image")
-        z_NZ, level_NF = self.draw(seed, count)
+        start_N, level_NF = self.draw(seed, count)
         for name, level in self.levels(settings or {}).items():
             level_NF[:, self.factors.position(name)] = level
-        return self.images(z_NZ, level_NF)
+        return self.images(start_N, level_NF)
 
     def encode(self, images: ImageArray) -> dict[str, npt.NDArray[Any]]:
         """Reads the factors off images.
@@ -133,9 +144,9 @@ class Model:
         steps: int = 200,
         on_progress: OnProgress | None = None,
     ) -> ImageArray:
-        """Changes factors of a given image and keeps the rest, by inversion (see `inversion.py`).
+        """Changes factors of a given image and keeps the rest: in one pass (preset fine) or by inversion.
 
-        The last inversions are remembered: the next edit of the same image takes no time.
+        The last inversions are remembered (see `inversion.py`): the next edit of the same image takes no time.
 
         Args:
             image: uint8 H x W x C; of another size it is fitted as in :meth:`encode`.
@@ -148,9 +159,18 @@ class Model:
             uint8 H x W x C, of the model's size.
 
         Raises:
-            UserError: an unknown factor, a value that does not fit, or no single image.
+            UserError: an unknown factor, one that an editor keeps, a value that does not fit, or no single image.
         """
         levels = self.levels(settings)
+        if not np.isfinite(strength):
+            raise UserError(f"strength {strength}: give a number, 0 to leave the image and 1 to set the value")
+        if self.edits_in_one_pass:
+            level_1F, set_1F = torch.zeros(1, len(self.factors)), torch.zeros(1, len(self.factors), dtype=torch.bool)
+            for name, level in levels.items():
+                level_1F[:, self.factors.position(name)] = level
+                set_1F[:, self.factors.position(name)] = True
+            img = to_tensor(self.single(image)).to(self.device)
+            return to_uint8(edited_in_one_pass(self.networks, img, level_1F, set_1F, strength))[0]
         found = self.invert(image, steps, on_progress)
         level_1F = found.level_1F.clone()
         for name, level in levels.items():
@@ -163,9 +183,7 @@ class Model:
         Raises:
             UserError: not one single image.
         """
-        if np.ndim(image) not in (2, 3):
-            raise UserError(f"edit: an array of shape {np.shape(image)}; give one image, height x width x channels")
-        fitted = self.fit(image, warn=True)
+        fitted = self.single(image)
         key = f"{steps} {hashlib.sha256(fitted.tobytes()).hexdigest()}"
         if key not in self._found:
             img = to_tensor(fitted).to(self.device)
@@ -174,6 +192,16 @@ class Model:
                 self._found.popitem(last=False)
         self._found.move_to_end(key)
         return self._found[key]
+
+    def single(self, image: ImageArray) -> ImageArray:
+        """One image -> 1 x H x W x C of the model's size, with a warning where it has to be resized.
+
+        Raises:
+            UserError: not one single image.
+        """
+        if np.ndim(image) not in (2, 3):
+            raise UserError(f"edit: an array of shape {np.shape(image)}; give one image, height x width x channels")
+        return self.fit(image, warn=True)
 
     def traverse(
         self, seed: int = 0, columns: int = 8, settings: Settings | None = None, only: Sequence[str] | None = None
@@ -195,17 +223,17 @@ class Model:
         """
         if columns < 1:
             raise UserError(f"columns {columns}: ask for at least one")
-        z_1Z, start_1F = self.draw(seed, 1)
+        start_1, level_1F = self.draw(seed, 1)
         for name, level in self.levels(settings or {}).items():
-            start_1F[:, self.factors.position(name)] = level
+            level_1F[:, self.factors.position(name)] = level
         shown = list(range(len(self.factors))) if only is None else [self.factors.position(name) for name in only]
         levels = [torch.from_numpy(_spread(self.factors[i], columns)).float() for i in shown]
-        rows = [start_1F.repeat(len(u), 1) for u in levels]
+        rows = [level_1F.repeat(len(u), 1) for u in levels]
         for i, row, u in zip(shown, rows, levels, strict=True):
             row[:, i] = u
         if not rows:
             return []
-        images = self.images(z_1Z.expand(sum(map(len, rows)), -1), torch.cat(rows))
+        images = self.images(torch.cat([start_1] * sum(map(len, rows))), torch.cat(rows))
         cuts = np.cumsum([len(u) for u in levels])[:-1]
         return [
             (self.factors[i], [self.factors[i].value_of(float(u)) for u in row], part)
@@ -220,28 +248,53 @@ class Model:
         Raises:
             UserError: an unknown factor, or a value that does not fit.
         """
+        for name in settings:
+            self.check_editable(name)
         return {name: self.factors[name].level_of(value) for name, value in settings.items()}
 
+    def check_editable(self, name: str) -> None:
+        """Says which factors there are where this is none.
+
+        Raises:
+            UserError: an unknown factor, or one that an editor keeps; names those that can be edited.
+        """
+        if self.edits_in_one_pass and name not in self.factors.names:
+            raise UserError(
+                f"factor {name!r}: this model can edit {', '.join(self.factors.names)} and keeps all else; "
+                f"for other factors use a model of the preset semi"
+            )
+        self.factors.position(name)
+
     def draw(self, seed: int, count: int) -> tuple[Tensor, Tensor]:
-        """z count x Z and levels count x F of a seed; the first ones do not depend on `count`."""
+        """What G starts from (z count x Z, or images) and levels count x F; the first ones do not depend on `count`.
+
+        Raises:
+            UserError: an editor without images to start from.
+        """
+        if self.edits_in_one_pass and self.starts is None:
+            raise UserError(f"{self.checkpoint}: this model edits images and draws none; use edit, or name its run")
         chance = torch.Generator().manual_seed(seed)
-        z, level = [], []
+        start, level = [], []
         for _ in range(count):
-            z.append(torch.randn(1, self.networks.G.z_dim, generator=chance))
+            if self.starts is None:
+                start.append(torch.randn(1, self.networks.G.z_dim, generator=chance))
+            else:
+                place = int(torch.randint(len(self.starts), (1,), generator=chance))
+                start.append(to_tensor(self.starts[place : place + 1]))
             level_1F = self.factors.sample(1, chance)
             if self.prior is not None:
                 row = int(torch.randint(len(self.prior), (1,), generator=chance))
                 known_F = torch.from_numpy(self.prior.known_NF[row])
                 level_1F = torch.where(known_F, torch.from_numpy(self.prior.level_NF[row]), level_1F)
             level.append(level_1F)
-        return torch.cat(z), torch.cat(level)
+        return torch.cat(start), torch.cat(level)
 
     @torch.no_grad()
-    def images(self, z_NZ: Tensor, level_NF: Tensor) -> ImageArray:
-        """G's images of z and levels, uint8 N x H x W x C."""
+    def images(self, start_N: Tensor, level_NF: Tensor) -> ImageArray:
+        """G's images from z (or from images) and levels, uint8 N x H x W x C."""
         out = []
-        for z, level in zip(z_NZ.split(BATCH), level_NF.split(BATCH), strict=True):
-            out.append(to_uint8(self.networks.G(z.to(self.device), self.factors.encode(level).to(self.device))))
+        for start, level in zip(start_N.split(BATCH), level_NF.split(BATCH), strict=True):
+            out.append(to_uint8(self.networks.G(start.to(self.device), self.factors.encode(level).to(self.device))))
         return np.concatenate(out)
 
     @torch.no_grad()
@@ -274,7 +327,8 @@ class Model:
         if batch.shape[1:3] != (side, side):
             if warn:
                 height, width = batch.shape[1:3]
-                warnings.warn(f"images of {width} x {height} pixels resized to {side} x {side}", stacklevel=3)
+                part = "" if height == width else ", their centre square alone"
+                warnings.warn(f"images of {width} x {height} pixels resized to {side} x {side}{part}", stacklevel=3)
             batch = np.stack([resize(image, side) for image in batch]) if len(batch) else batch[:, :side, :side]
         if batch.shape[-1] != self.channels:
             batch = np.stack([to_channels(image, self.channels) for image in batch])
@@ -288,6 +342,19 @@ def _spread(factor: Factor, columns: int) -> FloatArray:
         if 2 * count >= columns:
             return np.arange(count) / count
     return factor.levels(columns)
+
+
+def _starts(sheet_file: Path, model: Model) -> ImageArray | None:
+    """The images of a run's `reals.png`, cut out of it; None where there is none."""
+    if not sheet_file.is_file():
+        return None
+    sheet, side = load_image(sheet_file), model.resolution
+    sheet = to_channels(sheet, model.channels)
+    rows, columns = sheet.shape[0] // side, sheet.shape[1] // side
+    cut = sheet[: rows * side, : columns * side].reshape(rows, side, columns, side, -1).swapaxes(1, 2)
+    images: ImageArray = cut.reshape(rows * columns, side, side, -1)
+    kept = images[images.max(axis=(1, 2, 3)) > 0]  # the last row may end in blanks
+    return kept if len(kept) else None
 
 
 def _labelled_prior(run: Path, space: FactorSpace) -> Labels | None:

@@ -369,6 +369,15 @@ class FactorSpace:
     def names(self) -> tuple[str, ...]:
         return tuple(f.name for f in self.factors)
 
+    def only(self, names: Sequence[str]) -> FactorSpace:
+        """These factors alone, in the order that they have here.
+
+        Raises:
+            UserError: an unknown name; lists the known ones.
+        """
+        kept = {self.position(name) for name in names}
+        return FactorSpace(tuple(f for i, f in enumerate(self.factors) if i in kept))
+
     # -- the grid: index of an image <-> value indices ------------------------------------------------------
 
     @property

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from semistylegan.factors import FactorSpace
+from semistylegan.losses import soften
 from semistylegan.models.checkpoint import Networks
 
 OnProgress = Callable[[int, int], None]
@@ -91,6 +92,29 @@ def edited(networks: Networks, found: Found, level_1F: Tensor, strength: float =
     w_2W = torch.cat([before, before + strength * (after - before)])
     reproduced, changed = synthesis(w_2W[:, None] + found.offset_1LW).split(1)
     return changed + _untouched(reproduced, changed) * found.rest_1CHW
+
+
+@torch.no_grad()
+def edited_in_one_pass(
+    networks: Networks, img_BCHW: Tensor, level_BF: Tensor, set_BF: Tensor, strength: float = 1.0
+) -> Tensor:
+    """Edits of a model that starts from images (`models/fine.py`): the code that E reads, with the set factors changed.
+
+    Args:
+        img_BCHW: images in [-1, 1].
+        level_BF: levels asked for, in the model's space; anything where a factor is not set.
+        set_BF: bool, which factors are set.
+        strength: 0 keeps E's reading, 1 sets the values; between and beyond, the styles are interpolated.
+    """
+    G, space = networks.G, networks.space
+    own_BC = soften(networks.E(img_BCHW), space)
+    wanted_BC = space.encode(level_BF.to(img_BCHW.device))
+    width = [where.stop - where.start for where in space.slices]
+    set_BC = torch.repeat_interleave(set_BF.to(img_BCHW.device), torch.tensor(width, device=img_BCHW.device), dim=1)
+    no_z = img_BCHW.new_empty(len(img_BCHW), 0)
+    before_BW = G.mapping(no_z, own_BC)
+    after_BW = G.mapping(no_z, torch.where(set_BC, wanted_BC, own_BC))
+    return G.synthesis(before_BW + strength * (after_BW - before_BW), img_BCHW)
 
 
 def _untouched(before_1CHW: Tensor, after_1CHW: Tensor) -> Tensor:

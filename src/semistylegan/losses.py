@@ -87,6 +87,11 @@ def soften(said_BC: Tensor, space: FactorSpace) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
+def pixels(img_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
+    """L_rec and L_cycle: mean absolute difference of pixels (images span [-1, 1])."""
+    return (img_BCHW - target_BCHW).abs().mean()
+
+
 def gan_discriminator(real_B: Tensor, fake_B: Tensor) -> Tensor:
     """-L_GAN, non-saturating logistic (Goodfellow et al. 2014): what D minimises, from its logits."""
     return F.softplus(-real_B).mean() + F.softplus(fake_B).mean()

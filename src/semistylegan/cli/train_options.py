@@ -20,8 +20,8 @@ class TrainOptions(TrainConfig):
     """TrainConfig with the names that users see."""
 
     system: Annotated[System, tyro.conf.arg(name="preset")] = "semi"
-    """semi: a few labels. info: no labels, mutual information alone (its codes have no names). Sets the defaults of
-    the other options."""
+    """semi: a few labels. info: no labels, mutual information alone (its codes have no names). fine: an editor, image
+    in and image out. Sets the defaults of the other options."""
 
     def config(self) -> TrainConfig:
         """The configuration, checked; UserError names the first option that cannot be."""

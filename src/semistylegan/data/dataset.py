@@ -117,6 +117,12 @@ class Dataset:
         assert labels.level_NF.shape == (len(self), len(self.space)), labels.level_NF.shape
         return Dataset(self.store, self.space, labels, self._images)
 
+    def only(self, names: Sequence[str]) -> Dataset:
+        """The same images with the labels of these factors alone, in the data's order."""
+        space = self.space.only(names)
+        labels = self.labels.columns([self.space.position(name) for name in space.names])
+        return Dataset(self.store, space, labels, self._images)
+
     def fingerprint(self) -> str:
         """32 hexadecimal digits that change with the images' names and files, the factors and the labels.
 

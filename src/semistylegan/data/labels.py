@@ -56,6 +56,10 @@ class Labels:
         known = self.known_NF & kept[:, None]
         return Labels(np.where(known, self.level_NF, np.float32(0)), known)
 
+    def columns(self, which: Sequence[int]) -> Labels:
+        """These labels of some factors alone."""
+        return Labels(self.level_NF[:, list(which)], self.known_NF[:, list(which)])
+
 
 def choose_rows(labels: Labels, fraction: float, seed: int) -> npt.NDArray[np.int64]:
     """The images whose labels a run may read: round(fraction * N) of those that carry labels, ascending.
@@ -92,6 +96,39 @@ def choose_rows(labels: Labels, fraction: float, seed: int) -> npt.NDArray[np.in
         )
     order = np.random.default_rng([seed, 0x1ABE1]).permutation(len(rows))
     return np.sort(rows[order[:count]])
+
+
+def held_out_rows(labels: Labels, space: FactorSpace, spec: str, seed: int) -> npt.NDArray[np.int64]:
+    """The images that a run may not see at all, neither labels nor pixels, ascending.
+
+    Args:
+        labels: of all N images; read for `factor=value` alone.
+        space: the factors.
+        spec: parts with commas between: `factor=value` (or `factor=#k`) holds out every image that shows this value, a
+            number over 0 and under 1 this share of all images, drawn from the seed.
+        seed: 0 or more.
+
+    Raises:
+        UserError: a part that is neither, or one that leaves no image to train on; names it.
+    """
+    out = np.zeros(len(labels), np.bool_)
+    for part in (p.strip() for p in spec.split(",")):
+        if "=" in part:
+            ((name, level),) = space.parse_settings([part]).items()
+            f = space.position(name)
+            out |= labels.known_NF[:, f] & (np.abs(labels.level_NF[:, f] - level) < 1e-4)
+            continue
+        try:
+            share = float(part)
+        except ValueError:
+            share = math.nan
+        if not 0 < share < 1:
+            raise UserError(f"--hold-out {part}: write factor=value, or a share of the images between 0 and 1")
+        order = np.random.default_rng([seed, 0x401D]).permutation(len(labels))
+        out[order[: round(share * len(labels))]] = True
+    if out.all():
+        raise UserError(f"--hold-out {spec}: no image is left to train on")
+    return np.flatnonzero(out).astype(np.int64)
 
 
 # -- metadata.csv ------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ class ModelConfig:
     base_width: int
     """At resolution r a layer has min(max_width, base_width / r) feature maps, at least 8."""
     z_dim: int
-    """Length of the Gaussian latent z."""
+    """Length of the Gaussian latent z; 0 where G starts from an image."""
     w_dim: int
     """Length of the style vector w."""
     code_dim: int
@@ -42,6 +42,10 @@ class ModelConfig:
     """The synthesis network."""
     encoder: EncoderKind = "separate"
     """Whether E has a trunk of its own or shares D's, as the paper has it."""
+    coarse: int = 0
+    """Semi-StyleGAN-fine: pixels a side of the maps from which the synthesis starts. 0: G starts from z."""
+    seen: int = 0
+    """Semi-StyleGAN-fine: pixels a side of the input image as G sees it, at least `coarse`."""
 
     @classmethod
     def of_size(
@@ -52,10 +56,13 @@ class ModelConfig:
         code_width: int,
         backbone: Backbone = "stylegan2",
         encoder: EncoderKind = "separate",
+        coarse: int = 0,
+        seen: int = 0,
     ) -> ModelConfig:
         """The networks of a named size.
 
-        `tiny` is what the demo trains on two cores; `paper` has the published widths and mapping network.
+        `tiny` is what the demo trains on two cores; `paper` has the published widths and mapping network. With `coarse`
+        G edits images (`models/fine.py`) and has no z.
         """
         max_width, base_width, z_dim, w_dim, layers, lr = {
             "tiny": (64, 768, 16, 64, 2, 1.0),
@@ -69,13 +76,15 @@ class ModelConfig:
             code_width=code_width,
             max_width=max_width,
             base_width=base_width,
-            z_dim=z_dim,
+            z_dim=0 if coarse else z_dim,
             w_dim=w_dim,
             code_dim=w_dim,
             mapping_layers=layers,
             mapping_lr=lr,
             backbone=backbone,
             encoder=encoder,
+            coarse=coarse,
+            seen=seen,
         )
 
     @property

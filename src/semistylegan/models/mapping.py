@@ -23,9 +23,10 @@ class Mapping(nn.Module):
 
     def forward(self, z_BZ: Tensor, code_BC: Tensor) -> Tensor:
         """Returns w, B x w_dim."""
-        x = pixel_norm(z_BZ)
+        parts = [pixel_norm(z_BZ)] if z_BZ.shape[1] else []
         if self.embed is not None:
-            x = torch.cat([x, pixel_norm(self.embed(code_BC))], dim=1)
+            parts.append(pixel_norm(self.embed(code_BC)))
+        x = torch.cat(parts, dim=1)
         for layer in self.layers:
             x = activate(layer(x))
         return x

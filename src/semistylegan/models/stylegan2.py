@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from semistylegan.models.config import ModelConfig
+from semistylegan.models.generator import Generator
 from semistylegan.models.layers import RELU_GAIN, ModulatedConv, activate, upsample
 from semistylegan.models.mapping import Mapping
 
 
-class Generator(nn.Module):
+class StyleGAN2(Generator):
     """G(z, c): an image whose factors are what the code says."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -31,13 +32,8 @@ class Generator(nn.Module):
     def _blocks(self) -> list[Block]:
         return [block for block in self.blocks if isinstance(block, Block)]
 
-    def forward(self, z_BZ: Tensor, code_BC: Tensor) -> Tensor:
-        """Images B x C x H x W, about [-1, 1] (not clamped)."""
-        return self.synthesis(self.mapping(z_BZ, code_BC))
-
-    def synthesis(self, w: Tensor) -> Tensor:
-        """Images from styles: one w for all layers (B x W), or one a layer (B x L x W)."""
-        w_BLW = w[:, None].expand(-1, self.layers, -1) if w.dim() == 2 else w
+    def synthesis(self, w: Tensor, img_BCHW: Tensor | None = None) -> Tensor:
+        w_BLW = self.styles(w)
         x = self.const.expand(len(w_BLW), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image: Tensor | None = None
         layer = 0
@@ -58,10 +54,15 @@ class Block(nn.Module):
         self.to_image = ModulatedConv(outputs, config.channels, 1, config.w_dim, demodulate=False)
         self.layers = 2 if first else 3
 
-    def forward(self, x: Tensor, image: Tensor | None, w_BLW: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, image: Tensor | None, w_BLW: Tensor, beside: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The maps and the image so far -> both at this resolution. `beside` is added to the maps."""
         styles = list(w_BLW.unbind(dim=1))
         if self.up is not None:
             x = activate(self.up(x, styles.pop(0), up=True))
+        if beside is not None:
+            x = x + beside
         x = activate(self.conv(x, styles[0]))
         here = self.to_image(x, styles[1])
         return x, here if image is None else upsample(image) + here

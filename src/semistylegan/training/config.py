@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from semistylegan.errors import UserError
 from semistylegan.models.config import Backbone, EncoderKind, Size
 
-System = Literal["semi", "info"]
+System = Literal["semi", "info", "fine"]
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,13 @@ class TrainConfig:
     out: str
     """Folder of the run. The same command again goes on where it stopped."""
     system: System = "semi"
-    """semi: a few labels. info: no labels, mutual information alone (its codes have no names). Set by --preset."""
+    """semi: a few labels. info: no labels, mutual information alone (its codes have no names). fine: an editor, image
+    in and image out. Set by --preset."""
     label_fraction: float | None = None
     """Share of the images whose labels are used, drawn once from the seed. Not given: every label there is."""
+    hold_out: str | None = None
+    """Images that the training never sees, to measure on: a share (0.05), or every image with a value
+    (object_shape=mug), or several of these with commas between."""
     kimg: float = 100.0
     """Thousands of real images that D sees before the training ends."""
     batch: int = 8
@@ -72,6 +76,16 @@ class TrainConfig:
     """Part of the training after which learning rates fall linearly: E's to zero, G's to a tenth."""
     ema_kimg: float = 2.0
     """Half-life of the averaged weights, in thousands of images; shorter in the first part of the training."""
+    fine_factors: str | None = None
+    """fine: the factors that can be edited, with commas between; all others are kept. Not given: chosen by name."""
+    coarse: int | None = None
+    """fine: pixels a side of the maps from which the synthesis starts. Not given: by the images' size."""
+    seen: int | None = None
+    """fine: pixels a side of the input image as G sees it. Not given: all of them. The paper: as --coarse."""
+    gamma_rec: float = 0.0
+    """fine: weight of L_rec, the distance of G(x, E(x)) from x: an image with its own code is itself."""
+    gamma_cycle: float = 0.0
+    """fine: weight of L_cycle, the distance from x of its edit edited back."""
     factor_kinds: Literal["own", "scalar"] = "own"
     """own: as the data set says. scalar: every factor is one number, as in the paper."""
     prior: Literal["auto", "grid", "labelled"] = "auto"
@@ -111,8 +125,11 @@ class TrainConfig:
             if allowed and isinstance(allowed[0], str) and value not in allowed:
                 raise UserError(f"--{option.replace('_', '-')} {value}: known are {', '.join(allowed)}")
         over_zero = ("kimg", "batch", "labelled_batch", "xi", "r1_interval", "tick_kimg", "snap_kimg")
-        not_under_zero = ("gamma_g", "gamma_e", "alpha", "beta", "ce_weight", "label_noise", "r1_gamma", "ema_kimg")
-        for options, low, word in ((over_zero, 0, "over"), (not_under_zero, -1e-300, "at least")):
+        weights = ("gamma_g", "gamma_e", "gamma_rec", "gamma_cycle", "alpha", "beta", "ce_weight", "r1_gamma")
+        not_under_zero = (*weights, "label_noise", "ema_kimg")
+        limits: tuple[tuple[tuple[str, ...], float, str], ...]
+        limits = ((over_zero, 0, "over"), (not_under_zero, -1e-300, "at least"))
+        for options, low, word in limits:
             for option in options:
                 value = getattr(self, option)
                 if value is not None and not value > low:
@@ -123,8 +140,13 @@ class TrainConfig:
         for option in ("label_fraction", "gamma_e_from", "lr_decay_from"):
             if (part := getattr(self, option)) is not None and not 0 <= part <= 1:
                 raise UserError(f"--{option.replace('_', '-')} {part}: must lie between 0 and 1")
-        if self.system == "semi" and self.label_fraction == 0:
-            raise UserError("--label-fraction 0: the preset semi needs labels; use --preset info to train without")
+        if self.system != "info" and self.label_fraction == 0:
+            raise UserError(
+                f"--label-fraction 0: the preset {self.system} needs labels; use --preset info to train without"
+            )
+        for option in ("fine_factors", "coarse", "seen", "gamma_rec", "gamma_cycle"):
+            if self.system != "fine" and getattr(self, option):
+                raise UserError(f"--{option.replace('_', '-')}: belongs to the preset fine; add --preset fine")
         if self.system == "info" and (self.label_fraction or self.alpha or self.beta):
             raise UserError("--preset info: it trains without labels; leave out --label-fraction, --alpha and --beta")
         return self
@@ -132,10 +154,22 @@ class TrainConfig:
     def resolved(self, resolution: int) -> TrainConfig:
         """This configuration with every open field filled in for images of `resolution` pixels."""
         lr_g, lr_d, lr_e = LEARNING_RATES[self.size]
+        coarse, seen = self.coarse, self.seen
+        if self.system == "fine":
+            coarse = coarse or coarse_resolution(resolution)
+            seen = seen or resolution
+            sizes = [2**k for k in range(2, resolution.bit_length())]
+            for option, size in (("coarse", coarse), ("seen", seen)):
+                if size not in sizes:
+                    raise UserError(f"--{option} {size}: choose one of {', '.join(map(str, sizes))}")
+            if seen < coarse:
+                raise UserError(f"--seen {seen}: must be at least --coarse {coarse}")
         r1 = 0.1 * (resolution / 32) ** (math.log(100) / math.log(16))
         return dataclasses.replace(
             self,
             r1_gamma=self.r1_gamma if self.r1_gamma is not None else float(f"{r1:.3g}"),
+            coarse=coarse,
+            seen=seen,
             lr_g=self.lr_g or lr_g,
             lr_d=self.lr_d or lr_d,
             lr_e=self.lr_e or lr_e,
@@ -157,9 +191,15 @@ class TrainConfig:
         return cls(**document).validated()
 
 
+def coarse_resolution(resolution: int) -> int:
+    """Where the synthesis of an editor starts: 32 pixels a side from 512 on (the paper), else 16, or a quarter."""
+    return 32 if resolution >= 512 else max(4, min(16, resolution // 4))
+
+
 PRESETS: dict[str, dict[str, Any]] = {
     "semi": {},
     "info": {"label_fraction": 0.0, "gamma_g": 1.0, "gamma_e": 1.0, "alpha": 0.0, "beta": 0.0},
+    "fine": {"gamma_rec": 1.0, "gamma_cycle": 1.0},
 }
 """The fields in which a preset differs from the defaults."""
 

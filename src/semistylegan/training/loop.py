@@ -28,6 +28,7 @@ from semistylegan.factors import Factor, FactorSpace
 from semistylegan.models.checkpoint import checkpoint_name, checkpoints
 from semistylegan.models.config import ModelConfig
 from semistylegan.training.config import TrainConfig
+from semistylegan.training.scope import fine_factors, training_rows
 from semistylegan.training.run import CONFIG, FACTORS, LABELS, STATS, Run, read_jsonl
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
 from semistylegan.training.step import Batch, LabelledBatch, train_step
@@ -57,10 +58,19 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
     data.require_trainable()
     config = config.validated().resolved(data.resolution)
     run = Run(Path(config.out))
+    if config.system == "fine":
+        config = dataclasses.replace(config, fine_factors=",".join(fine_factors(config.fine_factors, data)))
     labels, space = labels_and_space(config, data)
     config = with_prior(config, labels, space)
     model = ModelConfig.of_size(
-        config.size, data.resolution, data.channels, space.code_width, config.backbone, config.encoder
+        config.size,
+        data.resolution,
+        data.channels,
+        space.code_width,
+        config.backbone,
+        config.encoder,
+        config.coarse or 0,
+        config.seen or 0,
     )
     state = TrainState.create(config, model, space, device)
     if (run.path / CONFIG).exists():
@@ -127,13 +137,18 @@ def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, Factor
             f"{data.path}: no image has a label, and the preset {config.system} needs some; "
             f"fill in metadata.csv for a few percent of the images, or use --preset info"
         )
-    labels = data.labels
+    labels = data.labels.keep(training_rows(config, data))
     if config.label_fraction is not None:
         labels = labels.keep(choose_rows(labels, config.label_fraction, config.seed))
+    own = data.space
+    if config.system == "fine":
+        assert config.fine_factors is not None
+        own = own.only(config.fine_factors.split(","))
+        labels = labels.columns([data.space.position(name) for name in own.names])
     if config.factor_kinds == "scalar":
-        level = data.space.scalar_levels(labels.level_NF).astype(np.float32)
+        level = own.scalar_levels(labels.level_NF).astype(np.float32)
         labels = Labels(np.where(labels.known_NF, level, 0).astype(np.float32), labels.known_NF)
-    return labels, data.space.with_kinds(config.factor_kinds)
+    return labels, own.with_kinds(config.factor_kinds)
 
 
 def with_prior(config: TrainConfig, labels: Labels, space: FactorSpace) -> TrainConfig:
@@ -161,9 +176,11 @@ def start_run(
         raise UserError(f"{run.path}: holds other files and no {CONFIG}; give an empty or a new folder as --out")
     files.write_json(run.path / FACTORS, space.to_json())
     if config.system != "info":
-        rows = labels.labelled_rows
-        write_labels_csv(run.path / LABELS, data.names, rows, data.labels.keep(rows), data.space)
-    shown = epoch_order(len(data), config.seed, 0, min(len(data), 80))
+        rows, own = labels.labelled_rows, data.space.only(space.names)
+        kept = data.labels.keep(rows).columns([data.space.position(name) for name in own.names])
+        write_labels_csv(run.path / LABELS, data.names, rows, kept, own)
+    seen = training_rows(config, data)
+    shown = seen[epoch_order(len(seen), config.seed, 0, min(len(seen), 80))]
     save_png(run.path / "reals.png", tile(data.images(shown).permute(0, 2, 3, 1).numpy(), columns=10))
     document = {
         "semistylegan": __version__,
@@ -196,12 +213,12 @@ class Feed:
         self, config: TrainConfig, data: Dataset, labels: Labels, space: FactorSpace, device: torch.device
     ) -> None:
         self.config, self.data, self.space, self.device = config, data, space, device
-        self.rows = labels.labelled_rows
+        self.seen, self.rows = training_rows(config, data), labels.labelled_rows
         self.level_NF, self.known_NF = torch.from_numpy(labels.level_NF), torch.from_numpy(labels.known_NF)
 
     def batch(self, state: TrainState) -> Batch:
         random = np.random.default_rng([self.config.seed, 2, state.step])
-        order = epoch_order(len(self.data), self.config.seed, state.images, self.config.batch)
+        order = self.seen[epoch_order(len(self.seen), self.config.seed, state.images, self.config.batch)]
         level_BF = self.prior(self.config.batch, random)
         return Batch(
             real_BCHW=to_float(self.data.images(order).to(self.device)),
@@ -298,10 +315,13 @@ def diagnosis(run: Run, state: TrainState, what: str) -> str:
 
 @torch.no_grad()
 def save_fakes(run: Run, state: TrainState, feed: Feed, columns: int = 10) -> None:
-    """Writes `fakes<kimg>.png`: two rows a factor; every row has one z, its columns go through the factor's values."""
+    """Writes `fakes<kimg>.png`: two rows a factor. A row has one z (or one image to start from); its columns go through
+    the factor's values."""
     rows = 2 * max(len(state.space), 1)
     generator = torch.Generator().manual_seed(state.config.seed)
-    z_RZ = torch.randn(rows, state.G.z_dim, generator=generator)
+    start_R = torch.randn(rows, state.G.z_dim, generator=generator)
+    if state.G.starts_from_image:
+        start_R = to_float(feed.data.images(feed.seen[epoch_order(len(feed.seen), state.config.seed, 0, rows)]))
     level_RF = feed.prior(rows, np.random.default_rng([state.config.seed, 3]))
     images = []
     for row in range(rows):
@@ -311,7 +331,8 @@ def save_fakes(run: Run, state: TrainState, feed: Feed, columns: int = 10) -> No
             values = torch.from_numpy(state.space[factor].levels(columns)).float()
             level_KF[:, factor] = values[torch.arange(columns) * len(values) // columns]
         code_KC = state.space.encode(level_KF).to(feed.device)
-        images.append(to_uint8(state.G_ema(z_RZ[row].expand(columns, -1).to(feed.device), code_KC)))
+        start_K = start_R[row].expand(columns, *start_R.shape[1:]).to(feed.device)
+        images.append(to_uint8(state.G_ema(start_K, code_KC)))
     name = f"fakes{round(state.kimg):06d}.png"
     save_png(run.path / name, tile(np.concatenate(images), columns=columns))
 

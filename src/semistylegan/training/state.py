@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, write_json
+from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
-from semistylegan.models.encoder import Discriminator, Encoder, Trunk
-from semistylegan.models.stylegan2 import Generator
+from semistylegan.models.encoder import Discriminator, Encoder
+from semistylegan.models.generator import Generator
 from semistylegan.training.config import TrainConfig
 
 STATE_FILE, COUNTERS_FILE = "train-state.safetensors", "train-state.json"
@@ -53,9 +54,7 @@ class TrainState:
         """A fresh state: weights drawn from the seed (on the CPU, so that every device starts alike)."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            G = Generator(model)
-            D = Discriminator(model, Trunk(model))
-            E = Encoder(model, D.trunk if model.encoder == "shared" else Trunk(model))
+            G, D, E = build_networks(model)
         for network in (G, D, E):
             network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         G_ema, E_ema = copy.deepcopy(G).eval().requires_grad_(False), copy.deepcopy(E).eval().requires_grad_(False)

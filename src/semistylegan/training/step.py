@@ -49,7 +49,8 @@ def train_step(state: TrainState, batch: Batch) -> dict[str, Tensor]:
 
     # Generated images, used by both updates below.
     z_BZ = torch.randn(len(batch.real_BCHW), state.G.z_dim, generator=generator).to(device)
-    fake_BCHW = state.G(z_BZ, batch.code_BC)
+    start = batch.real_BCHW if state.G.starts_from_image else z_BZ
+    fake_BCHW = state.G(start, batch.code_BC)
     constant_fake_BCHW = fake_BCHW.detach()
 
     # D: tell real from generated. E: read the labelled images, mixed with others; its own reading of generated ones.
@@ -103,6 +104,8 @@ def train_step(state: TrainState, batch: Batch) -> dict[str, Tensor]:
         if batch.labelled is not None and config.mix_with == "fakes" and config.alpha:
             partner = (fake_BCHW, batch.code_BC)
             loss = loss + config.alpha * smoothness(state, batch.labelled, partner, random)
+        if state.G.starts_from_image:
+            loss = loss + keeping_loss(state, batch.real_BCHW, fake_BCHW, log)
         loss.backward()
     for group in state.opt_G.param_groups:
         group["lr"] = group["initial_lr"] * decay(state, floor=0.1)
@@ -147,6 +150,27 @@ def smoothness(
     mixed_LCHW = losses.mix(img_LCHW, partner[0][rows], share_L)
     mixed_LC = losses.mix(labelled.code_LC, partner[1][rows], share_L)
     return losses.supervised(state.E(mixed_LCHW), mixed_LC, labelled.known_LF, state.space, state.config.ce_weight)
+
+
+def keeping_loss(state: TrainState, real_BCHW: Tensor, fake_BCHW: Tensor, log: dict[str, Tensor]) -> Tensor:
+    """gamma_rec L_rec + gamma_cycle L_cycle: what makes an editor keep what its code does not name.
+
+    Half of the images keep their own code and should stay as they are, the other half's edits get it back and should
+    be what they were (all of them, where one of the weights is 0). An image's own code is the averaged E's reading.
+    """
+    config = state.config
+    weights = (config.gamma_rec, config.gamma_cycle)
+    if not any(weights):
+        return fake_BCHW.new_zeros(())
+    rows = len(real_BCHW) // 2 if all(weights) else len(real_BCHW) if config.gamma_rec else 0
+    _, own_BC = unlabelled_partner(state, real_BCHW)
+    back_BCHW = state.G(torch.cat([real_BCHW[:rows], fake_BCHW[rows:]]), own_BC)
+    loss = fake_BCHW.new_zeros(())
+    for name, weight, part in (("loss_rec", weights[0], slice(rows)), ("loss_cycle", weights[1], slice(rows, None))):
+        if weight:
+            log[name] = losses.pixels(back_BCHW[part], real_BCHW[part])
+            loss = loss + weight * log[name]
+    return loss
 
 
 @torch.no_grad()

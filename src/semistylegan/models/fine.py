@@ -1,0 +1,68 @@
+"""The generator of Semi-StyleGAN-fine: image in, image out (spec section 3).
+
+What is coarse comes from the input image, what is fine from the code. The synthesis starts not from a constant but from
+the image, averaged down to `seen` pixels a side and brought down to `coarse` by convolutions; the layers from there on
+are styled by the fine factors' code alone. With `seen` over `coarse` the maps of the way down stand beside those of the
+way up (as in a U-Net, Ronneberger et al. 2015); with `seen` = `coarse` the input block is the paper's.
+
+Suffixes: B batch, C code or channels, L styled layers, W style vector, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semistylegan.models.config import ModelConfig
+from semistylegan.models.generator import Generator
+from semistylegan.models.layers import RELU_GAIN, Conv, activate
+from semistylegan.models.mapping import Mapping
+from semistylegan.models.stylegan2 import Block
+
+
+class FineGenerator(Generator):
+    """G(x, c): the image x with its fine factors as the code says."""
+
+    starts_from_image = True
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        assert config.z_dim == 0 and 4 <= config.coarse <= config.seen <= config.resolution, config
+        self.z_dim, self.w_dim, self.code_width = 0, config.w_dim, config.code_width
+        self.seen = config.seen
+        self.mapping = Mapping(config)
+        self.from_image = Conv(config.channels, config.width(config.seen), 1, RELU_GAIN)
+        on_the_way = [r for r in config.resolutions[::-1] if config.coarse < r <= config.seen]
+        self.down = nn.ModuleList(Conv(config.width(r), config.width(r // 2), 3, RELU_GAIN) for r in on_the_way)
+        self.blocks = nn.ModuleList()
+        before = config.width(config.coarse)
+        for resolution in (r for r in config.resolutions if r >= config.coarse):
+            self.blocks.append(Block(before, config.width(resolution), config, first=resolution == config.coarse))
+            before = config.width(resolution)
+        self.layers = sum(block.layers for block in self._blocks())
+
+    def _blocks(self) -> list[Block]:
+        return [block for block in self.blocks if isinstance(block, Block)]
+
+    def synthesis(self, w: Tensor, img_BCHW: Tensor | None = None) -> Tensor:
+        """Edited images from styles and the images to be edited."""
+        assert img_BCHW is not None
+        maps = self.content(img_BCHW)
+        x, w_BLW = maps.pop(), self.styles(w)
+        image: Tensor | None = None
+        layer = 0
+        for block in self._blocks():
+            beside = maps.pop() if layer and maps else None
+            x, image = block(x, image, w_BLW[:, layer : layer + block.layers], beside)
+            layer += block.layers
+        assert image is not None
+        return image
+
+    def content(self, img_BCHW: Tensor) -> list[Tensor]:
+        """What G keeps of the image: maps from `seen` pixels a side down to `coarse`."""
+        small = F.avg_pool2d(img_BCHW, img_BCHW.shape[-1] // self.seen)
+        maps = [activate(self.from_image(small.contiguous(memory_format=torch.channels_last)))]
+        for conv in self.down:
+            maps.append(F.avg_pool2d(activate(conv(maps[-1])), 2))
+        return maps

@@ -1,0 +1,58 @@
+"""What a run is about: the images that it may see, the factors that an editor edits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from semistylegan import progress
+from semistylegan.data.dataset import Dataset
+from semistylegan.data.labels import held_out_rows
+from semistylegan.errors import UserError
+from semistylegan.training.config import TrainConfig
+
+
+def training_rows(config: TrainConfig, data: Dataset) -> npt.NDArray[np.int64]:
+    """Numbers of the images that the run may see: all but those of `--hold-out`.
+
+    Raises:
+        UserError: a hold-out that cannot be read, or holds out everything.
+    """
+    rows = np.arange(len(data), dtype=np.int64)
+    if config.hold_out is None:
+        return rows
+    return np.setdiff1d(rows, held_out_rows(data.labels, data.space, config.hold_out, config.seed))
+
+
+def fine_factors(chosen: str | None, data: Dataset) -> tuple[str, ...]:
+    """The factors that an editor edits: those of `--fine-factors`, else :func:`guess_fine`, said aloud.
+
+    Raises:
+        UserError: an unknown factor, or no name that sounds fine.
+    """
+    if chosen is not None:
+        return data.space.only([name.strip() for name in chosen.split(",")]).names
+    names = guess_fine(data.space.names)
+    if not names:
+        raise UserError(
+            f"--fine-factors: not given, and no factor's name says that it is fine; "
+            f"name those to be edited of {', '.join(data.space.names)}"
+        )
+    progress.console().print(
+        f"fine factors, chosen by their names: {', '.join(names)} (--fine-factors says otherwise)", markup=False
+    )
+    return names
+
+
+ISAAC3D_FINE = ("object_scale", "lighting_intensity", "object_color", "wall_color")
+"""What the paper edits in the kitchen; in Falcor3D it is the four factors of the light."""
+FINE_WORDS = ("colo", "hue", "light", "intensity", "bright", "satur", "scale", "size", "style", "texture", "material")
+
+
+def guess_fine(names: Sequence[str]) -> tuple[str, ...]:
+    """Fine factors by their names: the paper's where all are there, else what sounds like colour, light or size."""
+    if set(ISAAC3D_FINE) <= set(names):
+        return tuple(name for name in names if name in ISAAC3D_FINE)
+    return tuple(name for name in names if any(word in name.lower() for word in FINE_WORDS))

@@ -1,0 +1,233 @@
+"""Semi-StyleGAN-fine: an editor starts from images, keeps what its code does not name, never sees what is held out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import semistylegan as ssg
+from semistylegan.data.dataset import Dataset
+from semistylegan.data.labels import held_out_rows
+from semistylegan.errors import UserError
+from semistylegan.inversion import edited_in_one_pass
+from semistylegan.models.build import build_networks
+from semistylegan.models.checkpoint import Networks
+from semistylegan.models.config import ModelConfig
+from semistylegan.scenes.sprites import FACTORS, render
+from semistylegan.training import Run, TrainConfig, train
+from semistylegan.training.loop import Feed, labels_and_space
+from semistylegan.training.scope import guess_fine, training_rows
+from semistylegan.training.state import TrainState
+from semistylegan.training.step import train_step
+
+SPACE = FACTORS.only(["hue", "scale"])
+
+
+def networks(coarse: int = 4, seen: int = 16) -> Networks:
+    torch.manual_seed(0)
+    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, coarse=coarse, seen=seen)
+    G, _, E = build_networks(config)
+    return Networks(config, SPACE, G.eval().requires_grad_(False), E.eval().requires_grad_(False))
+
+
+def config(data: Path, out: Path, **fields: Any) -> TrainConfig:
+    settings = {"kimg": 0.032, "batch": 4, "labelled_batch": 4, "snap_kimg": 0.016, "tick_kimg": 0.016, "device": "cpu"}
+    return TrainConfig.preset("fine", str(data), str(out), **{**settings, **fields})
+
+
+# -- the network ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("coarse", "seen"), [(4, 4), (4, 16), (8, 8), (16, 16)])
+def test_the_editor_draws_images_from_images_and_codes(coarse: int, seen: int) -> None:
+    model = networks(coarse, seen)
+    img, code = torch.rand(2, 3, 16, 16) * 2 - 1, SPACE.encode(torch.tensor([[0.1, 0.2], [0.6, 1.0]]))
+    made = model.G(img, code)
+    assert made.shape == img.shape
+    assert not torch.allclose(made, model.G(img.flip(0), code))
+    assert not torch.allclose(made, model.G(img, code.flip(0)))
+    # Each image by itself.
+    assert torch.allclose(made[:1], model.G(img[:1], code[:1]), atol=1e-5)
+
+
+def test_an_editor_with_a_coarse_look_sees_no_more_than_that() -> None:
+    """Two images that agree once averaged down to `seen` are the same to it."""
+    model = networks(coarse=4, seen=4)
+    img = torch.rand(1, 3, 4, 4).repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
+    checks = 0.3 * torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(8, 8)
+    code = SPACE.encode(torch.tensor([[0.3, 0.5]]))
+    assert torch.allclose(model.G(img, code), model.G(img + checks, code), atol=1e-5)
+    finer = networks(coarse=4, seen=16)
+    assert not torch.allclose(finer.G(img, code), finer.G(img + checks, code), atol=1e-3)
+
+
+def test_strength_goes_from_the_code_that_is_read_to_the_one_asked_for() -> None:
+    model = networks()
+    img = torch.rand(1, 3, 16, 16) * 2 - 1
+    asked, set_hue = torch.tensor([[0.7, 0.0]]), torch.tensor([[True, False]])
+    other = torch.tensor([[0.7, 1.0]])
+    at = [edited_in_one_pass(model, img, asked, set_hue, strength) for strength in (0.0, 0.5, 1.0)]
+    kept = edited_in_one_pass(model, img, asked, torch.tensor([[False, False]]))
+    assert torch.allclose(at[0], kept, atol=1e-5)
+    assert not torch.allclose(at[1], at[0], atol=1e-4)
+    assert not torch.allclose(at[1], at[2], atol=1e-4)
+    # A factor that is not set may hold anything.
+    assert torch.equal(at[2], edited_in_one_pass(model, img, other, set_hue))
+    assert not torch.allclose(at[2], edited_in_one_pass(model, img, other, torch.tensor([[True, True]])), atol=1e-4)
+
+
+# -- training -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weights", [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.0, 0.0)])
+def test_a_step_logs_the_terms_that_are_asked_for(sprites_zip: Path, weights: tuple[float, float]) -> None:
+    data = Dataset.open(sprites_zip)
+    chosen = config(sprites_zip, sprites_zip, fine_factors="hue,scale", gamma_rec=weights[0], gamma_cycle=weights[1])
+    chosen = chosen.resolved(32)
+    labels, space = labels_and_space(chosen, data)
+    assert space.names == ("hue", "scale")
+    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=chosen.coarse or 0, seen=chosen.seen or 0)
+    state = TrainState.create(chosen, model, space, torch.device("cpu"))
+    feed = Feed(chosen, data, labels, space, torch.device("cpu"))
+    log = train_step(state, feed.batch(state))
+    assert ("loss_rec" in log, "loss_cycle" in log) == (weights[0] > 0, weights[1] > 0)
+    assert all(torch.isfinite(value) for value in log.values())
+
+
+def test_own_code_reconstruction_teaches_to_copy(sprites_zip: Path) -> None:
+    """With L_rec alone to speak of, the editor learns to give an image back."""
+    data = Dataset.open(sprites_zip)
+    chosen = config(
+        sprites_zip, sprites_zip, fine_factors="hue", gamma_rec=100.0, gamma_cycle=0.0, gamma_g=0.0, kimg=1.0
+    ).resolved(32)
+    labels, space = labels_and_space(chosen, data)
+    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=16, seen=32)
+    state = TrainState.create(chosen, model, space, torch.device("cpu"))
+    feed = Feed(chosen, data, labels, space, torch.device("cpu"))
+    losses = [float(train_step(state, feed.batch(state))["loss_rec"]) for _ in range(40)]
+    assert np.mean(losses[-5:]) < 0.5 * losses[0]
+
+
+def test_a_run_of_the_preset_fine_can_be_used(sprites_zip: Path, tmp_path: Path, capsys: Any) -> None:
+    whole = train(config(sprites_zip, tmp_path / "a"))
+    assert "fine factors, chosen by their names: hue, scale" in capsys.readouterr().err
+    assert whole.config.fine_factors == "hue,scale"
+    assert (whole.config.coarse, whole.config.seen) == (8, 32)
+    assert "shape" not in (whole.path / "labels.csv").read_text()
+    # A run in two parts ends with the same bytes.
+    train(config(sprites_zip, tmp_path / "b"))
+    last = tmp_path / "b" / "checkpoint-000000.032"
+    for file in last.iterdir():
+        file.unlink()
+    last.rmdir()
+    train(config(sprites_zip, tmp_path / "b"))
+    name = "checkpoint-000000.032/model.safetensors"
+    assert (whole.path / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+    model = ssg.load(whole.path)
+    image = render(77, 32)
+    edited = model.edit(image, {"hue": 120})
+    assert edited.shape == image.shape
+    assert not np.array_equal(edited, model.edit(image, {"hue": 300}))
+    with pytest.raises(UserError, match=r"'shape': this model can edit hue, scale and keeps all else; .* semi"):
+        model.edit(image, {"shape": "ring"})
+    with pytest.raises(UserError, match="hue"):
+        model.edit(image, {"hue": "blueish"})
+    # It has images of its run to start from; a checkpoint by itself has none.
+    assert model.generate({"hue": 30}, count=2).shape == (2, 32, 32, 3)
+    assert [len(images) for _, _, images in model.traverse(columns=3)] == [3, 3]
+    (whole.path / "checkpoint-000000.032").rename(tmp_path / "alone")
+    with pytest.raises(UserError, match="edits images and draws none"):
+        ssg.load(tmp_path / "alone").generate()
+
+
+def test_what_is_held_out_is_never_seen(sprites_zip: Path, tmp_path: Path) -> None:
+    data = Dataset.open(sprites_zip)
+    chosen = config(sprites_zip, tmp_path, fine_factors="hue", hold_out="shape=ring, 0.25", batch=32).resolved(32)
+    out = np.setdiff1d(np.arange(len(data)), training_rows(chosen, data))
+    ring = np.flatnonzero(data.labels.level_NF[:, 0] == 0)
+    assert set(ring) < set(out)
+    rest = len(data) - len(ring)
+    assert abs((len(out) - len(ring)) / rest - 0.25) < 0.1
+    labels, space = labels_and_space(chosen, data)
+    assert not labels.known_NF[out].any()
+    assert labels.known_NF[training_rows(chosen, data)].all()
+    feed = Feed(chosen, data, labels, space, torch.device("cpu"))
+    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=8, seen=32)
+    state = TrainState.create(chosen, model, space, torch.device("cpu"))
+    secret = {data.images([i]).numpy().tobytes() for i in out} - {
+        data.images([i]).numpy().tobytes() for i in training_rows(chosen, data)
+    }
+    for _ in range(8):
+        seen = ((feed.batch(state).real_BCHW + 1) * 127.5).round().to(torch.uint8)
+        assert not secret & {image[None].numpy().tobytes() for image in seen}
+        state.step, state.images = state.step + 1, state.images + 32
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("1.5", "--hold-out 1.5: write factor=value, or a share"),
+        ("shape", "--hold-out shape: write"),
+        ("form=ring", "unknown factor 'form'"),
+        ("shape=ring,shape=square,shape=triangle", "no image is left to train on"),
+    ],
+)
+def test_a_hold_out_that_cannot_be(sprites_zip: Path, spec: str, words: str) -> None:
+    data = Dataset.open(sprites_zip)
+    with pytest.raises(UserError, match=words):
+        held_out_rows(data.labels, data.space, spec, 0)
+
+
+def test_a_hold_out_is_a_function_of_the_seed(sprites_zip: Path) -> None:
+    data = Dataset.open(sprites_zip)
+    rows = [held_out_rows(data.labels, data.space, "0.1", seed) for seed in (0, 0, 1)]
+    assert np.array_equal(rows[0], rows[1])
+    assert not np.array_equal(rows[0], rows[2])
+    assert len(rows[0]) == round(0.1 * len(data))
+
+
+# -- settings -------------------------------------------------------------------------------------------------------
+
+
+KITCHEN = ("object_shape", "object_scale", "lighting_intensity", "lighting_y-dir", "object_color", "wall_color")
+
+
+@pytest.mark.parametrize(
+    ("names", "fine"),
+    [
+        (KITCHEN[:-1], KITCHEN[1:-1]),
+        (KITCHEN, ("object_scale", "lighting_intensity", "object_color", "wall_color")),
+        (("lighting_x-dir", "camera_x-pos"), ("lighting_x-dir",)),
+        (("Hue", "x", "y"), ("Hue",)),
+        (("x", "y"), ()),
+    ],
+)
+def test_fine_factors_are_guessed_by_name(names: tuple[str, ...], fine: tuple[str, ...]) -> None:
+    assert guess_fine(names) == fine
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"fine_factors": "hue,form"}, "unknown factor 'form'"),
+        ({"coarse": 5}, "--coarse 5: choose one of 4, 8, 16, 32"),
+        ({"seen": 64}, "--seen 64: choose one of"),
+        ({"coarse": 16, "seen": 8}, "--seen 8: must be at least --coarse 16"),
+        ({"gamma_rec": -1.0}, "--gamma-rec -1.0: must be at least 0"),
+        ({"label_fraction": 0.0}, "the preset fine needs labels"),
+    ],
+)
+def test_bad_settings_are_one_line(sprites_zip: Path, tmp_path: Path, fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        train(config(sprites_zip, tmp_path / "run", **fields))
+    assert not Run(tmp_path / "run").path.exists()
+
+
+def test_options_of_the_editor_belong_to_it(sprites_zip: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--fine-factors: belongs to the preset fine"):
+        TrainConfig.preset("semi", str(sprites_zip), str(tmp_path), fine_factors="hue")
