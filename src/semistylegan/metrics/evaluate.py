@@ -19,7 +19,7 @@ from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.metrics.readings import Readings
 from semistylegan.metrics.scores import ALIGNED, DEFAULT, METRICS, QUICK, Fields, unmeasurable
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, load_model
-from semistylegan.training.loop import OnSnapshot, pick_device
+from semistylegan.training.loop import OnSnapshot, pick_device, training_rows
 from semistylegan.training.run import Run
 
 __all__ = ["DEFAULT", "METRICS", "evaluate", "on_snapshot", "quick"]
@@ -194,14 +194,15 @@ def full_data(run: Run) -> Dataset:
 
 def readings_of(run: Run, networks: Networks, data: Dataset, oracle: Oracle | None, images: int, seed: int) -> Readings:
     """What there is to measure of a run."""
-    own = run.labels(data)
+    own, config = run.labels(data), run.config
+    held_out = np.setdiff1d(np.arange(len(data)), training_rows(config, data))
     prior = None
-    if run.config.prior == "labelled" and networks.space.names == data.space.names:
+    if config.prior == "labelled" and networks.space.names == data.space.names:
         level = own.level_NF
         if networks.space != data.space:
             level = np.where(own.known_NF, data.space.scalar_levels(level), 0).astype(np.float32)
         prior = Labels(level, own.known_NF)
-    return Readings(networks, data, oracle, own, prior, images, seed)
+    return Readings(networks, data, oracle, own, prior, images, seed, held_out)
 
 
 def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, Any]:
@@ -213,7 +214,7 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
         protocol |= grid if name == "factor_vae" else {"split": r.split, "images": len(r.rows)}
     else:
         assert r.oracle is not None
-        count = len(r.changed[0]) if name == "leakage" else len(r.generated.asked_NK)
+        count = len(r.changed[0] if name == "leakage" else r.edited if name == "edit" else r.generated.asked_NK)
         protocol |= {"images": count, "prior": "grid" if r.prior is None else "labelled", "oracle_l2": r.oracle.l2}
         if name in ("fd_oracle", "kid", "precision_recall"):
             protocol["real_images"] = len(r.real_features)

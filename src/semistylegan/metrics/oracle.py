@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,6 +76,14 @@ class Oracle:
     held_out: int
     """How many of them it did not learn from."""
 
+    columns: tuple[int, ...] | None = None
+    """Which of the factors it tells; None: all (see :meth:`only`)."""
+
+    def only(self, names: Sequence[str]) -> Oracle:
+        """The same oracle that tells these factors alone, in the data's order."""
+        columns = tuple(i for i, name in enumerate(self.space.names) if name in names)
+        return dataclasses.replace(self, columns=columns)
+
     @property
     def device(self) -> torch.device:
         return next(self.network.parameters()).device
@@ -84,6 +93,8 @@ class Oracle:
         """Levels B x F and features B x D of images in [-1, 1], B x channels x H x W."""
         feature = self.network.features(img_BCHW.to(self.device))
         level = self.space.decode(self.network.code(feature))
+        if self.columns is not None:
+            level = level[:, self.columns]
         return level.cpu().numpy().astype(np.float64), feature.cpu().numpy().astype(np.float64)
 
 

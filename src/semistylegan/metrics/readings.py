@@ -23,6 +23,7 @@ from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import to_float
 from semistylegan.factors import Factor, FactorSpace, FloatArray
+from semistylegan.metrics import edits
 from semistylegan.metrics.alignment import FITTED, Meaning
 from semistylegan.metrics.information import Floats, Ints, Mask, centred
 from semistylegan.metrics.oracle import BATCH, MIN_LABELLED, Oracle, read_dataset
@@ -57,6 +58,7 @@ class Readings:
         prior: labels whose rows codes of generated images are drawn from; None: uniform over each factor's values.
         images: how many images to read and to generate.
         seed: fixes which.
+        held_out: numbers of the images of which training saw nothing.
     """
 
     def __init__(
@@ -68,9 +70,16 @@ class Readings:
         prior: Labels | None = None,
         images: int = 10_000,
         seed: int = 0,
+        held_out: Ints | None = None,
     ) -> None:
+        # An editor names some of the data's factors: its scores are of these, those of its edits are of all.
+        self.all_data, self.all_oracle = data, oracle
+        if networks.G.starts_from_image:
+            data = data.only(networks.space.names)
+            oracle = oracle.only(networks.space.names) if oracle is not None else None
         self.networks, self.data, self.oracle = networks, data, oracle
         self.own, self.prior, self.count, self.seed = own, prior, images, seed
+        self.held_out = np.zeros(0, np.int64) if held_out is None else held_out
         self.codes, self.factors = networks.space, data.space
         self.device = next(networks.G.parameters()).device
 
@@ -83,9 +92,14 @@ class Readings:
 
     @cached_property
     def rows(self) -> Ints:
-        """Labelled images that training read no label of; all labelled ones where those are fewer than MIN_LABELLED."""
+        """Labelled images that training read no label of, or saw nothing of where it held out enough of them.
+
+        All labelled ones where there are fewer than MIN_LABELLED.
+        """
         labelled = self.data.labels.labelled_rows
-        held_out = np.setdiff1d(labelled, self.own.labelled_rows)
+        held_out = np.intersect1d(labelled, self.held_out)
+        if len(held_out) < MIN_LABELLED:
+            held_out = np.setdiff1d(labelled, self.own.labelled_rows)
         rows = held_out if len(held_out) >= MIN_LABELLED else labelled
         return self.drawn(rows)
 
@@ -181,25 +195,57 @@ class Readings:
             repeat: the rows are so many sets of the same length, all with the same z.
         """
         assert self.oracle is not None
-        z_NZ = torch.randn(len(level_NK) // repeat, self.networks.G.z_dim, generator=self.generator(stream))
-        z_NZ = z_NZ.repeat(repeat, 1)
+        start_N = self.starts(len(level_NK) // repeat, stream)
+        start_N = torch.cat([start_N] * repeat)
         code_NC = self.codes.encode(level_NK)
         levels, features = [], []
         with progress.bar(title, len(level_NK)) as advance:
             for i in range(0, len(level_NK), BATCH):
                 part = slice(i, i + BATCH)
-                img_BCHW = self.networks.G(z_NZ[part].to(self.device), code_NC[part].to(self.device))
+                start_B = start_N[part].to(self.device)
+                start_B = to_float(start_B) if self.starts_from_image else start_B
+                img_BCHW = self.networks.G(start_B, code_NC[part].to(self.device))
                 level, feature = self.oracle.read(as_saved(img_BCHW))
                 levels.append(level)
                 features.append(feature)
                 advance(len(level))
         return np.concatenate(levels), np.concatenate(features)
 
+    @property
+    def starts_from_image(self) -> bool:
+        """Whether G starts from images."""
+        return self.networks.G.starts_from_image
+
+    def starts(self, count: int, stream: int) -> Tensor:
+        """What G starts from: z, or images (uint8) drawn from those that were held out, if any, else from all."""
+        if not self.starts_from_image:
+            return torch.randn(count, self.networks.G.z_dim, generator=self.generator(stream))
+        rows = self.held_out if len(self.held_out) else np.arange(len(self.data))
+        chosen = np.random.default_rng([self.seed, stream]).integers(len(rows), size=count)
+        return self.data.images(rows[chosen])
+
     @cached_property
     def real_features(self) -> Floats:
         """The oracle's features of images of the data set, of as many as are generated where there are so many."""
         assert self.oracle is not None
         return read_dataset(self.oracle, self.data, self.drawn(np.arange(len(self.data))))[1]
+
+    # -- edits ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def edited(self) -> Ints:
+        """Images to be edited, whose every label is known: of those that training did not see, where there are any."""
+        whole = np.flatnonzero(self.all_data.labels.known_NF.all(axis=1))
+        pools = (self.held_out, np.setdiff1d(np.arange(len(self.data)), self.own.labelled_rows), whole)
+        rows = next((kept for pool in pools if len(kept := np.intersect1d(pool, whole))), whole)
+        count = edits.EDITED if self.starts_from_image else edits.INVERTED
+        return np.sort(np.random.default_rng([self.seed, 6]).permutation(rows)[:count]).astype(np.int64)
+
+    def measure_edits(self) -> dict[str, Any]:
+        """The scores of :func:`edits.measure`."""
+        assert self.all_oracle is not None
+        training = np.setdiff1d(np.arange(len(self.data)), np.union1d(self.held_out, self.edited))
+        return edits.measure(self.networks, self.all_data, self.all_oracle, self.edited, training, self.seed)
 
     # -- draws --------------------------------------------------------------------------------------------------
 

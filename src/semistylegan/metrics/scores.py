@@ -151,6 +151,10 @@ def precision_recall_of_generator(r: Readings) -> Fields:
     return {"precision": scores.precision, "recall": scores.recall}
 
 
+def edits_of_model(r: Readings) -> Fields:
+    return r.measure_edits()
+
+
 def errors(read: Floats, target: Floats, r: Readings, known: Mask, total: str, each: str) -> Fields:
     """L2 and each factor's mean error, under their names in `metrics.json`."""
     means = mean_errors(read, target, r.factors, known)
@@ -206,6 +210,12 @@ METRICS: dict[str, Metric] = {
     "precision_recall": Metric(
         ("precision", "recall"), precision_recall_of_generator, "generator", {**FEATURES, "k": 3}
     ),
+    "edit": Metric(
+        ("edit_error", "edit_drift", "edit_psnr", "edit_ssim", "edit_beside"),
+        edits_of_model,
+        "generator",
+        {"values": "each other one of the grid, 8 at most", "drift": "of the oracle's reading, before and after"},
+    ),
 }
 """Every metric, in the order in which they are measured."""
 
@@ -221,6 +231,10 @@ def unmeasurable(name: str, r: Readings) -> str | None:
     few = f"fewer than {MIN_LABELLED} images have a label"
     if metric.of == "generator" and r.oracle is None:
         return f"{name} is left out: {few}, too few for an oracle."
+    if name == "edit" and not set(r.codes.names) <= set(r.all_data.space.names):
+        return "edit is left out: the model's codes have no names."
+    if name == "edit" and (not all(f.size for f in r.all_data.space) or not len(r.edited)):
+        return "edit is left out: it needs images whose every label is known, and factors with a grid of values."
     if metric.of == "encoder" and not r.enough:
         return f"{name} is left out: {few}."
     if name == "factor_vae" and grid_rows(r) is None:

@@ -1,0 +1,287 @@
+"""Edits of images that training did not see: how far the set factors obey, the others stay, the pixels are right.
+
+A scene's images have a true edited picture: the image at the edited place of the grid, looked up in the data set or
+rendered. Beside the model stand two floors, `copy` (the input as it is) and `nearest` (of the training images that show
+the value asked for, the one nearest to the input in its pixels), and `truth` itself, which shows what the oracle makes
+of perfect edits.
+
+Suffixes: N edits, I images, F factors of the data, H x W pixels, C channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.ndimage import gaussian_filter
+
+from semistylegan import progress
+from semistylegan.data.dataset import Dataset
+from semistylegan.data.pictures import load_image, save_png, to_float, to_tensor, to_uint8
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace, FloatArray
+from semistylegan.files import cache_folder
+from semistylegan.inversion import edited, edited_in_one_pass, invert
+from semistylegan.metrics.controllability import edit_drift, edit_error, mean_errors
+from semistylegan.metrics.information import Floats, Ints
+from semistylegan.metrics.oracle import BATCH, Oracle
+from semistylegan.models.checkpoint import Networks
+from semistylegan.scenes.render import SCENES
+
+ImageArray = npt.NDArray[np.uint8]
+
+EDITED = 64
+"""Images that are edited in one pass."""
+INVERTED = 6
+"""Images that are edited by inversion, which takes seconds each."""
+INVERSION_STEPS = 200
+VALUES = 8
+"""Most values to which a factor is set."""
+COMPARED = 2000
+"""Training images among which the nearest one is looked for, at most."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be edited, and how."""
+
+    space: FactorSpace
+    image_I: ImageArray
+    """I x H x W x C."""
+    level_IF: Floats
+    """Their true levels."""
+    image_N: Ints
+    """Which image each edit changes, 0 to I - 1."""
+    factor_N: Ints
+    """Which factor it sets."""
+    level_NF: Floats
+    """The levels after it: those of the image but for the factor."""
+
+    @property
+    def set_NF(self) -> npt.NDArray[np.bool_]:
+        return np.arange(len(self.space)) == self.factor_N[:, None]
+
+    @classmethod
+    def all_values(cls, data: Dataset, rows: Ints, factors: tuple[str, ...]) -> Asked:
+        """Every named factor of these images set to each other value of its grid (to VALUES of them where it has more).
+
+        Raises:
+            UserError: a factor without a grid: there is no true picture to compare with.
+        """
+        space = data.space
+        level_IF = data.labels.level_NF[rows].astype(np.float64)
+        edits: list[tuple[int, int, float]] = []
+        for i, level_F in enumerate(level_IF):
+            for name in factors:
+                k = space.position(name)
+                edits += [(i, k, level) for level in other_values(space[k], float(level_F[k]))]
+        image, factor = np.array([e[0] for e in edits]), np.array([e[1] for e in edits])
+        after = level_IF[image]
+        after[np.arange(len(edits)), factor] = [e[2] for e in edits]
+        pictures = data.images(rows).permute(0, 2, 3, 1).numpy()
+        return cls(space, pictures, level_IF, image, factor, after)
+
+
+def other_values(factor: Factor, level: float) -> list[float]:
+    """The levels of a factor's grid but for this one, VALUES of them at most, evenly spread.
+
+    Raises:
+        UserError: no grid.
+    """
+    if factor.size is None:
+        raise UserError(
+            f"edit: the factor {factor.name} has no grid of values, so no true picture; leave the metric out"
+        )
+    here = int(factor.index_of_level(level))
+    others = [i for i in range(factor.size) if i != here]
+    kept = others if len(others) <= VALUES else [others[i * len(others) // VALUES] for i in range(VALUES)]
+    return [float(factor.level_of_index(i)) for i in kept]
+
+
+# -- the pictures that are compared ---------------------------------------------------------------------------------
+
+
+def in_one_pass(networks: Networks, asked: Asked) -> ImageArray:
+    """The edits of a model that starts from images."""
+    device = next(networks.G.parameters()).device
+    level_NK, set_NK = in_space(networks.space, asked)
+    out = []
+    with progress.bar("editing images", len(asked.image_N)) as advance:
+        for i in range(0, len(asked.image_N), BATCH):
+            part = slice(i, i + BATCH)
+            img = to_tensor(asked.image_I[asked.image_N[part]]).to(device)
+            out.append(to_uint8(edited_in_one_pass(networks, img, level_NK[part], set_NK[part])))
+            advance(len(img))
+    return np.concatenate(out)
+
+
+def by_inversion(networks: Networks, asked: Asked, seed: int) -> ImageArray:
+    """The edits of a model that starts from z: each image is searched for once."""
+    device = next(networks.G.parameters()).device
+    level_NK, set_NK = in_space(networks.space, asked)
+    out: list[ImageArray] = []
+    with progress.bar("inverting images", len(asked.image_I)) as advance:
+        for i, image in enumerate(asked.image_I):
+            found = invert(networks, to_tensor(image[None]).to(device), INVERSION_STEPS, seed)
+            for n in np.flatnonzero(asked.image_N == i):
+                level = torch.where(set_NK[n], level_NK[n], found.level_1F.cpu()).to(device)
+                out.append(to_uint8(edited(networks, found, level)))
+            advance(1)
+    return np.concatenate(out)
+
+
+def in_space(codes: FactorSpace, asked: Asked) -> tuple[torch.Tensor, torch.Tensor]:
+    """Levels asked for and which are set, both N x K: the columns, and the kinds, of the model's factors."""
+    columns = [asked.space.position(name) for name in codes.names]
+    level_NF: FloatArray = asked.level_NF
+    set_NF = asked.set_NF
+    if codes != asked.space.only(codes.names):
+        level_NF = asked.space.scalar_levels(level_NF)
+    return torch.from_numpy(level_NF[:, columns]).float(), torch.from_numpy(set_NF[:, columns])
+
+
+def true_pictures(data: Dataset, level_NF: Floats) -> ImageArray | None:
+    """The images at these places of the grid: from the data set where it has them, else rendered and kept in the cache.
+
+    Returns:
+        None where the data set is not of a scene that can be rendered, and lacks one of them.
+    """
+    space = data.space
+    index_N = np.asarray(space.index_of(space.indices_of_levels(level_NF)))
+    whole = data.labels.known_NF.all(axis=1)
+    place = dict(
+        zip(
+            np.asarray(space.index_of(space.indices_of_levels(data.labels.level_NF[whole]))).tolist(),
+            np.flatnonzero(whole).tolist(),
+            strict=True,
+        )
+    )
+    pictures: dict[int, ImageArray] = {}
+    if there := [int(i) for i in np.unique(index_N) if int(i) in place]:
+        images = data.images(np.array([place[i] for i in there])).permute(0, 2, 3, 1).numpy()
+        pictures.update(zip(there, images, strict=True))
+    missing = np.array([i for i in np.unique(index_N) if int(i) not in place], dtype=np.int64)
+    if len(missing):
+        made = (data.store.document("dataset.json") or {}).get("made", {})
+        scene = SCENES.get(made.get("scene", ""))
+        if scene is None or scene.version != made.get("scene_version") or scene.space != space:
+            return None
+        kept = cache_folder() / "edits" / f"{scene.name}-v{scene.version}-{data.resolution}"
+        with progress.bar("rendering the true pictures", len(missing)) as advance:
+            for i in scene.order(missing):
+                file = kept / f"{i:06d}.png"
+                if not file.is_file():
+                    save_png(file, scene.render(int(i), data.resolution))
+                pictures[int(i)] = load_image(file)
+                advance(1)
+    return np.stack([pictures[int(i)] for i in index_N])
+
+
+def nearest_pictures(data: Dataset, training: Ints, asked: Asked) -> ImageArray:
+    """For each edit the training image, among those with the value asked for, whose pixels are nearest to the input."""
+    rows = training[data.labels.known_NF[training].all(axis=1)]
+    rows = np.sort(np.random.default_rng(0).permutation(rows)[:COMPARED])
+    pictures = data.images(rows).permute(0, 2, 3, 1).numpy()
+    flat = pictures.reshape(len(rows), -1).astype(np.float32)
+    start = asked.image_I.reshape(len(asked.image_I), -1).astype(np.float32)
+    far_IR = (flat**2).sum(axis=1)[None] - 2 * start @ flat.T
+    index_RF = asked.space.indices_of_levels(data.labels.level_NF[rows])
+    index_NF = asked.space.indices_of_levels(asked.level_NF)
+    out = []
+    for n, f in enumerate(asked.factor_N):
+        fits = index_RF[:, f] == index_NF[n, f]
+        far = np.where(fits, far_IR[asked.image_N[n]], np.inf)
+        out.append(pictures[int(np.argmin(far))])
+    return np.stack(out)
+
+
+# -- how alike pictures are -----------------------------------------------------------------------------------------
+
+
+def psnr(a_NHWC: ImageArray, b_NHWC: ImageArray) -> Floats:
+    """Peak signal-to-noise ratio of each pair in dB, high is good; 99 for equal pictures."""
+    square_N = ((a_NHWC.astype(np.float64) - b_NHWC) ** 2).mean(axis=(1, 2, 3))
+    return np.minimum(10 * np.log10(255**2 / np.maximum(square_N, 1e-12)), 99.0)
+
+
+def ssim(a_NHWC: ImageArray, b_NHWC: ImageArray) -> Floats:
+    """Structural similarity of each pair (Wang et al. 2004), up to 1, high is good: Gaussian window of 1.5 pixels."""
+
+    def smooth(x: Floats) -> Floats:
+        out: Floats = gaussian_filter(x, sigma=(0, 1.5, 1.5, 0), truncate=3.5, mode="mirror")
+        return out
+
+    a, b = a_NHWC / 255.0, b_NHWC / 255.0
+    mean_a, mean_b = smooth(a), smooth(b)
+    var_a, var_b = smooth(a * a) - mean_a**2, smooth(b * b) - mean_b**2
+    both = smooth(a * b) - mean_a * mean_b
+    c1, c2 = 0.01**2, 0.03**2
+    like = (2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    return like.mean(axis=(1, 2, 3))
+
+
+# -- the scores -----------------------------------------------------------------------------------------------------
+
+
+def measure(networks: Networks, data: Dataset, oracle: Oracle, rows: Ints, training: Ints, seed: int) -> dict[str, Any]:
+    """The scores of edits of the images `rows`, whose every label is known.
+
+    Args:
+        networks: the model; its factors are among those of the data.
+        data: with all labels.
+        oracle: of `data`.
+        rows: images that training did not see.
+        training: images that it saw.
+        seed: of inversions.
+
+    Returns:
+        fields of `metrics.json`; `per_factor` has those of the factors.
+    """
+    asked = Asked.all_values(data, rows, networks.space.names)
+    fine = networks.G.starts_from_image
+    made = in_one_pass(networks, asked) if fine else by_inversion(networks, asked, seed)
+    truth = true_pictures(data, asked.level_NF)
+    systems: dict[str, ImageArray | None] = {
+        "model": made,
+        "copy": asked.image_I[asked.image_N],
+        "nearest": nearest_pictures(data, training, asked),
+        "truth": truth,
+    }
+    before_NF = read(oracle, asked.image_I)[asked.image_N]
+    scores: dict[str, dict[str, Any]] = {}
+    per_factor: dict[str, dict[str, float]] = {name: {} for name in data.space.names}
+    for system, pictures in systems.items():
+        if pictures is None:
+            continue
+        after_NF = read(oracle, pictures)
+        scores[system] = {
+            "error": edit_error(after_NF, asked.level_NF, asked.set_NF, asked.space),
+            "drift": edit_drift(before_NF, after_NF, asked.set_NF, asked.space),
+        }
+        if truth is not None and system != "truth":
+            scores[system] |= {"psnr": float(psnr(pictures, truth).mean()), "ssim": float(ssim(pictures, truth).mean())}
+        if system == "model":
+            error_F = mean_errors(after_NF, asked.level_NF, asked.space, asked.set_NF)
+            drift_F = mean_errors(after_NF, before_NF, asked.space, ~asked.set_NF)
+            for f, name in enumerate(asked.space.names):
+                per_factor[name] |= {} if np.isnan(error_F[f]) else {"edit_error": float(error_F[f])}
+                per_factor[name] |= {} if np.isnan(drift_F[f]) else {"edit_drift": float(drift_F[f])}
+        if truth is not None and system in ("model", "copy"):
+            for f in np.unique(asked.factor_N):
+                here = asked.factor_N == f
+                key = "edit_psnr" if system == "model" else "copy_psnr"
+                per_factor[asked.space.names[f]][key] = float(psnr(pictures[here], truth[here]).mean())
+    model = scores.pop("model")
+    return {f"edit_{key}": value for key, value in model.items()} | {"edit_beside": scores, "per_factor": per_factor}
+
+
+def read(oracle: Oracle, picture_NHWC: ImageArray) -> Floats:
+    """Levels N x F that the oracle reads off pictures."""
+    parts = [
+        oracle.read(to_float(torch.from_numpy(picture_NHWC[i : i + BATCH].transpose(0, 3, 1, 2).copy())))[0]
+        for i in range(0, len(picture_NHWC), BATCH)
+    ]
+    return np.concatenate(parts)
