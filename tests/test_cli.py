@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from semistylegan import __version__
-from semistylegan.cli import making, parsing, program, using
+from semistylegan.cli import edit, making, parsing, program, using
 from semistylegan.cli.program import COMMANDS, main
 from semistylegan.errors import UserError
 from semistylegan.training.config import PRESETS, TrainConfig
@@ -87,10 +87,10 @@ def test_python_dash_m() -> None:
 
 def test_settings_may_be_given_several_times() -> None:
     args = ["run", "a.png", "b.png", "--set", "hue=0.3", "--set", "shape=ring", "--out", "x"]
-    command = using.Edit.parse("edit", args)
+    command = edit.Edit.parse("edit", args)
     assert command.settings == ("hue=0.3", "shape=ring")
     assert command.image == (Path("a.png"), Path("b.png"))
-    assert using.Edit.parse("edit", ["run", "a.png", "--set=x=-1", "--out", "x"]).settings == ("x=-1",)
+    assert edit.Edit.parse("edit", ["run", "a.png", "--set=x=-1", "--out", "x"]).settings == ("x=-1",)
 
 
 def parse_train(*args: str) -> TrainConfig:

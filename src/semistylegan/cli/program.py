@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from semistylegan import __version__
-from semistylegan.cli import importing, making, pages, parsing, using
+from semistylegan.cli import edit, importing, making, pages, parsing, using
 from semistylegan.cli.command import Command
 from semistylegan.errors import UserError
 
@@ -28,7 +28,7 @@ COMMANDS: dict[str, type[Command]] = {
     "generate": using.Generate,
     "traverse": using.Traverse,
     "encode": using.Encode,
-    "edit": using.Edit,
+    "edit": edit.Edit,
     "report": making.Report,
     "app": pages.App,
 }

@@ -1,4 +1,4 @@
-"""Commands that use a trained model: generate, traverse, encode, edit."""
+"""Commands that use a trained model: generate, traverse, encode."""
 
 from __future__ import annotations
 
@@ -116,49 +116,6 @@ class Encode(Command):
         else:
             print_readings(rows)
         return self.csv
-
-
-@dataclass(frozen=True)
-class Edit(Command):
-    """Changes factors of given images and keeps the rest.
-
-    Each image is first searched for in the model (inversion): some seconds, shown as they pass.
-
-    Example:
-      semistylegan edit runs/sprites photo.png --set hue=210 --out edited.png
-    """
-
-    model: Model
-    """Folder of a run or of a checkpoint, or the name of a model that ships with the package."""
-    image: Images
-    """One or more image files."""
-    out: Path
-    """The edited image; with several, a folder that gets their names."""
-    settings: Settings = ()
-    """A factor's value in its own units, a category's name, or a value's number as #3."""
-    strength: float = 1.0
-    """0 leaves the image as it is, 1 sets the value."""
-    steps: int = 200
-    """Updates of the search."""
-
-    def run(self) -> Path:
-        from semistylegan.data.pictures import load_image, save_png
-        from semistylegan.editing import load
-        from semistylegan.progress import bar
-
-        if not self.image:
-            raise UserError("IMAGE: none given; name one or more image files")
-        if not self.settings:
-            raise UserError("--set: none given; say what to change, e.g. --set hue=210")
-        model = load(self.model)
-        wanted = values(model.factors, self.settings)
-        images = [load_image(path) for path in self.image]
-        targets = [self.out] if len(images) == 1 else [self.out / f"{path.stem}.png" for path in self.image]
-        with bar("editing", total=self.steps * len(images)) as advance:
-            for image, target in zip(images, targets, strict=True):
-                edited = model.edit(image, wanted, self.strength, self.steps, lambda done, total: advance(1))
-                save_png(target, edited)
-        return self.out
 
 
 def values(space: FactorSpace, settings: Sequence[str]) -> dict[str, Value]:

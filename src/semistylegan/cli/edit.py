@@ -1,0 +1,145 @@
+"""The command that changes given images: edit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import arg
+
+from semistylegan.cli.command import Command
+from semistylegan.cli.using import Images, Model, Settings, values
+from semistylegan.errors import UserError
+
+if TYPE_CHECKING:
+    from semistylegan.editing import Model as LoadedModel
+    from semistylegan.factors import Value
+
+
+@dataclass(frozen=True)
+class Edit(Command):
+    """Changes factors of given images and keeps the rest.
+
+    A model of the preset fine does it in one pass. With others each image is first searched for in the model
+    (inversion): some seconds, shown as they pass, and kept for the next edit of the same image.
+
+    Example:
+      semistylegan edit runs/sprites photo.png --set hue=210 --out edited.png
+    """
+
+    model: Model
+    """Folder of a run or of a checkpoint, or the name of a model that ships with the package."""
+    image: Images
+    """One or more image files, or folders of them."""
+    out: Path
+    """The edited image; with several, a folder that gets their names."""
+    settings: Settings = ()
+    """A factor's value in its own units, a category's name, or a value's number as #3."""
+    sweep: Annotated[str | None, arg(metavar="FACTOR")] = None
+    """A strip in place of one image: the input, then this factor at each of its values."""
+    columns: int = 8
+    """Most values in a strip."""
+    strength: float = 1.0
+    """0 leaves the image as it is, 1 sets the value, between goes part of the way."""
+    steps: int = 200
+    """Updates of the search, where there is one."""
+
+    def run(self) -> Path:
+        from semistylegan.data.pictures import load_image, save_png
+        from semistylegan.editing import load
+        from semistylegan.progress import bar
+
+        if not self.image:
+            raise UserError("IMAGE: none given; name one or more image files or folders")
+        if not self.settings and self.sweep is None:
+            raise UserError("--set: none given; say what to change, e.g. --set hue=210, or give --sweep hue")
+        if self.columns < 1 or self.steps < 0:
+            raise UserError(f"--columns {self.columns} --steps {self.steps}: at least 1 and 0")
+        model = load(self.model)
+        for setting in self.settings:
+            if "=" in setting:
+                model.check_editable(setting.partition("=")[0].strip())
+        wanted = values(model.factors, self.settings)
+        swept = None if self.sweep is None else sweep_values(model, self.sweep, self.columns)
+        files = image_files(self.image)
+        # All are read before the first is edited: a file that is no image stops it at once, with nothing written.
+        images = [load_image(file) for file in files]
+        single = len(files) == 1 and not self.image[0].is_dir()
+        targets = [self.out] if single else [self.out / name for name in output_names(files)]
+        steps = 1 if model.edits_in_one_pass else max(self.steps, 1)
+        with bar("editing", total=steps * len(images)) as advance:
+            for image, target in zip(images, targets, strict=True):
+                before = 0
+
+                def tell(done: int, total: int) -> None:
+                    nonlocal before
+                    advance((done - before) * steps / max(total, 1))
+                    before = done
+
+                save_png(target, self.edited(model, image, wanted, swept, tell))
+                if not before:  # one pass, or found before
+                    advance(steps)
+        return self.out
+
+    def edited(
+        self,
+        model: LoadedModel,
+        image: Any,
+        wanted: dict[str, Value],
+        swept: tuple[str, list[Value]] | None,
+        tell: Any,
+    ) -> Any:
+        """The edited image, or the strip."""
+        from semistylegan.data.pictures import tile
+
+        if swept is None:
+            return model.edit(image, wanted, self.strength, self.steps, tell)
+        name, steps = swept
+        strip = [model.single(image)[0]]
+        strip += [model.edit(image, {**wanted, name: value}, self.strength, self.steps, tell) for value in steps]
+        return tile(strip, columns=len(strip), gap=2)
+
+
+def sweep_values(model: LoadedModel, name: str, columns: int) -> tuple[str, list[Value]]:
+    """The factor and its values, `columns` of them at most.
+
+    Raises:
+        UserError: an unknown factor, or one that the model cannot edit.
+    """
+    model.check_editable(name)
+    factor = model.factors[name]
+    levels = factor.levels(columns)
+    return name, [factor.value_of(float(level)) for level in levels]
+
+
+def image_files(given: Sequence[Path]) -> list[Path]:
+    """The files, and those in the folders, sorted.
+
+    Raises:
+        UserError: a folder without images, or no such file.
+    """
+    from semistylegan.data.pictures import EXTENSIONS
+
+    files: list[Path] = []
+    for path in given:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = sorted(p for p in path.iterdir() if p.suffix.lower() in EXTENSIONS)
+        if not found:
+            raise UserError(f"{path}: no images in this folder; known endings are {', '.join(EXTENSIONS)}")
+        files += found
+    return files
+
+
+def output_names(files: Sequence[Path]) -> list[str]:
+    """A name for each: its own with .png, with a number where two would be the same."""
+    names: list[str] = []
+    for file in files:
+        name, number = f"{file.stem}.png", 2
+        while name in names:
+            name, number = f"{file.stem}-{number}.png", number + 1
+        names.append(name)
+    return names
