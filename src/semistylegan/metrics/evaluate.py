@@ -19,8 +19,9 @@ from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.metrics.readings import Readings
 from semistylegan.metrics.scores import ALIGNED, DEFAULT, METRICS, QUICK, Fields, unmeasurable
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, load_model
-from semistylegan.training.loop import OnSnapshot, pick_device, training_rows
+from semistylegan.training.loop import OnSnapshot, pick_device
 from semistylegan.training.run import Run
+from semistylegan.training.scope import training_rows
 
 __all__ = ["DEFAULT", "METRICS", "evaluate", "on_snapshot", "quick"]
 

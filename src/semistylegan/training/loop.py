@@ -28,8 +28,8 @@ from semistylegan.factors import Factor, FactorSpace
 from semistylegan.models.checkpoint import checkpoint_name, checkpoints
 from semistylegan.models.config import ModelConfig
 from semistylegan.training.config import TrainConfig
-from semistylegan.training.scope import fine_factors, training_rows
 from semistylegan.training.run import CONFIG, FACTORS, LABELS, STATS, Run, read_jsonl
+from semistylegan.training.scope import fine_factors, training_rows
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
 from semistylegan.training.step import Batch, LabelledBatch, train_step
 
