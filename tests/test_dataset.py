@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from semistylegan.data import Dataset, Labels, ZipWriter, epoch_order
-from semistylegan.data.pictures import save_png
+from semistylegan.data import Dataset, Labels, ZipWriter, cache, epoch_order
+from semistylegan.data.pictures import encode_png, save_png
+from semistylegan.data.storage import FolderStore
 from semistylegan.errors import UserError
 from semistylegan.scenes.sprites import FACTORS, render
 
@@ -50,6 +52,84 @@ def test_the_cache_changes_nothing(sprites_zip: Path) -> None:
     shared = cached.with_labels(Labels.none(256, 5))
     assert (shared.images([1, 2]) == plain.images([1, 2])).all()
     assert len(shared.labels.labelled_rows) == 0 and len(cached.labels.labelled_rows) == 256
+
+
+def test_images_that_were_asked_for_ahead(sprites_zip: Path) -> None:
+    """Whatever was prefetched, in whatever order, also twice, also never fetched."""
+    plain, data = Dataset.open(sprites_zip), Dataset.open(sprites_zip, cache_bytes=0, workers=2)
+    for ahead in ([5, 6, 7], [6, 6, 9], [200]):
+        data.prefetch(ahead)
+    for wanted in ([6, 5, 6], [5, 9], [200, 1]):
+        assert (data.images(wanted) == plain.images(wanted)).all()
+    with pytest.raises(IndexError, match="0 to 255"):
+        data.prefetch([256])
+
+
+def test_a_damaged_image_ahead_is_told_when_it_is_due(sprites_folder: Path) -> None:
+    whole = (sprites_folder / "04.png").read_bytes()
+    data = Dataset.open(sprites_folder, cache_bytes=0)
+    (sprites_folder / "04.png").write_bytes(whole[:-20])
+    data.prefetch([4])
+    assert len(data.images([3])) == 1
+    with pytest.raises(UserError, match=r"04\.png"):
+        data.images([4])
+    (sprites_folder / "04.png").write_bytes(whole)
+    assert len(data.images([4])) == 1
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of cache files, where even a small set is worth one."""
+    monkeypatch.setenv("SEMISTYLEGAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "FILE_BYTES", 1)
+    return tmp_path / "cache"
+
+
+def test_a_cache_file_is_shared_and_never_stale(
+    cached: Path, sprites_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Dataset.open(sprites_folder, cache_bytes=0).images(range(12))
+    assert (Dataset.open(sprites_folder).images(range(12)) == plain).all()
+    (file,) = cached.iterdir()
+    assert np.load(file).shape == (12, 3, 32, 32)
+    with monkeypatch.context() as patch:  # another run reads no image file
+        patch.setattr(FolderStore, "read", lambda *_: pytest.fail("read"))
+        again = Dataset.open(sprites_folder)
+        assert (again.images([3, 3, 11]) == plain[[3, 3, 11]]).all()
+        again.images([3])[:] = 0
+        assert (again.images([3]) == plain[[3]]).all()
+    name = sprites_folder / "02.png"
+    before = name.stat()
+    other = np.array(render(5000, 32))
+    name.write_bytes(encode_png(other).ljust(before.st_size, b"\0")[: max(before.st_size, len(encode_png(other)))])
+    os.utime(name, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert (Dataset.open(sprites_folder).images(range(12))[2].permute(1, 2, 0).numpy() == other).all()
+    assert len(list(cached.iterdir())) == 2
+
+
+def test_a_damaged_cache_file_is_not_read(cached: Path, sprites_zip: Path) -> None:
+    plain = Dataset.open(sprites_zip, cache_bytes=0).images(range(256))
+    Dataset.open(sprites_zip).images(range(256))
+    (file,) = cached.iterdir()
+    for content in (file.read_bytes()[:1000], b"", b"hello"):
+        file.write_bytes(content)
+        assert (Dataset.open(sprites_zip).images(range(256)) == plain).all()
+
+
+def test_the_oldest_cache_files_go_first(cached: Path, sprites_zip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached.mkdir()
+    for age, name in enumerate(("images-new.npy", "images-old.npy", "oracle-1.npy")):
+        (cached / name).write_bytes(bytes(1000))
+        os.utime(cached / name, (1e9 - age, 1e9 - age))
+    monkeypatch.setattr(cache, "KEEP_BYTES", 1000 + 256 * 3 * 32 * 32)
+    Dataset.open(sprites_zip).images(range(256))
+    assert {p.name for p in cached.iterdir()} >= {"images-new.npy", "oracle-1.npy"}
+    assert len(list(cached.iterdir())) == 3
+
+
+def test_without_a_cache_folder_the_memory_will_do(cached: Path, sprites_zip: Path) -> None:
+    cached.touch()  # a file stands where the folder should be
+    assert Dataset.open(sprites_zip).images(range(256)).shape == (256, 3, 32, 32)
 
 
 def test_a_caller_may_write_into_its_images(sprites_zip: Path) -> None:

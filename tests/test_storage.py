@@ -241,6 +241,19 @@ def test_every_kind_of_image(data: bytes, pixel: list[int]) -> None:
     assert pictures.read_header(data, "a.png") == pictures.Header(20, 10, len(pixel))
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("options", [{"compress_level": 0}, {"compress_level": 9}, {"optimize": True}])
+def test_both_readers_of_pngs_agree(mode: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    codecs = pytest.importorskip("imagecodecs")
+    data = encoded(Image.fromarray(noise(3, 3, 40, 30)).convert(mode), **options)
+    calls: list[int] = []
+    decode = codecs.png_decode
+    monkeypatch.setattr(codecs, "png_decode", lambda data: calls.append(1) or decode(data))
+    quick = pictures.decode_image(memoryview(data), "a.png")
+    monkeypatch.setattr(pictures, "_imagecodecs", lambda: None)
+    assert calls and (quick == pictures.decode_image(data, "a.png")).all()
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pixels_survive_floats_and_files(channels: int, tmp_path: Path) -> None:
     images = np.stack([noise(i, channels) for i in range(3)])

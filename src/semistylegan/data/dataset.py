@@ -6,17 +6,19 @@ import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from semistylegan import progress
+from semistylegan.data import cache
+from semistylegan.data.cache import CACHE_BYTES
 from semistylegan.data.documents import read_document
 from semistylegan.data.labels import Labels, parse_csv
-from semistylegan.data.pictures import Header
+from semistylegan.data.pictures import Header, ImageArray
 from semistylegan.data.storage import ImageStore, cores, open_store
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
@@ -24,8 +26,6 @@ from semistylegan.factors import FactorSpace
 if TYPE_CHECKING:
     import torch  # at run time where images become tensors: whoever looks at labels alone need not wait for it
 
-CACHE_BYTES = 2 << 30
-"""Sets of images up to this size are decoded once and kept in memory."""
 TRAINABLE = tuple(1 << k for k in range(4, 11))
 """Resolutions that networks exist for: 16 to 1024."""
 
@@ -45,13 +45,14 @@ class Dataset:
         self._images = images
 
     @classmethod
-    def open(cls, path: str | Path, cache_bytes: int = CACHE_BYTES) -> Dataset:
+    def open(cls, path: str | Path, cache_bytes: int = CACHE_BYTES, workers: int | None = None) -> Dataset:
         """Opens a folder or zip and reads its labels and the headers of its images; decodes none.
 
         Args:
             path: a folder of images (with `metadata.csv`, or `dataset.json`, or neither; `factors.json` may fix the
                 factors) or a StyleGAN zip.
-            cache_bytes: sets of decoded images up to this size are kept in memory.
+            cache_bytes: sets of decoded images up to this size are kept (see `cache`).
+            workers: threads that decode the images of larger sets; None means one a core, at most 8.
 
         Raises:
             UserError: anything wrong; names the file, the value and the fix. `check` lists all that is wrong.
@@ -60,7 +61,7 @@ class Dataset:
         for problem in store.problems():
             raise UserError(str(problem))
         space, labels = read_labels(store)
-        return cls(store, space, labels, _Images(store, cache_bytes))
+        return cls(store, space, labels, _Images(store, cache_bytes, workers or min(8, cores())))
 
     @property
     def name(self) -> str:
@@ -98,12 +99,17 @@ class Dataset:
     def images(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]] | torch.Tensor) -> torch.Tensor:
         """Images by number -> uint8 B x C x H x W.
 
-        Small sets (see `cache_bytes`) are decoded once, when a twentieth of them has been asked for.
+        Small sets (see `cache_bytes`) are decoded once, when a twentieth of them has been asked for; of larger ones,
+        images are decoded in `workers` threads.
 
         Raises:
             UserError: a damaged image; names the file.
         """
         return self._images.get(np.asarray(indices, dtype=np.int64))
+
+    def prefetch(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]) -> None:
+        """Starts to read what :meth:`images` will soon be asked for, in other threads. Errors wait until then."""
+        self._images.prefetch(np.asarray(indices, dtype=np.int64))
 
     def indices_NF(self) -> npt.NDArray[np.int64]:
         """Value indices of the labels, N x F; -1 where unknown. Factors without a grid: one of 20 even bins."""
@@ -178,54 +184,46 @@ def untrainable(size: Header) -> str | None:
 
 
 class _Images:
-    """Decoded images, in memory once enough of them have been asked for. Shared by data sets of other labels."""
+    """Decoded images, kept once enough have been asked for (see `cache`). Shared by data sets of other labels."""
 
-    def __init__(self, store: ImageStore, cache_bytes: int) -> None:
+    def __init__(self, store: ImageStore, cache_bytes: int, workers: int) -> None:
         self.store = store
-        size = len(store) * store.height * store.width * store.channels
-        self.caches = size <= cache_bytes
+        self.caches = cache.size_of(store) <= cache_bytes
         self.asked = 0
-        self.cache: torch.Tensor | None = None
+        self.kept = cache.find(store) if self.caches else None
+        self.workers = workers
+        self.coming: dict[int, Future[ImageArray]] = {}
+
+    @cached_property
+    def pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.workers, thread_name_prefix="images")
 
     def get(self, indices: npt.NDArray[np.int64]) -> torch.Tensor:
         import torch
 
+        self._check(indices)
+        self.asked += len(indices)
+        if self.kept is None and self.caches and self.asked > len(self.store) // 20:
+            self.kept, self.coming = cache.fill(self.store), {}
+        if self.kept is not None:
+            return torch.from_numpy(np.take(self.kept, indices, axis=0))
+        self.prefetch(indices)
+        out = np.empty((len(indices), self.store.channels, self.store.height, self.store.width), np.uint8)
+        wanted = {int(i): self.coming.pop(int(i)) for i in set(indices.tolist())}
+        for row, i in enumerate(indices.tolist()):
+            out[row] = wanted[i].result().transpose(2, 0, 1)
+        return torch.from_numpy(out)
+
+    def prefetch(self, indices: npt.NDArray[np.int64]) -> None:
+        self._check(indices)
+        if self.kept is None:
+            for i in indices.tolist():
+                if i not in self.coming:
+                    self.coming[i] = self.pool.submit(self.store.read, i)
+
+    def _check(self, indices: npt.NDArray[np.int64]) -> None:
         if indices.size and not (indices.min() >= 0 and indices.max() < len(self.store)):
             raise IndexError(f"image numbers run from 0 to {len(self.store) - 1}, got {indices.min()}, {indices.max()}")
-        self.asked += len(indices)
-        if self.cache is None and self.caches and self.asked > len(self.store) // 20:
-            self.cache = self._fill()
-        if self.cache is not None:
-            return self.cache[torch.from_numpy(indices)]
-        out = self._empty(len(indices))
-        for row, i in enumerate(indices):
-            out[row] = torch.from_numpy(self.store.read(int(i)).transpose(2, 0, 1).copy())
-        return out
-
-    def _empty(self, count: int) -> torch.Tensor:
-        import torch
-
-        return torch.empty(count, self.store.channels, self.store.height, self.store.width, dtype=torch.uint8)
-
-    def _fill(self) -> torch.Tensor:
-        cache = self._empty(len(self.store))
-        array = cache.numpy()
-        chunk = 256
-
-        def read(start: int) -> int:
-            stop = min(start + chunk, len(array))
-            for i in range(start, stop):
-                array[i] = self.store.read(i).transpose(2, 0, 1)
-            return stop - start
-
-        with progress.bar("reading images", len(array)) as advance, ThreadPoolExecutor(min(8, cores())) as pool:
-            try:
-                for done in pool.map(read, range(0, len(array), chunk)):
-                    advance(done)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-        return cache
 
 
 # -- order -------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ import struct
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -98,6 +99,8 @@ def decode_image(data: bytes | memoryview, name: str) -> ImageArray:
         _bounded(header, name)
         if b"IEND" not in bytes(data[-64:]) and b"IEND" not in bytes(data):
             raise UserError(f"{name}: damaged or cut off (no end found); copy it again or remove it")
+        if keeps_as_png(data) and (quick := _quick_png(data)) is not None:
+            return quick
     with _readable(name, data), _open(data) as image:
         _bounded(Header(image.size[1], image.size[0], 3), name)
         image.load()
@@ -260,6 +263,26 @@ class _readable:
             raise UserError(f"{self.name}: not a PNG, JPEG, WebP or BMP image; convert or remove it") from None
         reason = "no picture found" if isinstance(error, UnidentifiedImageError) else str(error)[:100]
         raise UserError(f"{self.name}: damaged or cut off ({reason}); copy it again or remove it") from None
+
+
+def _quick_png(data: bytes | memoryview) -> ImageArray | None:
+    """A plain PNG read by imagecodecs (extra `formats`), faster than Pillow; None where Pillow should try."""
+    if (codecs := _imagecodecs()) is None:
+        return None
+    try:
+        image: ImageArray = codecs.png_decode(bytes(data))
+    except Exception:
+        return None
+    return image[..., None] if image.ndim == 2 else image
+
+
+@lru_cache(maxsize=1)
+def _imagecodecs() -> Any:
+    try:
+        import imagecodecs
+    except ImportError:
+        return None
+    return imagecodecs if imagecodecs.PNG.available else None
 
 
 def _png_header(data: bytes | memoryview) -> Header | None:

@@ -78,6 +78,10 @@ class ImageStore(ABC):
     def stamp(self, i: int) -> tuple[int, ...]:
         """Numbers that change when the file changes: its size, in a zip also its checksum."""
 
+    def version(self, i: int) -> tuple[int, ...]:
+        """Like `stamp`, on this machine: a folder's files also have the time at which they were written."""
+        return self.stamp(i)
+
     @abstractmethod
     def beside(self, name: str) -> Path:
         """Where a person's `metadata.csv` or `factors.json` is written: into the folder, or next to the zip."""
@@ -213,6 +217,10 @@ class FolderStore(ImageStore):
 
     def stamp(self, i: int) -> tuple[int, ...]:
         return ((self.path / self.names[i]).stat().st_size,)
+
+    def version(self, i: int) -> tuple[int, ...]:
+        found = (self.path / self.names[i]).stat()
+        return found.st_size, found.st_mtime_ns
 
     def beside(self, name: str) -> Path:
         return self.path / name

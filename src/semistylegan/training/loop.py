@@ -220,8 +220,11 @@ class Feed:
         random = np.random.default_rng([self.config.seed, 2, state.step])
         order = self.seen[epoch_order(len(self.seen), self.config.seed, state.images, self.config.batch)]
         level_BF = self.prior(self.config.batch, random)
+        real_BCHW = to_float(self.data.images(order).to(self.device))
+        following = state.images + self.config.batch
+        self.data.prefetch(epoch_order(len(self.data), self.config.seed, following, self.config.batch))
         return Batch(
-            real_BCHW=to_float(self.data.images(order).to(self.device)),
+            real_BCHW=real_BCHW,
             code_BC=self.space.encode(level_BF).to(self.device),
             labelled=self.labelled(random) if len(self.rows) else None,
         )
