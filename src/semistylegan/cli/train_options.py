@@ -21,7 +21,8 @@ class TrainOptions(TrainConfig):
 
     system: Annotated[System, tyro.conf.arg(name="preset")] = "semi"
     """semi: a few labels. info: no labels, mutual information alone (its codes have no names). fine: an editor, image
-    in and image out. Sets the defaults of the other options."""
+    in and image out. paper: as semi, with the paper's networks and schedules (GPUs, days). Sets the defaults of the
+    other options."""
 
     def config(self) -> TrainConfig:
         """The configuration, checked; UserError names the first option that cannot be."""

@@ -15,9 +15,9 @@ from torch import nn
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, write_json
-from semistylegan.models.build import build_generator
+from semistylegan.models.build import build_generator, build_trunk
 from semistylegan.models.config import ModelConfig
-from semistylegan.models.encoder import Encoder, Trunk
+from semistylegan.models.encoder import Encoder
 from semistylegan.models.generator import Generator
 
 CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE = "config.json", "factors.json", "model.safetensors"
@@ -62,7 +62,7 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> Networks:
         raise UserError(f"{folder}: not a readable model ({error}); train again or take another checkpoint") from None
     if config.code_width != space.code_width:
         raise UserError(f"{folder}: {FACTORS_FILE} does not belong to this {CONFIG_FILE}: codes differ in width")
-    G, E = build_generator(config), Encoder(config, Trunk(config))
+    G, E = build_generator(config), Encoder(config, build_trunk(config))
     networks: tuple[tuple[str, nn.Module], ...] = (("G", G), ("E", E))
     for name, network in networks:
         own = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}

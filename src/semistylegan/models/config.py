@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from semistylegan.errors import UserError
 
 Size = Literal["tiny", "small", "base", "paper"]
-Backbone = Literal["stylegan2"]
+Backbone = Literal["stylegan2", "stylegan"]
 EncoderKind = Literal["separate", "shared"]
 
 
@@ -39,7 +39,7 @@ class ModelConfig:
     mapping_lr: float
     """Learning-rate multiplier of the mapping network."""
     backbone: Backbone = "stylegan2"
-    """The synthesis network."""
+    """The synthesis network; with `stylegan` D and E have the paper's trunk too, and all of them can grow."""
     encoder: EncoderKind = "separate"
     """Whether E has a trunk of its own or shares D's, as the paper has it."""
     coarse: int = 0
@@ -70,6 +70,8 @@ class ModelConfig:
             "base": (256, 8192, 128, 256, 4, 0.1),
             "paper": (512, 32768, 512, 512, 8, 0.01),
         }[size]
+        if (size, backbone) == ("paper", "stylegan"):
+            base_width = 16384  # StyleGAN2 doubled the widths from 64 px on
         return cls(
             resolution=resolution,
             channels=channels,

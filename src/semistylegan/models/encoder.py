@@ -54,7 +54,7 @@ class Down(nn.Module):
 class Discriminator(nn.Module):
     """D(x): one logit an image, larger for real ones. Only its head looks at the rest of the batch."""
 
-    def __init__(self, config: ModelConfig, trunk: Trunk) -> None:
+    def __init__(self, config: ModelConfig, trunk: nn.Module) -> None:
         super().__init__()
         width = config.width(4)
         self.trunk = trunk
@@ -79,7 +79,7 @@ class Encoder(nn.Module):
     for each place, from a few labels.
     """
 
-    def __init__(self, config: ModelConfig, trunk: Trunk) -> None:
+    def __init__(self, config: ModelConfig, trunk: nn.Module) -> None:
         super().__init__()
         width, before = config.width(4), config.width(8)
         self.trunk = trunk

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from semistylegan.errors import UserError
 from semistylegan.models.config import Backbone, EncoderKind, Size
 
-System = Literal["semi", "info", "fine"]
+System = Literal["semi", "info", "fine", "paper"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class TrainConfig:
     """Folder of the run. The same command again goes on where it stopped."""
     system: System = "semi"
     """semi: a few labels. info: no labels, mutual information alone (its codes have no names). fine: an editor, image
-    in and image out. Set by --preset."""
+    in and image out. paper: as semi, with the paper's networks and schedules (GPUs, days). Set by --preset."""
     label_fraction: float | None = None
     """Share of the images whose labels are used, drawn once from the seed. Not given: every label there is."""
     hold_out: str | None = None
@@ -40,6 +40,11 @@ class TrainConfig:
     """Width and depth of the networks: tiny (demo, two cores), small, base, paper (512 maps)."""
     backbone: Backbone = "stylegan2"
     """Synthesis network."""
+    grow_kimg: float | None = None
+    """stylegan: thousands of images in which each resolution is faded in and trained, from 8x8 on (8x8: half of it).
+    Not given: the networks do not grow."""
+    grow_batch: int | None = None
+    """stylegan: images in a step at 8x8; half as many at each further resolution, at least --batch. Not given: it."""
     encoder: EncoderKind = "separate"
     """E as a network of its own, or a second head on D's trunk as in the paper."""
     gamma_g: float = 5.0
@@ -124,11 +129,12 @@ class TrainConfig:
                 raise UserError(f"--{option.replace('_', '-')} {value}: not a finite number")
             if allowed and isinstance(allowed[0], str) and value not in allowed:
                 raise UserError(f"--{option.replace('_', '-')} {value}: known are {', '.join(allowed)}")
-        over_zero = ("kimg", "batch", "labelled_batch", "xi", "r1_interval", "tick_kimg", "snap_kimg")
+        over_zero = ("kimg", "batch", "labelled_batch", "xi", "r1_interval", "grow_kimg", "grow_batch")
+        often = ("tick_kimg", "snap_kimg")
         weights = ("gamma_g", "gamma_e", "gamma_rec", "gamma_cycle", "alpha", "beta", "ce_weight", "r1_gamma")
         not_under_zero = (*weights, "label_noise", "ema_kimg")
         limits: tuple[tuple[tuple[str, ...], float, str], ...]
-        limits = ((over_zero, 0, "over"), (not_under_zero, -1e-300, "at least"))
+        limits = (((*over_zero, *often), 0, "over"), (not_under_zero, -1e-300, "at least"))
         for options, low, word in limits:
             for option in options:
                 value = getattr(self, option)
@@ -144,6 +150,12 @@ class TrainConfig:
             raise UserError(
                 f"--label-fraction 0: the preset {self.system} needs labels; use --preset info to train without"
             )
+        if self.grow_kimg is not None and self.backbone != "stylegan":
+            raise UserError(f"--grow-kimg: the backbone {self.backbone} does not grow; add --backbone stylegan")
+        if self.grow_kimg is None and self.grow_batch is not None:
+            raise UserError("--grow-batch: belongs to a growing run; add --grow-kimg")
+        if self.backbone == "stylegan" and self.system == "fine":
+            raise UserError("--backbone stylegan: the preset fine has a network of its own; leave it out")
         for option in ("fine_factors", "coarse", "seen", "gamma_rec", "gamma_cycle"):
             if self.system != "fine" and getattr(self, option):
                 raise UserError(f"--{option.replace('_', '-')}: belongs to the preset fine; add --preset fine")
@@ -200,6 +212,33 @@ PRESETS: dict[str, dict[str, Any]] = {
     "semi": {},
     "info": {"label_fraction": 0.0, "gamma_g": 1.0, "gamma_e": 1.0, "alpha": 0.0, "beta": 0.0},
     "fine": {"gamma_rec": 1.0, "gamma_cycle": 1.0},
+    "paper": {
+        "backbone": "stylegan",
+        "size": "paper",
+        "encoder": "shared",
+        "factor_kinds": "scalar",
+        "prior": "grid",
+        "kimg": 25_600.0,
+        "batch": 32,
+        "labelled_batch": 32,
+        "grow_kimg": 1280.0,
+        "grow_batch": 256,
+        "lr_g": 0.001,
+        "lr_d": 0.001,
+        "lr_e": 0.001,
+        "lr_decay_from": 1.0,
+        "r1_gamma": 10.0,
+        "r1_interval": 1,
+        "gamma_g": 1.0,
+        "gamma_e": 1.0,
+        "alpha": 1.0,
+        "beta": 1.0,
+        "mix_with": "fakes",
+        "label_noise": 0.0,
+        "ema_kimg": 10.0,
+        "snap_kimg": 100.0,
+        "tick_kimg": 10.0,
+    },
 }
 """The fields in which a preset differs from the defaults."""
 

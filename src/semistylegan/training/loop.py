@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -27,7 +28,9 @@ from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.models.checkpoint import checkpoint_name, checkpoints
 from semistylegan.models.config import ModelConfig
+from semistylegan.models.stylegan import as_grown
 from semistylegan.training.config import TrainConfig
+from semistylegan.training.growing import advance
 from semistylegan.training.run import CONFIG, FACTORS, LABELS, STATS, Run, read_jsonl
 from semistylegan.training.scope import fine_factors, training_rows
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
@@ -84,6 +87,7 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
         with progress.bar("training (kimg)", total=config.kimg, start=state.kimg) as meter:
             ticker = Ticker(run, state, meter)
             if state.step == 0:
+                feed.batch(state)  # a growing run: the networks as they begin
                 save_fakes(run, state, feed)
             while state.progress < 1:
                 began = time.perf_counter()
@@ -213,27 +217,39 @@ class Feed:
         self, config: TrainConfig, data: Dataset, labels: Labels, space: FactorSpace, device: torch.device
     ) -> None:
         self.config, self.data, self.space, self.device = config, data, space, device
+        self.stage: tuple[int, float] | None = None
         self.seen, self.rows = training_rows(config, data), labels.labelled_rows
         self.level_NF, self.known_NF = torch.from_numpy(labels.level_NF), torch.from_numpy(labels.known_NF)
 
     def batch(self, state: TrainState) -> Batch:
         random = np.random.default_rng([self.config.seed, 2, state.step])
-        order = self.seen[epoch_order(len(self.seen), self.config.seed, state.images, self.config.batch)]
-        level_BF = self.prior(self.config.batch, random)
-        real_BCHW = to_float(self.data.images(order).to(self.device))
-        following = state.images + self.config.batch
-        self.data.prefetch(epoch_order(len(self.data), self.config.seed, following, self.config.batch))
+        count = self.config.batch
+        if self.config.grow_kimg is not None:
+            now = advance(state)
+            count, self.stage = now.batch, (now.resolution, now.share)
+        level_BF = self.prior(count, random)
+        real_BCHW = self.images(self.order(state.images, count))
+        self.data.prefetch(self.order(state.images + count, count))
         return Batch(
             real_BCHW=real_BCHW,
             code_BC=self.space.encode(level_BF).to(self.device),
             labelled=self.labelled(random) if len(self.rows) else None,
         )
 
+    def order(self, images: int, count: int) -> npt.NDArray[np.int64]:
+        """Numbers of the next images to be shown, after so many."""
+        return self.seen[epoch_order(len(self.seen), self.config.seed, images, count)]
+
+    def images(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        """Images by number, with the detail that growing networks know."""
+        img_BCHW = to_float(self.data.images(rows).to(self.device))
+        return img_BCHW if self.stage is None else as_grown(img_BCHW, *self.stage)
+
     def labelled(self, random: np.random.Generator) -> LabelledBatch:
         """Labelled images drawn with replacement."""
         rows = self.rows[random.integers(len(self.rows), size=self.config.labelled_batch)]
         return LabelledBatch(
-            img_LCHW=to_float(self.data.images(rows).to(self.device)),
+            img_LCHW=self.images(rows),
             code_LC=self.space.encode(self.level_NF[rows]).to(self.device),
             known_LF=self.known_NF[rows].to(self.device),
         )

@@ -88,6 +88,11 @@ class TrainState:
         """Part of the training that is done, 0 to 1."""
         return min(self.images / (1000 * self.config.kimg), 1.0)
 
+    def reset_optimisers(self) -> None:
+        """Makes the optimisers forget what they have seen."""
+        for optimiser in self._optimisers().values():
+            optimiser.state.clear()
+
     def _networks(self) -> dict[str, nn.Module]:
         return {"G": self.G, "D": self.D, "E": self.E, "G_ema": self.G_ema, "E_ema": self.E_ema}
 

@@ -1,0 +1,66 @@
+"""Progressive growing: how far the networks have grown after how many images, and with which batch and learning rate.
+
+A pure function of the configuration and of the images seen, so that a growing run resumes anywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from semistylegan.models.stylegan import FIRST, StyleGAN, grow
+from semistylegan.training.config import TrainConfig
+from semistylegan.training.state import TrainState
+
+FASTER = {128: 1.5, 256: 2.0, 512: 3.0, 1024: 3.0}
+"""Factor on the learning rates at a resolution (spec section 3: 0.001, 0.0015, 0.002, 0.003)."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Where a growing training is."""
+
+    resolution: int
+    """Pixels a side of the largest block in use."""
+    share: float
+    """How far it is faded in: over 0 and up to 1."""
+    batch: int
+    rate: float
+    """Factor on the learning rates."""
+
+    @property
+    def doublings(self) -> float:
+        """What the networks keep (`models/stylegan.py`)."""
+        return math.log2(self.resolution) - 1 + self.share
+
+
+def phase(config: TrainConfig, resolution: int, images: int) -> Phase:
+    """The phase after so many images.
+
+    8x8 lasts half of `grow_kimg`; every further resolution is faded in for a half and trained for another.
+    """
+    assert config.grow_kimg is not None
+    half = 500 * config.grow_kimg
+    now, share, since = FIRST, 1.0, images - half
+    while since >= 0 and now < resolution:
+        now *= 2
+        # The first batch of a fade already shows a little of the new block: never exactly nothing.
+        share = min((since + 1) / half, 1.0)
+        since -= 2 * half
+    batch = config.batch if config.grow_batch is None else max(config.grow_batch * FIRST // now, config.batch)
+    return Phase(now, share, batch, FASTER.get(now, 1.0))
+
+
+def advance(state: TrainState) -> Phase:
+    """Grows the networks to where the images seen put them; at a new resolution the optimisers forget (the paper)."""
+    now = phase(state.config, state.model.resolution, state.images)
+    assert isinstance(state.G, StyleGAN)
+    if state.G.stage[0] != now.resolution:
+        state.reset_optimisers()
+    grow([state.G, state.D, state.E, state.G_ema, state.E_ema], now.doublings)
+    config = state.config
+    for optimiser, rate in ((state.opt_G, config.lr_g), (state.opt_D, config.lr_d), (state.opt_E, config.lr_e)):
+        assert rate is not None
+        for group in optimiser.param_groups:
+            group["lr"] = group["initial_lr"] = rate * now.rate
+    return now

@@ -1,0 +1,162 @@
+"""The paper's backbone: AdaIN, growing without a jump, and a growing run that resumes anywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import semistylegan as ssg
+from semistylegan.models.build import build_networks
+from semistylegan.models.config import ModelConfig
+from semistylegan.models.stylegan import AdaIN, StyleGAN, as_grown, blur, grow
+from semistylegan.training import TrainConfig, train
+from semistylegan.training.growing import phase
+
+
+def networks(resolution: int = 32, encoder: Any = "separate") -> Any:
+    torch.manual_seed(0)
+    config = ModelConfig.of_size("tiny", resolution, 3, 4, backbone="stylegan", encoder=encoder)
+    return build_networks(config)
+
+
+def test_adain_sets_mean_and_variance_of_each_map() -> None:
+    layer = AdaIN(3, 5)
+    w = torch.randn(2, 5)
+    out = layer(7 + 4 * torch.randn(2, 3, 8, 8), w)
+    scale, shift = layer.style(w).chunk(2, dim=1)
+    assert torch.allclose(out.mean(dim=(2, 3)), shift, atol=1e-5)
+    assert torch.allclose(out.std(dim=(2, 3), unbiased=False), (1 + scale).abs(), atol=1e-4)
+
+
+def test_blur_keeps_the_mean_and_spreads_a_point() -> None:
+    point = torch.zeros(1, 2, 5, 5)
+    point[:, :, 2, 2] = 16
+    out = blur(point)
+    assert torch.allclose(out[0, 0, 1:4, 1:4], torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]))
+    assert torch.allclose(out.sum(dim=(2, 3)), point.sum(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("doublings", [3.0, 3.25, 4.0, 4.9, 5.0])
+def test_images_are_as_fine_as_the_networks_have_grown(doublings: float) -> None:
+    G, D, E = networks()
+    grow([G, D, E], doublings)
+    img = G(torch.randn(2, G.z_dim), torch.rand(2, 4))
+    assert img.shape == (2, 3, 32, 32)
+    side = G.stage[0]
+    blocky = F.interpolate(F.avg_pool2d(img, 32 // side), scale_factor=32 / side)
+    assert torch.allclose(img, blocky, atol=1e-5)
+    # D and E see what has grown, and nothing finer.
+    noise = torch.randn(2, 3, 32, 32)
+    finer = noise - F.interpolate(F.avg_pool2d(noise, 32 // side), scale_factor=32 / side)
+    assert torch.allclose(D(img), D(img + finer), atol=1e-4)
+    assert torch.allclose(E(img), E(img + finer), atol=1e-4)
+    if side < 32:
+        assert finer.abs().max() > 0.1
+
+
+def test_growing_does_not_jump() -> None:
+    """A new resolution that has just begun to fade in changes next to nothing; a finished fade changes nothing."""
+    G, D, E = networks()
+    z, code = torch.randn(2, G.z_dim), torch.rand(2, 4)
+
+    def at(doublings: float) -> list[torch.Tensor]:
+        grow([G, D, E], doublings)
+        img = as_grown(torch.linspace(-1, 1, 2 * 3 * 32 * 32).reshape(2, 3, 32, 32).sin(), *G.stage)
+        return [G(z, code), D(img), E(img)]
+
+    for before, after in zip(at(4.0), at(4.0001), strict=True):
+        assert torch.allclose(before, after, atol=5e-3)
+    for before, after in zip(at(4.9999), at(5.0), strict=True):
+        assert torch.allclose(before, after, atol=5e-3)
+    assert not torch.allclose(at(4.0)[0], at(4.5)[0], atol=1e-2)
+
+
+def test_real_images_fade_as_the_networks_do() -> None:
+    img = torch.randn(1, 3, 16, 16)
+    assert torch.equal(as_grown(img, 16, 1.0), img)
+    half = as_grown(img, 16, 0.5)
+    coarse = F.interpolate(F.avg_pool2d(img, 2), scale_factor=2.0)
+    assert torch.allclose(half, (img + coarse) / 2, atol=1e-6)
+
+
+def paper(data: Path | str, out: Path | str, **fields: Any) -> TrainConfig:
+    return TrainConfig.preset("paper", str(data), str(out), **fields)
+
+
+def test_the_paper_s_schedule() -> None:
+    config = paper("d", "o", grow_kimg=1200.0)
+    at = [phase(config, 1024, images) for images in (0, 599_999, 600_000, 1_199_999, 1_200_000, 1_800_000)]
+    assert [(p.resolution, round(p.share, 3)) for p in at] == [
+        (8, 1.0),
+        (8, 1.0),
+        (16, 0.0),
+        (16, 1.0),
+        (16, 1.0),
+        (32, 0.0),
+    ]
+    assert 0 < at[2].share < 1e-5
+    after = [phase(config, 1024, 1000 * kimg) for kimg in (0, 700, 1900, 3100, 4300, 5500, 6700, 7900, 99_000)]
+    assert [p.resolution for p in after] == [8, 16, 32, 64, 128, 256, 512, 1024, 1024]
+    assert [p.batch for p in after] == [256, 128, 64, 32, 32, 32, 32, 32, 32]
+    assert [p.rate for p in after] == [1, 1, 1, 1, 1.5, 2, 3, 3, 3]
+    assert config.lr_g == 0.001
+
+
+@pytest.mark.parametrize(("resolution", "millions"), [(128, 25.8), (512, 26.2), (1024, 26.2)])
+def test_the_paper_s_networks(resolution: int, millions: float) -> None:
+    """StyleGAN's generator has 26.2 million parameters at 1024 px (Karras et al. 2019, appendix C)."""
+    config = ModelConfig.of_size("paper", resolution, 3, 9, backbone="stylegan", encoder="shared")
+    with torch.device("meta"):
+        G = StyleGAN(config)
+    own = sum(p.numel() for name, p in G.named_parameters() if not name.startswith("mapping.embed"))
+    # z and the code stand side by side at the mapping's first layer: 512 x 512 weights more.
+    assert (own - 512 * 512) / 1e6 == pytest.approx(millions, abs=0.15)
+
+
+def test_a_growing_run_resumes_anywhere(sprites_zip: Path, tmp_path: Path) -> None:
+    fields: dict[str, Any] = {
+        "size": "tiny",
+        "kimg": 0.12,
+        "grow_kimg": 0.04,
+        "batch": 4,
+        "grow_batch": 8,
+        "labelled_batch": 4,
+        "snap_kimg": 0.03,
+        "tick_kimg": 0.03,
+        "device": "cpu",
+    }
+    whole = train(paper(sprites_zip, tmp_path / "a", **fields))
+    shutil_names = sorted(p.name for p in whole.path.glob("checkpoint-*"))
+    assert len(shutil_names) >= 3
+    config = paper(sprites_zip, tmp_path / "b", **fields)
+    with pytest.raises(Stop):
+        train(config, on_snapshot=stop)
+    train(config)
+    last = "model.safetensors"
+    assert (whole.checkpoint() / last).read_bytes() == (tmp_path / "b" / whole.checkpoint().name / last).read_bytes()
+    # A checkpoint from the middle draws what had grown by then.
+    early = ssg.load(whole.path / shutil_names[0])
+    assert early.networks.G.stage[0] < 32  # type: ignore[attr-defined]
+    assert ssg.load(whole.path).networks.G.stage == (32, 1.0)  # type: ignore[attr-defined]
+
+
+class Stop(Exception):
+    pass
+
+
+def stop(checkpoint: Path, kimg: float) -> None:
+    if kimg > 0.05:
+        raise Stop
+
+
+def test_paper_needs_no_growing_options(sprites_zip: Path, tmp_path: Path) -> None:
+    config = paper(sprites_zip, tmp_path)
+    assert (config.backbone, config.encoder, config.size) == ("stylegan", "shared", "paper")
+    assert dataclasses.replace(config, backbone="stylegan2", grow_kimg=None, grow_batch=None).validated()
+    with pytest.raises(ssg.errors.UserError, match="--grow-kimg"):
+        dataclasses.replace(config, backbone="stylegan2").validated()
