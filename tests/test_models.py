@@ -15,7 +15,15 @@ from semistylegan.factors import FactorSpace
 from semistylegan.models.checkpoint import checkpoint_name, checkpoints, find_checkpoint, load_model, save_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Discriminator, Encoder, Trunk
-from semistylegan.models.layers import Linear, ModulatedConv, expected_position, minibatch_deviation
+from semistylegan.models.layers import (
+    Conv,
+    Linear,
+    ModulatedConv,
+    ToImage,
+    expected_position,
+    minibatch_deviation,
+    pool,
+)
 from semistylegan.models.stylegan2 import StyleGAN2
 
 SPACE = FactorSpace.grid({"a": 3, "b": 4})
@@ -48,23 +56,47 @@ def test_the_paper_size_is_the_paper_s() -> None:
 
 def test_modulated_conv_equals_modulating_the_weights_of_each_image() -> None:
     """StyleGAN2, equations 1 to 3, written the slow way: one convolution an image, in double precision."""
-    conv = ModulatedConv(5, 7, 3, w_dim=6, gain=1.5).double()
+    conv = ModulatedConv(5, 7, w_dim=6, gain=1.5).double()
     nn.init.normal_(conv.bias)
     x, w = torch.randn(3, 5, 8, 8, dtype=torch.float64), torch.randn(3, 6, dtype=torch.float64)
     ours = conv(x, w)
     for image, style, out in zip(x, conv.style(w), ours, strict=True):
-        weight = conv.weight * conv.scale * style[None, :, None, None]
+        weight = conv.weight * style[None, :, None, None]
         weight = weight / (weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()
-        slow = 1.5 * (F.conv2d(image[None], weight, padding=1)[0] + conv.bias[:, None, None])
+        slow = 1.5 * F.conv2d(image[None], weight, padding=1)[0] + conv.bias[:, None, None]
         torch.testing.assert_close(out, slow)
 
 
-def test_equalised_layers_keep_unit_variance() -> None:
-    layer = Linear(400, 300, lr=0.01)
+def test_to_image_equals_modulating_the_weights_of_each_image() -> None:
+    layer = ToImage(5, 3, w_dim=6).double()
+    nn.init.normal_(layer.bias)
+    x, w = torch.randn(2, 5, 8, 8, dtype=torch.float64), torch.randn(2, 6, dtype=torch.float64)
+    for image, style, out in zip(x, layer.style(w), layer(x, w), strict=True):
+        weight = (layer.weight * style[:, None]).t()[:, :, None, None]
+        torch.testing.assert_close(out, F.conv2d(image[None], weight, layer.bias)[0])
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_a_1x1_convolution_is_one_in_either_memory_layout(memory_format: torch.memory_format) -> None:
+    layer, x = Conv(5, 3, 1).double(), torch.randn(2, 5, 8, 8, dtype=torch.float64)
+    expected = F.conv2d(x, layer.weight, layer.bias)
+    torch.testing.assert_close(layer(x.contiguous(memory_format=memory_format)), expected)
+
+
+def test_pooling_is_average_pooling_to_the_second_derivative() -> None:
+    """R1 differentiates D's gradient once more."""
+    x = torch.randn(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(pool(x), F.avg_pool2d(x, 2))
+    assert torch.autograd.gradcheck(pool, x) and torch.autograd.gradgradcheck(pool, x)
+
+
+@pytest.mark.parametrize("lr", [1.0, 0.01])
+def test_equalised_layers_keep_unit_variance(lr: float) -> None:
+    layer = Linear(400, 300, lr=lr)
     with torch.no_grad():
         out = layer(torch.randn(500, 400))
     assert out.std().item() == pytest.approx(1.0, rel=0.05)
-    assert layer.weight.std().item() == pytest.approx(100.0, rel=0.05)
+    assert layer.rates["weight"] == pytest.approx(lr / 20)
 
 
 def test_an_image_s_code_does_not_depend_on_its_batch() -> None:
@@ -88,8 +120,8 @@ def test_minibatch_deviation_fits_every_batch(batch: int) -> None:
     out = minibatch_deviation(x)
     assert out.shape == (batch, 4, 4, 4)
     torch.testing.assert_close(out[:, :3], x)
-    if batch == 8:
-        assert out[0, 3, 0, 0].item() == pytest.approx(x.std(dim=0, unbiased=False).mean().item(), rel=1e-4)
+    if batch == 8:  # two groups of four neighbours
+        assert out[0, 3, 0, 0].item() == pytest.approx(x[:4].std(dim=0, unbiased=False).mean().item(), rel=1e-4)
 
 
 def test_expected_position_finds_a_peak() -> None:

@@ -122,8 +122,8 @@ def test_gamma_e_begins_when_it_should() -> None:
 def test_a_shared_encoder_shares_the_trunk_and_no_weight_is_updated_twice() -> None:
     state = make_state(encoder="shared")
     assert state.E.trunk is state.D.trunk
-    of_D = {id(p) for p in state.opt_D.param_groups[0]["params"]}
-    assert not of_D & {id(p) for p in state.opt_E.param_groups[0]["params"]}
+    of_D = {id(p) for p in state.opt_D.parameters}
+    assert not of_D & {id(p) for p in state.opt_E.parameters}
     assert state.E_ema.trunk is not state.D.trunk
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semistylegan.models.config import ModelConfig
-from semistylegan.models.layers import RELU_GAIN, Conv, Linear, activate, expected_position, minibatch_deviation
+from semistylegan.models.layers import RELU_GAIN, Conv, Linear, activate, expected_position, minibatch_deviation, pool
 
 
 class Trunk(nn.Module):
@@ -47,8 +46,8 @@ class Down(nn.Module):
         self.skip = Conv(inputs, outputs, 1, math.sqrt(0.5))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = activate(self.down(F.avg_pool2d(activate(self.conv(x)), 2)))
-        return y + self.skip(F.avg_pool2d(x, 2))
+        y = activate(self.down(pool(activate(self.conv(x)))))
+        return y + self.skip(pool(x))
 
 
 class Discriminator(nn.Module):

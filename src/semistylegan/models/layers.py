@@ -2,15 +2,18 @@
 
 Suffixes: B batch, C feature maps, H x W pixels, I inputs, O outputs, W style vector.
 
-Weights are stored with unit variance and scaled at run time by gain / sqrt(fan-in) ("equalised learning rate", Karras
-et al. 2018), so that one learning rate of Adam fits every layer. The gain that keeps the variance through a leaky
-ReLU, sqrt(2), is part of that scale: relu(g x) = g relu(x) for g > 0, and scaling weights is cheaper than scaling
-images.
+Weights are stored as they are used. "Equalised learning rate" (Karras et al. 2018), one learning rate of Adam for
+layers of every size, is kept by `rates`: parameter name -> factor on the learning rate, gain / sqrt(fan-in), which is
+what scaling unit weights at run time comes to, without the scaling. The gain that keeps the variance through a leaky
+ReLU, sqrt(2), is part of the weights: relu(g x) = g relu(x) for g > 0.
+
+Images are channels_last throughout, so that a 1x1 convolution is a matrix product of pixels and maps.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,17 +38,47 @@ def upsample(x_BCHW: Tensor) -> Tensor:
     return F.interpolate(x_BCHW, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
+def pool(x_BCHW: Tensor) -> Tensor:
+    """Half the resolution: the mean of 2 x 2 pixels."""
+    return _Pool.apply(x_BCHW)  # type: ignore[no-untyped-call]
+
+
+class _Pool(torch.autograd.Function):
+    """Average pooling whose gradient is one pass (torch's own is several times slower in channels_last)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _Unpool.apply(gradients[0])  # type: ignore[no-untyped-call]
+
+
+class _Unpool(torch.autograd.Function):
+    """The gradient of `_Pool`, whose own gradient is `_Pool` again."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return F.interpolate(x * 0.25, scale_factor=2.0, mode="nearest")
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _Pool.apply(gradients[0])  # type: ignore[no-untyped-call]
+
+
 class Linear(nn.Module):
     """Fully connected layer, equalised. `lr` multiplies its learning rate."""
 
     def __init__(self, inputs: int, outputs: int, gain: float = 1.0, lr: float = 1.0, bias: float = 0.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr)
-        self.bias = nn.Parameter(torch.full((outputs,), bias / lr))
-        self.weight_scale, self.bias_scale = gain * lr / math.sqrt(inputs), gain * lr
+        scale = gain / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) * scale)
+        self.bias = nn.Parameter(torch.full((outputs,), bias * gain))
+        self.rates = {"weight": scale * lr, "bias": gain * lr}
 
     def forward(self, x_BI: Tensor) -> Tensor:
-        return F.linear(x_BI, self.weight * self.weight_scale, self.bias * self.bias_scale)
+        return F.linear(x_BI, self.weight, self.bias)
 
 
 class Conv(nn.Module):
@@ -53,58 +86,80 @@ class Conv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, gain: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        scale = gain / math.sqrt(inputs * kernel * kernel)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel) * scale)
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.weight_scale, self.bias_scale = gain / math.sqrt(inputs * kernel * kernel), gain
+        self.rates = {"weight": scale, "bias": gain}
         self.padding = kernel // 2
 
     def forward(self, x_BIHW: Tensor) -> Tensor:
-        weight, bias = self.weight * self.weight_scale, self.bias * self.bias_scale
-        return F.conv2d(x_BIHW, weight, bias, padding=self.padding)
+        if self.padding == 0:
+            return F.linear(x_BIHW.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
+        return F.conv2d(x_BIHW, self.weight, self.bias, padding=self.padding)
 
 
 class ModulatedConv(nn.Module):
-    """Convolution whose input maps are scaled by the style (Karras et al. 2020, equations 1 to 3).
+    """3x3 convolution whose input maps are scaled by the style (Karras et al. 2020, equations 1 to 3).
 
     Written as scale, plain convolution, demodulate: the same result as modulating the weights of each image, but one
     ordinary convolution for the whole batch.
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, w_dim: int, gain: float = 1.0, demodulate: bool = True
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, w_dim: int, gain: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3) / math.sqrt(inputs * 9))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.style = Linear(w_dim, inputs, bias=1.0)
-        self.scale, self.gain, self.padding = 1 / math.sqrt(inputs * kernel * kernel), gain, kernel // 2
-        self.demodulate = demodulate
+        self.rates = {"weight": 1 / math.sqrt(inputs * 9), "bias": gain}
+        self.gain = gain
 
     def forward(self, x_BIHW: Tensor, w_BW: Tensor, up: bool = False) -> Tensor:
         """With `up`, the result has twice the resolution: convolved first, which costs a quarter."""
         style_BI = self.style(w_BW)
-        weight = self.weight * self.scale
-        bias = (self.bias * self.gain)[None, :, None, None]
-        x = F.conv2d(x_BIHW * style_BI[:, :, None, None], weight, padding=self.padding)
+        x = F.conv2d(x_BIHW * style_BI[:, :, None, None], self.weight, padding=1)
         if up:
             x = upsample(x)
-        if not self.demodulate:
-            return x * self.gain + bias if self.gain != 1 else x + bias
-        norm_BO = self.gain * torch.rsqrt(style_BI.square() @ weight.square().sum(dim=(2, 3)).t() + 1e-8)
-        return torch.addcmul(bias, x, norm_BO[:, :, None, None])
+        # The norm of the modulated weights: the style's squares times the weights' squares, summed over the kernel.
+        square_BO = style_BI.square() @ self.weight.square().sum(dim=(2, 3)).t()
+        norm_BO = self.gain * torch.rsqrt(square_BO + 1e-8)
+        return torch.addcmul(self.bias[:, None, None], x, norm_BO[:, :, None, None])
 
 
-def minibatch_deviation(x_BCHW: Tensor, group: int = 8) -> Tensor:
+class ToImage(nn.Module):
+    """Modulated 1x1 convolution to the few channels of an image, not demodulated: one product an image."""
+
+    def __init__(self, inputs: int, channels: int, w_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(inputs, channels) / math.sqrt(inputs))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.style = Linear(w_dim, inputs, bias=1.0)
+        self.rates = {"weight": 1 / math.sqrt(inputs)}
+
+    def forward(self, x_BIHW: Tensor, w_BW: Tensor) -> Tensor:
+        """Image B x C x H x W."""
+        pixels_BPI = x_BIHW.permute(0, 2, 3, 1).flatten(1, 2)
+        image_BPC = torch.baddbmm(self.bias, pixels_BPI, self.style(w_BW)[:, :, None] * self.weight)
+        return image_BPC.unflatten(1, x_BIHW.shape[2:]).permute(0, 3, 1, 2)
+
+
+GROUP = 4
+"""Images over which :func:`minibatch_deviation` looks for differences."""
+
+
+def minibatch_deviation(x_BCHW: Tensor) -> Tensor:
     """Appends one map: how much the features differ within groups of images (Karras et al. 2018).
 
-    Groups have at most `group` images; the batch is cut into groups of equal size.
+    Groups are neighbouring images, so that a batch may be cut between them.
     """
-    batch = len(x_BCHW)
-    size = max(g for g in range(1, min(group, batch) + 1) if batch % g == 0)
-    grouped = x_BCHW.reshape(size, batch // size, *x_BCHW.shape[1:])
-    deviation = (grouped.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
-    extra = deviation.repeat(size)[:, None, None, None].expand(-1, 1, *x_BCHW.shape[2:])
+    grouped = x_BCHW.unflatten(0, (-1, group_size(len(x_BCHW))))
+    deviation = (grouped.var(dim=1, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    extra = deviation.repeat_interleave(grouped.shape[1])[:, None, None, None].expand(-1, 1, *x_BCHW.shape[2:])
     return torch.cat([x_BCHW, extra], dim=1)
+
+
+def group_size(batch: int) -> int:
+    """The largest number up to `GROUP` that divides the batch."""
+    return max(size for size in range(1, GROUP + 1) if batch % size == 0)
 
 
 def expected_position(x_BCHW: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.generator import Generator
-from semistylegan.models.layers import RELU_GAIN, ModulatedConv, activate, upsample
+from semistylegan.models.layers import RELU_GAIN, ModulatedConv, ToImage, activate, upsample
 from semistylegan.models.mapping import Mapping
 
 
@@ -49,9 +49,9 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, config: ModelConfig, first: bool) -> None:
         super().__init__()
-        self.up = None if first else ModulatedConv(inputs, outputs, 3, config.w_dim, RELU_GAIN)
-        self.conv = ModulatedConv(outputs, outputs, 3, config.w_dim, RELU_GAIN)
-        self.to_image = ModulatedConv(outputs, config.channels, 1, config.w_dim, demodulate=False)
+        self.up = None if first else ModulatedConv(inputs, outputs, config.w_dim, RELU_GAIN)
+        self.conv = ModulatedConv(outputs, outputs, config.w_dim, RELU_GAIN)
+        self.to_image = ToImage(outputs, config.channels, config.w_dim)
         self.layers = 2 if first else 3
 
     def forward(

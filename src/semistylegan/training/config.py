@@ -34,6 +34,9 @@ class TrainConfig:
     """Thousands of real images that D sees before the training ends."""
     batch: int = 8
     """Images in a step. At small scale the number of updates counts, not the batch."""
+    micro_batch: int = 0
+    """Images that pass the networks at once, for small memories: a batch is cut into parts of so many, whose gradients
+    are summed. The same weights, to rounding, a little slower. 0: the whole batch."""
     labelled_batch: int = 8
     """Labelled images in a step, drawn anew from the labelled rows."""
     size: Size = "tiny"

@@ -61,6 +61,5 @@ def advance(state: TrainState) -> Phase:
     config = state.config
     for optimiser, rate in ((state.opt_G, config.lr_g), (state.opt_D, config.lr_d), (state.opt_E, config.lr_e)):
         assert rate is not None
-        for group in optimiser.param_groups:
-            group["lr"] = group["initial_lr"] = rate * now.rate
+        optimiser.lr = rate * now.rate
     return now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import math
 import os
@@ -54,6 +55,7 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
             is no longer finite (:class:`Diverged`).
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
     """
+    keep_freed_memory()
     if threads := config.threads or (1 if config.size == "tiny" else 0):
         torch.set_num_threads(threads)
     device = pick_device(config.device)
@@ -354,6 +356,17 @@ def save_fakes(run: Run, state: TrainState, feed: Feed, columns: int = 10) -> No
         images.append(to_uint8(state.G_ema(start_K, code_KC)))
     name = f"fakes{round(state.kimg):06d}.png"
     save_png(run.path / name, tile(np.concatenate(images), columns=columns))
+
+
+def keep_freed_memory() -> None:
+    """Tells glibc to keep what is freed: giving memory back and asking again costs a tenth of a step. Else nothing."""
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):  # another system, another allocator
+        return
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(M_MMAP_THRESHOLD, 2**25)  # glibc's largest
 
 
 def crossed(before: float, after: float, interval: float) -> bool:

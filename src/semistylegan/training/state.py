@@ -26,6 +26,7 @@ from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Discriminator, Encoder
 from semistylegan.models.generator import Generator
 from semistylegan.training.config import TrainConfig
+from semistylegan.training.optimiser import FlatAdam
 
 STATE_FILE, COUNTERS_FILE = "train-state.safetensors", "train-state.json"
 
@@ -42,9 +43,9 @@ class TrainState:
     E: Encoder
     G_ema: Generator
     E_ema: Encoder
-    opt_G: torch.optim.Adam
-    opt_D: torch.optim.Adam
-    opt_E: torch.optim.Adam
+    opt_G: FlatAdam
+    opt_D: FlatAdam
+    opt_E: FlatAdam
     step: int = 0
     images: int = 0
     seconds: float = 0.0
@@ -58,8 +59,6 @@ class TrainState:
         for network in (G, D, E):
             network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         G_ema, E_ema = copy.deepcopy(G).eval().requires_grad_(False), copy.deepcopy(E).eval().requires_grad_(False)
-        of_D = {id(p) for p in D.parameters()}
-        own_E = [p for p in E.parameters() if id(p) not in of_D]
         assert config.lr_g and config.lr_d and config.lr_e
         return cls(
             config=config,
@@ -70,13 +69,10 @@ class TrainState:
             E=E,
             G_ema=G_ema,
             E_ema=E_ema,
-            opt_G=torch.optim.Adam(
-                [{"params": list(G.parameters()), "initial_lr": config.lr_g}], config.lr_g, (0.0, 0.99), fused=True
-            ),
-            opt_D=torch.optim.Adam(D.parameters(), config.lr_d, (0.0, 0.99), fused=True),
-            opt_E=torch.optim.Adam(
-                [{"params": own_E, "initial_lr": config.lr_e}], config.lr_e, (0.9, 0.99), fused=True
-            ),
+            opt_G=FlatAdam(G, config.lr_g, (0.0, 0.99)),
+            opt_D=FlatAdam(D, config.lr_d, (0.0, 0.99)),
+            # With a shared trunk, D's optimiser moves it.
+            opt_E=FlatAdam(E, config.lr_e, (0.9, 0.99), leave_out=D),
         )
 
     @property
@@ -91,12 +87,12 @@ class TrainState:
     def reset_optimisers(self) -> None:
         """Makes the optimisers forget what they have seen."""
         for optimiser in self._optimisers().values():
-            optimiser.state.clear()
+            optimiser.forget()
 
     def _networks(self) -> dict[str, nn.Module]:
         return {"G": self.G, "D": self.D, "E": self.E, "G_ema": self.G_ema, "E_ema": self.E_ema}
 
-    def _optimisers(self) -> dict[str, torch.optim.Adam]:
+    def _optimisers(self) -> dict[str, FlatAdam]:
         return {"opt_G": self.opt_G, "opt_D": self.opt_D, "opt_E": self.opt_E}
 
     def save(self, folder: Path) -> None:
@@ -111,9 +107,8 @@ class TrainState:
                 for key, value in network.state_dict().items()
             }
             for name, optimiser in self._optimisers().items():
-                for number, entry in optimiser.state_dict()["state"].items():
-                    for key, value in entry.items():
-                        tensors[f"{name}.{number}.{key}"] = value.detach().cpu().contiguous().clone()
+                for key, value in optimiser.tensors().items():
+                    tensors[f"{name}.{key}"] = value.detach().cpu().clone()
             with atomic_path(temporary / STATE_FILE) as path:
                 save_file(tensors, path)
             write_json(temporary / COUNTERS_FILE, {k: getattr(self, k) for k in ("step", "images", "seconds")})
@@ -135,17 +130,15 @@ class TrainState:
             raise UserError(
                 f"{folder}: cannot go on from this checkpoint ({error}); remove it to use the one before"
             ) from None
-        for name, network in self._networks().items():
-            network.load_state_dict(_under(tensors, name))
-        for name, optimiser in self._optimisers().items():
-            parameters = optimiser.param_groups[0]["params"]
-            for key, value in _under(tensors, name).items():
-                number, _, field = key.partition(".")
-                parameter = parameters[int(number)]
-                if field == "step":
-                    optimiser.state[parameter][field] = value.to(parameter.device)
-                else:
-                    optimiser.state[parameter][field] = torch.empty_like(parameter).copy_(value)
+        try:
+            for name, network in self._networks().items():
+                network.load_state_dict(_under(tensors, name))
+            for name, optimiser in self._optimisers().items():
+                optimiser.load(_under(tensors, name))
+        except (RuntimeError, KeyError):
+            raise UserError(
+                f"{folder / STATE_FILE}: does not fit these networks; was it written by another version?"
+            ) from None
         self.step, self.images, self.seconds = counters["step"], counters["images"], counters["seconds"]
 
 

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from semistylegan import losses
+from semistylegan.training import distributed
 from semistylegan.training.state import TrainState
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step sees. `labelled` is None where the run has no labels."""
+    """What one step sees: this process's rows of it. `labelled` is None where the run has no labels."""
 
     real_BCHW: Tensor
     code_BC: Tensor
@@ -36,147 +37,254 @@ class LabelledBatch:
     known_LF: Tensor
 
 
+@dataclass(frozen=True)
+class Part:
+    """Rows of a batch that pass the networks together, with the random numbers of these rows."""
+
+    real_BCHW: Tensor
+    code_BC: Tensor
+    z_BZ: Tensor
+    labelled: LabelledBatch | None
+    """With noise on its images."""
+    share_2L: Tensor
+    """Mixing shares of L_sr: in the update of E, in that of G."""
+
+
+class Log:
+    """Means of the losses over the parts of a batch, detached."""
+
+    def __init__(self, parts: int) -> None:
+        self.parts, self.means = parts, dict[str, Tensor]()
+
+    def add(self, name: str, value: Tensor) -> None:
+        value = value.detach() / self.parts
+        self.means[name] = self.means[name] + value if name in self.means else value
+
+
 def train_step(state: TrainState, batch: Batch) -> dict[str, Tensor]:
     """Updates every network and average of `state` once; returns the losses, detached.
 
-    Every random number is a function of (config.seed, state.step).
+    Every random number is a function of (config.seed, state.step). The batch is computed in one part, or in several
+    whose gradients are summed (config.micro_batch), and the gradients of all processes are summed: the weights are
+    those of the whole batch, to rounding.
     """
-    config, space = state.config, state.space
-    random = np.random.default_rng([config.seed, 1, state.step])
-    generator = torch.Generator().manual_seed(int(random.integers(2**63)))
-    device = batch.real_BCHW.device
-    log: dict[str, Tensor] = {}
+    config = state.config
+    parts = split(state, batch)
+    log = Log(len(parts))
 
-    # Generated images, used by both updates below.
-    z_BZ = torch.randn(len(batch.real_BCHW), state.G.z_dim, generator=generator).to(device)
-    start = batch.real_BCHW if state.G.starts_from_image else z_BZ
-    fake_BCHW = state.G(start, batch.code_BC)
-    constant_fake_BCHW = fake_BCHW.detach()
+    # Generated images, used by both updates below; with several parts their graphs would not fit, so G draws again.
+    once = len(parts) == 1
+    with torch.set_grad_enabled(once):
+        fakes = [generate(state, part) for part in parts]
 
     # D: tell real from generated. E: read the labelled images, mixed with others; its own reading of generated ones.
     state.opt_D.zero_grad()
     state.opt_E.zero_grad()
-    logit = state.D(torch.cat([batch.real_BCHW, constant_fake_BCHW]))
-    real_logit_B, fake_logit_B = logit.split(len(batch.real_BCHW))
-    relativistic = config.gan == "relativistic"
-    gan_discriminator = losses.relativistic_discriminator if relativistic else losses.gan_discriminator
-    log["loss_gan_d"] = gan_discriminator(real_logit_B, fake_logit_B)
-    log["real_score"], log["fake_score"] = real_logit_B.mean(), fake_logit_B.mean()
-    loss = log["loss_gan_d"]
-    if batch.labelled is not None:
-        partner = (
-            unlabelled_partner(state, batch.real_BCHW)
-            if config.mix_with == "unlabelled"
-            else (constant_fake_BCHW, batch.code_BC)
-        )
-        loss = loss + encoder_loss(state, batch.labelled, partner, random, generator, log)
-    if gamma_e := gamma_e_now(state):
-        said_BC = state.E(constant_fake_BCHW)
-        loss = loss + gamma_e * losses.unsupervised(said_BC, batch.code_BC, space, config.ce_weight)
-    loss.backward()
+    for part, fake_BCHW in zip(parts, fakes, strict=True):
+        backward(loss_of_D_and_E(state, part, fake_BCHW.detach(), log), len(parts))
     state.opt_D.step()
-    for group in state.opt_E.param_groups:
-        group["lr"] = group["initial_lr"] * decay(state, floor=0.0)
-    state.opt_E.step()
+    state.opt_E.step(decay(state, floor=0.0))
 
     # R1, lazily (Karras et al. 2020): rarely, and as much stronger.
     if config.r1_gamma and state.step % config.r1_interval == 0:
         state.opt_D.zero_grad()
-        real_BCHW = batch.real_BCHW.detach().requires_grad_(True)
-        log["r1"] = losses.r1_penalty(real_BCHW, state.D(real_BCHW), config.r1_gamma)
-        penalty = log["r1"]
-        if relativistic:
-            fakes_BCHW = constant_fake_BCHW.clone().requires_grad_(True)
-            penalty = penalty + losses.r1_penalty(fakes_BCHW, state.D(fakes_BCHW), config.r1_gamma)
-        (penalty * config.r1_interval).backward()
+        for part, fake_BCHW in zip(parts, fakes, strict=True):
+            backward(config.r1_interval * gradient_penalty(state, part, fake_BCHW, log), len(parts))
         state.opt_D.step()
 
     # G: look real, and show what the code says. D and E are only looked through.
     state.opt_G.zero_grad()
     with frozen(state.D, state.E):
-        log["loss_gan_g"] = (
-            losses.relativistic_generator(state.D(batch.real_BCHW), state.D(fake_BCHW))
-            if relativistic
-            else losses.gan_generator(state.D(fake_BCHW))
-        )
-        log["loss_unsup"] = losses.unsupervised(state.E(fake_BCHW), batch.code_BC, space, config.ce_weight)
-        loss = log["loss_gan_g"] + config.gamma_g * log["loss_unsup"]
-        if batch.labelled is not None and config.mix_with == "fakes" and config.alpha:
-            partner = (fake_BCHW, batch.code_BC)
-            loss = loss + config.alpha * smoothness(state, batch.labelled, partner, random)
-        if state.G.starts_from_image:
-            loss = loss + keeping_loss(state, batch.real_BCHW, fake_BCHW, log)
-        loss.backward()
-    for group in state.opt_G.param_groups:
-        group["lr"] = group["initial_lr"] * decay(state, floor=0.1)
-    state.opt_G.step()
+        for part, fake_BCHW in zip(parts, fakes, strict=True):
+            shown_BCHW = fake_BCHW if once else generate(state, part)
+            backward(loss_of_G(state, part, shown_BCHW, log), len(parts))
+    state.opt_G.step(decay(state, floor=0.1))
 
     state.step += 1
-    state.images += len(batch.real_BCHW)
-    update_averages(state, len(batch.real_BCHW))
-    return {name: value.detach() for name, value in log.items()}
+    whole = len(batch.real_BCHW) * distributed.count()
+    state.images += whole
+    update_averages(state, whole)
+    return log.means
 
 
-def encoder_loss(
-    state: TrainState,
-    labelled: LabelledBatch,
-    partner: tuple[Tensor, Tensor],
-    random: np.random.Generator,
-    generator: torch.Generator,
-    log: dict[str, Tensor],
-) -> Tensor:
-    """beta L_sup + alpha L_sr."""
-    config = state.config
-    noise_LCHW = config.label_noise * torch.randn(labelled.img_LCHW.shape, generator=generator)
-    noisy = replace(labelled, img_LCHW=labelled.img_LCHW + noise_LCHW.to(labelled.img_LCHW.device))
-    loss = noisy.img_LCHW.new_zeros(())
-    if config.beta:
-        said_LC = state.E(noisy.img_LCHW)
-        log["loss_sup"] = losses.supervised(said_LC, noisy.code_LC, noisy.known_LF, state.space, config.ce_weight)
-        loss = loss + config.beta * log["loss_sup"]
-    if config.alpha:
-        log["loss_sr"] = smoothness(state, noisy, partner, random)
-        loss = loss + config.alpha * log["loss_sr"]
+def split(state: TrainState, batch: Batch) -> list[Part]:
+    """The parts of this process's rows. Random numbers are drawn for the whole batch, whoever computes which row."""
+    config, device, labelled = state.config, batch.real_BCHW.device, batch.labelled
+    random = np.random.default_rng([config.seed, 1, state.step])
+    generator = torch.Generator().manual_seed(int(random.integers(2**63)))
+    rows, processes = len(batch.real_BCHW), distributed.count()
+    z_BZ = torch.randn(rows * processes, state.G.z_dim, generator=generator)
+    labels = len(labelled.img_LCHW) * processes if labelled is not None else 0
+    noise_LCHW = config.label_noise * torch.randn(labels, *batch.real_BCHW.shape[1:], generator=generator)
+    share_2L = torch.stack([losses.mix_share(labels, config.xi, random) for _ in range(2)])
+
+    count = rows // config.micro_batch if config.micro_batch else 1
+    parts = []
+    for i in range(count):
+        k, whole = distributed.rank() * count + i, processes * count
+        part = None
+        if labelled is not None:
+            img_LCHW = piece(labelled.img_LCHW, i, count) + piece(noise_LCHW, k, whole).to(device)
+            part = LabelledBatch(img_LCHW, piece(labelled.code_LC, i, count), piece(labelled.known_LF, i, count))
+        parts.append(
+            Part(
+                real_BCHW=piece(batch.real_BCHW, i, count),
+                code_BC=piece(batch.code_BC, i, count),
+                z_BZ=piece(z_BZ, k, whole).to(device),
+                labelled=part,
+                share_2L=piece(share_2L.t(), k, whole).t().to(device),
+            )
+        )
+    return parts
+
+
+def piece(x: Tensor, i: int, count: int) -> Tensor:
+    """Part i of `count` equal ones."""
+    size = len(x) // count
+    return x[i * size : (i + 1) * size]
+
+
+def backward(loss: Tensor, parts: int) -> None:
+    """Adds the gradients of one part's mean to those of the other parts, here and in other processes."""
+    (loss / (parts * distributed.count())).backward()
+
+
+def generate(state: TrainState, part: Part) -> Tensor:
+    """G's images: from z, or edits of the real images where G starts from those."""
+    return state.G(part.real_BCHW if state.G.starts_from_image else part.z_BZ, part.code_BC)
+
+
+def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Tensor:
+    """-L_GAN + gamma_E L_unsup + beta L_sup + alpha L_sr."""
+    config, labelled = state.config, part.labelled
+    read: dict[str, tuple[Tensor, Tensor]] = {}
+    if labelled is not None and config.beta:
+        read["loss_sup"] = labelled.img_LCHW, labelled.code_LC
+    if labelled is not None and config.alpha:
+        fakes = config.mix_with == "fakes"
+        rows = partners(len(labelled.img_LCHW), len(part.real_BCHW)).to(part.real_BCHW.device)
+        img_LCHW = (fake_BCHW if fakes else part.real_BCHW)[rows]
+        code_LC = part.code_BC[rows] if fakes else reading(state, img_LCHW)
+        read["loss_sr"] = mixed(labelled, img_LCHW, code_LC, part.share_2L[0])
+    weights = {"loss_sup": config.beta, "loss_sr": config.alpha}
+
+    images = [img for img, _ in read.values()]
+    if gamma_e := gamma_e_now(state):
+        images.append(fake_BCHW)
+    (real_logit_B, fake_logit_B), said = look(state, [part.real_BCHW, fake_BCHW], images)
+    log.add("real_score", real_logit_B.mean())
+    log.add("fake_score", fake_logit_B.mean())
+    relativistic = config.gan == "relativistic"
+    loss = (losses.relativistic_discriminator if relativistic else losses.gan_discriminator)(real_logit_B, fake_logit_B)
+    log.add("loss_gan_d", loss)
+    for said_LC, (name, (_, code_LC)) in zip(said, read.items(), strict=False):
+        assert labelled is not None
+        term = losses.supervised(said_LC, code_LC, labelled.known_LF, state.space, config.ce_weight)
+        log.add(name, term)
+        loss = loss + weights[name] * term
+    if gamma_e:
+        loss = loss + gamma_e * losses.unsupervised(said[-1], part.code_BC, state.space, config.ce_weight)
     return loss
 
 
-def smoothness(
-    state: TrainState, labelled: LabelledBatch, partner: tuple[Tensor, Tensor], random: np.random.Generator
-) -> Tensor:
-    """L_sr. The partner's images and codes are cut or repeated to the labelled batch's length."""
-    img_LCHW = labelled.img_LCHW
-    rows = torch.arange(len(img_LCHW), device=img_LCHW.device) % len(partner[0])
-    share_L = losses.mix_share(len(img_LCHW), state.config.xi, random).to(img_LCHW.device)
-    mixed_LCHW = losses.mix(img_LCHW, partner[0][rows], share_L)
-    mixed_LC = losses.mix(labelled.code_LC, partner[1][rows], share_L)
-    return losses.supervised(state.E(mixed_LCHW), mixed_LC, labelled.known_LF, state.space, state.config.ce_weight)
+def gradient_penalty(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Tensor:
+    """R1; R1 + R2 with relativistic pairs."""
+    real_BCHW = part.real_BCHW.detach().requires_grad_(True)
+    penalty = losses.r1_penalty(real_BCHW, state.D(real_BCHW), state.config.r1_gamma or 0.0)
+    log.add("r1", penalty)
+    if state.config.gan == "relativistic":
+        fakes_BCHW = fake_BCHW.detach().requires_grad_(True)
+        penalty = penalty + losses.r1_penalty(fakes_BCHW, state.D(fakes_BCHW), state.config.r1_gamma or 0.0)
+    return penalty
 
 
-def keeping_loss(state: TrainState, real_BCHW: Tensor, fake_BCHW: Tensor, log: dict[str, Tensor]) -> Tensor:
-    """gamma_rec L_rec + gamma_cycle L_cycle: what makes an editor keep what its code does not name.
+def loss_of_G(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Tensor:
+    """L_GAN + gamma_G L_unsup, and alpha L_sr where it mixes with generated images."""
+    config, labelled = state.config, part.labelled
+    judged, read = [fake_BCHW], [fake_BCHW]
+    if config.gan == "relativistic":
+        judged.append(part.real_BCHW)
+    if teaches := labelled is not None and config.mix_with == "fakes" and bool(config.alpha):
+        assert labelled is not None
+        rows = partners(len(labelled.img_LCHW), len(fake_BCHW)).to(fake_BCHW.device)
+        mixed_LCHW, mixed_LC = mixed(labelled, fake_BCHW[rows], part.code_BC[rows], part.share_2L[1])
+        read.append(mixed_LCHW)
+    logits, said = look(state, judged, read)
+    loss = losses.gan_generator(logits[0]) if len(logits) == 1 else losses.relativistic_generator(logits[1], logits[0])
+    log.add("loss_gan_g", loss)
+    unsup = losses.unsupervised(said[0], part.code_BC, state.space, config.ce_weight)
+    log.add("loss_unsup", unsup)
+    loss = loss + config.gamma_g * unsup
+    if teaches:
+        assert labelled is not None
+        term = losses.supervised(said[1], mixed_LC, labelled.known_LF, state.space, config.ce_weight)
+        loss = loss + config.alpha * term
+    if state.G.starts_from_image:
+        loss = loss + keeping_loss(state, part.real_BCHW, fake_BCHW, log)
+    return loss
 
-    Half of the images keep their own code and should stay as they are, the other half's edits get it back and should
-    be what they were (all of them, where one of the weights is 0). An image's own code is the averaged E's reading.
+
+def look(state: TrainState, judged: list[Tensor], read: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """D's logits of each of `judged` and E's codes of each of `read`: one pass through D's trunk and one through E's,
+    or one through both where they share it.
+
+    D's head sees each of `judged` alone: its minibatch deviation must not mix real and generated images.
     """
-    config = state.config
-    weights = (config.gamma_rec, config.gamma_cycle)
-    if not any(weights):
-        return fake_BCHW.new_zeros(())
-    rows = len(real_BCHW) // 2 if all(weights) else len(real_BCHW) if config.gamma_rec else 0
-    _, own_BC = unlabelled_partner(state, real_BCHW)
-    back_BCHW = state.G(torch.cat([real_BCHW[:rows], fake_BCHW[rows:]]), own_BC)
-    loss = fake_BCHW.new_zeros(())
-    for name, weight, part in (("loss_rec", weights[0], slice(rows)), ("loss_cycle", weights[1], slice(rows, None))):
-        if weight:
-            log[name] = losses.pixels(back_BCHW[part], real_BCHW[part])
-            loss = loss + weight * log[name]
-    return loss
+    D, E = state.D, state.E
+    shared = E.trunk is D.trunk
+    images = list({id(img): img for img in (judged + read if shared else judged)}.values())
+    sizes = [len(img) for img in images]
+    maps = D.trunk(torch.cat(images) if len(images) > 1 else images[0])
+    of_D = {id(img): m for img, m in zip(images, maps[-1].split(sizes), strict=True)}
+    logits = [D.logit(of_D[id(img)]) for img in judged]
+    if not read:
+        return logits, []
+    if shared:
+        split_maps = [dict(zip(map(id, images), m.split(sizes), strict=True)) for m in maps]
+        maps = [torch.cat([m[id(img)] for img in read]) for m in split_maps]
+    else:
+        maps = E.trunk(torch.cat(read) if len(read) > 1 else read[0])
+    return logits, list(E.code(maps).split([len(img) for img in read]))
+
+
+def mixed(labelled: LabelledBatch, img_LCHW: Tensor, code_LC: Tensor, share_L: Tensor) -> tuple[Tensor, Tensor]:
+    """x' and c' of L_sr."""
+    return losses.mix(labelled.img_LCHW, img_LCHW, share_L), losses.mix(labelled.code_LC, code_LC, share_L)
+
+
+def partners(labelled: int, images: int) -> Tensor:
+    """Which image of a batch is mixed with each labelled row; the same where both are cut into equal parts."""
+    return torch.arange(labelled) * images // labelled
 
 
 @torch.no_grad()
-def unlabelled_partner(state: TrainState, real_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Real images whose labels nobody looks at, with the averaged E's reading in place of a code."""
-    return real_BCHW, losses.soften(state.E_ema(real_BCHW), state.space)
+def reading(state: TrainState, img_BCHW: Tensor) -> Tensor:
+    """What the averaged E reads, as a code to learn from: in place of labels that nobody looks at."""
+    return losses.soften(state.E_ema(img_BCHW), state.space)
+
+
+def keeping_loss(state: TrainState, real_BCHW: Tensor, fake_BCHW: Tensor, log: Log) -> Tensor:
+    """gamma_rec L_rec + gamma_cycle L_cycle: what makes an editor keep what its code does not name.
+
+    Every other image keeps its own code and should stay as it is, the others' edits get it back and should be what they
+    were (all of them, where one of the weights is 0). An image's own code is the averaged E's reading.
+    """
+    config = state.config
+    weights = {"loss_rec": config.gamma_rec, "loss_cycle": config.gamma_cycle}
+    used = [name for name, weight in weights.items() if weight]
+    loss = fake_BCHW.new_zeros(())
+    if not used:
+        return loss
+    rows = {name: slice(i, None, len(used)) for i, name in enumerate(used)}
+    start = torch.cat([(real_BCHW if name == "loss_rec" else fake_BCHW)[rows[name]] for name in used])
+    target = torch.cat([real_BCHW[rows[name]] for name in used])
+    back_BCHW = state.G(start, reading(state, target))
+    sizes = [len(real_BCHW[rows[name]]) for name in used]
+    for name, back, real in zip(used, back_BCHW.split(sizes), target.split(sizes), strict=True):
+        term = losses.pixels(back, real)
+        log.add(name, term)
+        loss = loss + weights[name] * term
+    return loss
 
 
 def gamma_e_now(state: TrainState) -> float:
