@@ -180,7 +180,7 @@ def test_nothing_outside_is_served(port: int, path: str) -> None:
 
 def test_bodies_have_a_limit_whether_announced_or_not(port: int) -> None:
     assert ask(port, "POST", "/size", b"x" * 50_000)[0] == 200
-    answer = ask(port, "POST", "/size", b"x", Content_Length="50001")
+    answer = ask(port, "POST", "/size", b"x", Content_Length="50001")  # answered before it has come
     assert answer[0] == 413 and sentence(answer) == "the body has 50,001 bytes; at most 50,000 are taken"
     assert ask(port, "POST", "/sum", b" " * 2001, **JSON)[0] == 413
     assert ask(port, "POST", "/sum", b" " * 1980 + b'{"a": 1, "b": 2}', **JSON)[0] == 200
@@ -188,6 +188,19 @@ def test_bodies_have_a_limit_whether_announced_or_not(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), 10) as raw:
         raw.sendall(b"POST /size HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + chunk)
         assert raw.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_refused_upload_may_end_in_peace(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), 10) as raw:
+        raw.sendall(b"POST /size HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: 50001\r\n\r\nx")
+        said = raw.recv(10_000)
+        assert said.startswith(b"HTTP/1.1 413 ")
+        for _ in range(5):  # a client that still sends is not cut off
+            time.sleep(0.02)
+            raw.sendall(b"x" * 10_000)
+        while more := raw.recv(10_000):
+            said += more
+        assert said.endswith(b'at most 50,000 are taken"}')
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(port: int) -> None:
@@ -321,6 +334,7 @@ def test_image_bombs_and_rubbish_are_refused() -> None:
 def test_ports() -> None:
     with listen(0) as taken:
         assert taken.getsockname()[0] == "127.0.0.1"
+        assert taken.proto == socket.IPPROTO_TCP  # else asyncio leaves Nagle's algorithm on: 40 ms an answer
         port = taken.getsockname()[1]
         assert address(taken) == f"http://127.0.0.1:{port}/"
         with pytest.raises(UserError, match=rf"--port {port}: .* choose another, or 0 for any free one"):
