@@ -75,15 +75,15 @@ DRAG = """async (seconds) => {
 def make_model(folder: Path, resolution: int) -> Path:
     import torch
 
+    from semistylegan.models.build import build_networks
     from semistylegan.models.checkpoint import save_model
     from semistylegan.models.config import ModelConfig
-    from semistylegan.models.encoder import Encoder, Trunk
-    from semistylegan.models.stylegan2 import Generator
     from semistylegan.scenes.sprites import FACTORS
 
     torch.manual_seed(0)
     config = ModelConfig.of_size("tiny", resolution, 3, FACTORS.code_width)
-    save_model(folder, config, FACTORS, Generator(config), Encoder(config, Trunk(config)))
+    G, _, E = build_networks(config)
+    save_model(folder, config, FACTORS, G, E)
     return folder
 
 

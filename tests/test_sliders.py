@@ -28,10 +28,9 @@ from semistylegan.cli.program import main
 from semistylegan.data.pictures import decode_image, encode_png, save_png, tile
 from semistylegan.editing import Model
 from semistylegan.factors import Factor, FactorSpace
+from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
-from semistylegan.models.encoder import Encoder, Trunk
-from semistylegan.models.stylegan2 import Generator
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -57,7 +56,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("a run") / "checkpoint-000001"
     torch.manual_seed(0)
     config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width)
-    save_model(folder, config, SPACE, Generator(config), Encoder(config, Trunk(config)))
+    G, _, E = build_networks(config)
+    save_model(folder, config, SPACE, G, E)
     return folder
 
 
@@ -247,14 +247,14 @@ def test_fifty_clients_at_once(served: Served) -> None:
 
 def test_only_the_last_dropped_images_are_kept(checkpoint: Path) -> None:
     sliders = Sliders(ssg.load(checkpoint))
-    dropped = [sliders.drop(encode_png(np.full((16, 16, 3), i, np.uint8)))[0] for i in range(KEPT + 3)]
+    dropped = [sliders.drop(encode_png(np.full((16, 16, 3), i, np.uint8))) for i in range(KEPT + 3)]
     assert list(sliders.dropped) == dropped[3:]
     assert len(set(dropped)) == KEPT + 3
 
 
 def test_an_inversion_stops_when_the_server_ends(checkpoint: Path) -> None:
     sliders = Sliders(ssg.load(checkpoint))
-    name, _ = sliders.drop(encode_png(np.zeros((16, 16, 3), np.uint8)))
+    name = sliders.drop(encode_png(np.zeros((16, 16, 3), np.uint8)))
     sliders.ending.set()
     sliders.find(sliders.image(name))
     assert sliders.image(name).found is None and sliders.image(name).done == 1
@@ -514,6 +514,29 @@ def test_a_dropped_image_in_the_page(page: Page, served: Served, tmp_path: Path)
     page.locator(".note.bad").wait_for()
     assert "not a PNG" in page.locator(".note.bad").inner_text()
     shows(page, model, {})
+
+
+def test_an_editor_without_images_waits_for_one(page: Page, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, coarse=4, seen=16)
+    G, _, E = build_networks(config)
+    save_model(tmp_path / "editor", config, SPACE, G, E)
+    model = ssg.load(tmp_path / "editor")
+    with running(make_app(model, "editor")) as address:
+        opened(page, address)
+        assert page.locator("#drophere").is_visible() and page.locator("#new").is_hidden()
+        page.keyboard.press("2")
+        page.keyboard.press("ArrowRight")
+        photo = np.random.default_rng(3).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        page.evaluate(DROP, [list(encode_png(photo)), "x.png"])
+        until(lambda: page.locator("#compare").is_enabled(), "nothing to search for")
+        assert page.locator("#drophere").is_hidden()
+        slide(page, "scale", 1.0)
+        until(lambda: state(page).get("values") == {"scale": 0.29})
+        assert (pixels(page) == model.edit(photo, {"scale": 0.29})).all()
+        page.keyboard.press("Escape")
+        page.locator("#drophere").wait_for()
+        page.goto("about:blank")
 
 
 def test_the_grids(page: Page, served: Served) -> None:

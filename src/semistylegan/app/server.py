@@ -408,12 +408,10 @@ def serve(app: FastAPI, what: str, port: int | None = None, browser: bool = True
         if browser and _screen():
             # The socket listens already: the page waits until the server has started.
             threading.Thread(target=webbrowser.open, args=(here,), daemon=True).start()
-        try:
+        with suppress(KeyboardInterrupt):  # uvicorn has ended by then, and hands the signal on
             _server(app).run([sock])
-        except KeyboardInterrupt:  # uvicorn hands on the signal that ended it
-            print("\nended", file=sys.stderr)
-        finally:
-            app.state.ending.set()
+        app.state.ending.set()
+        print("\nended", file=sys.stderr)
 
 
 @contextmanager

@@ -80,11 +80,13 @@ class Dropped:
 
     picture: ImageArray
     """As the model sees it: H x W x C of its size."""
+    read: dict[str, Value]
+    """What E reads off it."""
     done: int = 0
     """Steps of its inversion that are done."""
     searching: bool = False
     found: dict[str, Value] | None = None
-    """The code that was found, once it was."""
+    """The code that was found, once it was; an editor (preset fine) searches for none and takes what E reads."""
     error: str = ""
 
 
@@ -139,15 +141,15 @@ class Sliders:
 
     # -- dropped images ------------------------------------------------------------------------------------------
 
-    def drop(self, data: bytes) -> tuple[str, dict[str, Value]]:
-        """Takes an image file: its name here and what E reads off it."""
+    def drop(self, data: bytes) -> str:
+        """Takes an image file, and gives it a name."""
         picture = self.model.fit(read_image(data))[0]
         read = self.read(picture)
         name = secrets.token_hex(8)
-        self.dropped[name] = Dropped(picture)
+        self.dropped[name] = Dropped(picture, read, found=read if self.model.edits_in_one_pass else None)
         while len(self.dropped) > KEPT:
             self.dropped.popitem(last=False)
-        return name, read
+        return name
 
     def image(self, name: str) -> Dropped:
         """A dropped image.
@@ -217,8 +219,8 @@ def make_app(model: Model, given: str, steps: int = STEPS) -> FastAPI:
 
     @app.post("/api/images")
     async def drop(request: Request) -> dict[str, Any]:
-        name, read = await drawing.run(sliders.drop, await request.body())
-        return {"image": name, "read": read}
+        name = await drawing.run(sliders.drop, await request.body())
+        return {"image": name, "read": sliders.image(name).read}
 
     @app.get("/api/images/{name}")
     def progress(name: str) -> dict[str, Any]:
@@ -252,6 +254,7 @@ def describe(model: Model, given: str) -> dict[str, Any]:
         "quoted": shlex.quote(given),
         "version": __version__,
         "resolution": model.resolution,
+        "draws": model.starts is not None or not model.edits_in_one_pass,
         "channels": model.channels,
         "factors": [_describe(factor) for factor in model.factors],
     }

@@ -38,12 +38,15 @@ const past = { states: [], here: -1 };
 const settings = () => (state.image ? state.edits : state.values);
 const valueOf = (name) => settings()[name] ?? base[name];
 const searching = () => state.image !== null && !images.get(state.image)?.found;
+// An editor without images of its own (the bare checkpoint of a preset fine) has nothing to show until one is dropped.
+const idle = () => state.image === null && !model.draws;
 const clone = (value) => structuredClone(value);
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 const pictureOf = (more = {}) => ({ seed: state.seed, values: { ...settings(), ...more } });
 
 async function baseOf({ seed, image }) {
   if (image) return images.get(image)?.found ?? images.get(image)?.read ?? {};
+  if (!model.draws) return Object.fromEntries(factors.map((factor) => [factor.name, factor.valueOf(0.5)]));
   if (!bases.has(seed)) {
     if (bases.size > 500) bases.clear();
     bases.set(seed, await askJson(`/api/draw?seed=${seed}`));
@@ -101,7 +104,7 @@ function travel(steps) {
 // -- what the user does ----------------------------------------------------------------------------------------------
 
 function set(name, value) {
-  if (searching()) return;
+  if (searching() || idle()) return;
   if (resting && resting.name !== name) settle();
   settings()[name] = value;
   preview();
@@ -127,14 +130,14 @@ function lock(names, on) {
 }
 
 function newSample(seed = Math.floor(Math.random() * 100_000)) {
-  if (state.image) return;
+  if (state.image || !model.draws) return;
   const values = Object.fromEntries(state.locks.map((name) => [name, state.values[name]]));
   become({ ...clone(state), seed, values });
 }
 
 function step(direction, fine) {
   const factor = byName.get(active);
-  if (!factor || searching()) return;
+  if (!factor || searching() || idle()) return;
   set(active, factor.next(valueOf(active), direction, fine));
   // A held key is one change: it is kept once it has come to rest.
   clearTimeout(resting?.timer);
@@ -143,7 +146,7 @@ function step(direction, fine) {
 
 function end(direction) {
   const factor = byName.get(active);
-  if (!factor || searching()) return;
+  if (!factor || searching() || idle()) return;
   const ends = factor.isClass ? factor.categories : factor.ticks.length ? factor.ticks.map((u) => factor.valueOf(u)) : [factor.low, factor.high];
   set(active, direction < 0 ? ends[0] : ends.at(-1));
   commit();
@@ -166,6 +169,7 @@ function neighbour(by) {
 }
 
 function show(which) {
+  if (idle()) which = "one";
   if (state.image && which === "z") which = "two";
   if (factors.length < 2 && which === "two") which = "one";
   view = which;
@@ -200,6 +204,7 @@ const picture = new Latest(
 /** Shows the state in the controls at once and asks for its picture. */
 function preview() {
   showControls();
+  if (idle()) return pen.clearRect(0, 0, canvas.width, canvas.height);
   if (comparing || searching()) drawGiven();
   else picture.want({ image: state.image, pictures: [clone(pictureOf())], read: reads && !state.image });
   if (view !== "one") showGrid();
@@ -258,7 +263,7 @@ const stripValues = (factor) => factor.samples(IN_STRIP);
 
 function showStrip() {
   const factor = byName.get(active);
-  $("#film").hidden = !factor || searching() || view !== "one";
+  $("#film").hidden = !factor || searching() || idle() || view !== "one";
   if ($("#film").hidden) return;
   const values = stripValues(factor);
   const cells = values.map((value) => ({
@@ -329,17 +334,19 @@ function settled() {
     tab.setAttribute("aria-selected", String(here));
     tab.tabIndex = here ? 0 : -1;
   }
-  $("#tab-z").disabled = state.image !== null;
-  $("#tab-two").disabled = factors.length < 2;
+  $("#tab-z").disabled = state.image !== null || idle();
+  $("#tab-two").disabled = factors.length < 2 || idle();
   $("#one").hidden = view !== "one";
   $("#grid").hidden = view === "one";
   $("#axes").hidden = view !== "two";
   $("#undo").disabled = past.here <= 0;
   $("#redo").disabled = past.here >= past.states.length - 1;
   document.body.classList.toggle("editing", state.image !== null);
-  $("#sample").hidden = state.image !== null;
+  $("#sample").hidden = state.image !== null || !model.draws;
+  $("#take .row").hidden = $("#line").hidden = idle();
   $("#given").hidden = state.image === null;
-  $("#factors").inert = searching();
+  if (!model.draws) $("#drophere").hidden = !idle();
+  $("#factors").inert = searching() || idle();
   $("#factors").ariaBusy = String(searching());
   if (document.activeElement !== $("#seed")) $("#seed").value = state.seed;
   $("#lockall").hidden = state.image !== null;
@@ -485,11 +492,12 @@ function compare(on) {
   preview();
 }
 
+$("#drophere").hidden = model.draws;
 const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 let over = 0;
 const dragging = (by) => {
   over = by ? Math.max(0, over + by) : 0;
-  $("#drophere").hidden = over === 0;
+  $("#drophere").hidden = over === 0 && !idle();
 };
 document.addEventListener("dragenter", (event) => hasFile(event) && dragging(1));
 document.addEventListener("dragleave", (event) => hasFile(event) && dragging(-1));
