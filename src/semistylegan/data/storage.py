@@ -9,6 +9,7 @@ import errno
 import json
 import mmap
 import os
+import stat
 import struct
 import zipfile
 import zlib
@@ -166,7 +167,7 @@ class ImageStore(ABC):
             found = json.loads(data.decode("utf-8-sig"))
         except json.JSONDecodeError as error:
             raise UserError(f"{self.place(name)} line {error.lineno}: not JSON: {error.msg}; correct it") from None
-        except (UnicodeDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # not UTF-8, a number of thousands of digits, brackets without end
             raise UserError(f"{self.place(name)}: not JSON text; write it again or remove it") from None
         if not isinstance(found, dict):
             raise UserError(f"{self.place(name)}: holds a {type(found).__name__}, expected an object {{...}}")
@@ -379,5 +380,8 @@ def _check_entry(path: Path, info: zipfile.ZipInfo, twice: bool) -> None:
         raise UserError(f"{path}: two entries are named {name!r}; make the zip again with one")
     if info.flag_bits & 1:
         raise UserError(f"{path}: entry {name!r} is encrypted; make the zip again without a password")
-    if info.file_size > MAX_FILE_BYTES:
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise UserError(f"{path}: entry {name!r} is a link; make the zip again with the file itself")
+    bomb = info.file_size > MAX_FILE_BYTES // 16 and info.file_size > 100 * info.compress_size
+    if bomb or info.file_size > MAX_FILE_BYTES:
         raise UserError(f"{path}: entry {name!r} unpacks to {info.file_size:,} bytes; make the zip again without it")

@@ -2,7 +2,7 @@
 
 As we read it: UTF-8 (with or without a byte order mark), any line ends, cells parted by commas, semicolons or tabs
 (the one that makes the first row hold a cell `file_name`). With semicolons or tabs a number may have a decimal comma.
-Rows may come in any order. A blank cell is unknown.
+Rows may come in any order. A blank cell is unknown. Case of file names counts only where two differ in nothing else.
 
 Whatever is wrong goes to a `complain`, which raises (training) or takes it down (check: then the row or cell counts
 as missing).
@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ from semistylegan.factors import Factor
 Complain = Callable[[str], None]
 MAX_CATEGORIES = 256
 """A column of words with more different words than this is no factor."""
-_NOT_A_NUMBER = ("nan", "inf", "+inf", "-inf", "infinity", "-infinity")
+_NO_VALUE = ("nan", "inf", "+inf", "-inf", "infinity", "-infinity", "n/a", "#n/a", "n.a.", "<na>", "null", "?")
+"""Cells, in any case, that say that nothing is known: a blank says it without being mistaken for a class."""
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
@@ -67,7 +70,7 @@ class Table:
         text = _decode(data, source)
         delimiter, header = _header(text, source)
         key = header.index("file_name")
-        number = {unicodedata.normalize("NFC", name): i for i, name in enumerate(names)}
+        number = _Numbers(names)
         line_of: dict[int, int] = {}
         cells: list[list[str]] = []
         unknown: list[tuple[int, str]] = []
@@ -78,7 +81,7 @@ class Table:
                     f"add or remove a {_DELIMITERS[delimiter]} (a cell that holds one stands in quotes)"
                 )
                 continue
-            image = number.get(unicodedata.normalize("NFC", row[key].replace("\\", "/").removeprefix("./")))
+            image = number.of(row[key])
             if image is None:
                 unknown.append((line, row[key]))
             elif image in line_of:
@@ -116,9 +119,16 @@ class Table:
         for i, (line, cell) in enumerate(zip(self.lines, column, strict=True)):
             if not cell:
                 continue
-            if cell.lower() in _NOT_A_NUMBER:
+            if cell.lower() in _NO_VALUE or _endless(cell):
                 self.complain(
                     f"{self.source} line {line}: {name}={cell}: no value; leave the cell blank where it is unknown"
+                )
+                column[i] = ""
+                continue
+            if not self.decimal_comma and _DECIMAL_COMMA.fullmatch(cell):
+                self.complain(
+                    f"{self.source} line {line}: {name}={cell}: a number with a comma; write a point, or separate the "
+                    "columns of the table by semicolons"
                 )
                 column[i] = ""
                 continue
@@ -193,6 +203,30 @@ class Table:
         except ValueError:
             return None
         return value if math.isfinite(value) and "_" not in cell else None
+
+
+def _endless(cell: str) -> bool:
+    """Whether it is a number too large for a float, e.g. 1e999."""
+    try:
+        return math.isinf(float(cell))
+    except ValueError:
+        return False
+
+
+class _Numbers:
+    """File names -> numbers of images. Backslashes, `./`, either form of accents, and another case are understood."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.exact = {unicodedata.normalize("NFC", name): i for i, name in enumerate(names)}
+        self.folded: dict[str, int] = {}
+        for name, i in self.exact.items():
+            self.folded[name.casefold()] = -1 if name.casefold() in self.folded else i
+
+    def of(self, cell: str) -> int | None:
+        """None where no image is meant, or several that differ in case alone."""
+        name = unicodedata.normalize("NFC", cell.replace("\\", "/").removeprefix("./"))
+        found = self.exact.get(name, self.folded.get(name.casefold(), -1))
+        return None if found < 0 else found
 
 
 def _decode(data: bytes, source: str) -> str:
