@@ -297,14 +297,18 @@ class Model:
             out.append(to_uint8(self.networks.G(start.to(self.device), self.factors.encode(level).to(self.device))))
         return np.concatenate(out)
 
-    @torch.no_grad()
     def read_levels(self, image_NHWC: ImageArray) -> npt.NDArray[np.float32]:
         """What E reads off images of the model's size, as levels N x F."""
-        out = []
+        return self.factors.decode(torch.from_numpy(self.read_codes(image_NHWC))).numpy()
+
+    @torch.no_grad()
+    def read_codes(self, image_NHWC: ImageArray) -> npt.NDArray[np.float32]:
+        """What E says of images of the model's size, N x C: logits where a factor is categorical."""
+        out = [np.zeros((0, self.factors.code_width), np.float32)]
         for start in range(0, len(image_NHWC), BATCH):
-            code = self.networks.E(to_tensor(image_NHWC[start : start + BATCH]).to(self.device))
-            out.append(self.factors.decode(code).cpu().numpy())
-        return np.concatenate(out) if out else np.zeros((0, len(self.factors)), np.float32)
+            img_BCHW = to_tensor(image_NHWC[start : start + BATCH]).to(self.device)
+            out.append(self.networks.E(img_BCHW).cpu().numpy())
+        return np.concatenate(out)
 
     def fit(self, images: ImageArray, warn: bool = False) -> ImageArray:
         """One image or a batch -> N x H x W x C of the model's size and channels.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from semistylegan import __version__
-from semistylegan.cli import edit, importing, making, pages, parsing, using
+from semistylegan.cli import edit, exporting, importing, labelling, making, pages, parsing, using
 from semistylegan.cli.command import Command
 from semistylegan.errors import UserError
 
@@ -31,6 +31,8 @@ COMMANDS: dict[str, type[Command]] = {
     "edit": edit.Edit,
     "report": making.Report,
     "app": pages.App,
+    "label": labelling.Label,
+    "export": exporting.Export,
 }
 
 GOES_ON = ("demo", "render", "import", "train")

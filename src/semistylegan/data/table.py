@@ -48,7 +48,7 @@ class Table:
     """A parsed CSV: for each row the image it names and the line it stands on; cells by column, stripped."""
 
     source: str
-    decimal_comma: bool
+    delimiter: str
     rows: npt.NDArray[np.int64]
     lines: list[int]
     columns: dict[str, list[str]]
@@ -104,7 +104,7 @@ class Table:
             if cell:
                 complain(f"{source} line {line}: {cell!r} stands in a column without a name; name it")
                 break
-        return cls(source, delimiter != ",", np.asarray(list(line_of), np.int64), lines, columns, complain)
+        return cls(source, delimiter, np.asarray(list(line_of), np.int64), lines, columns, complain)
 
     def infer(self, name: str) -> Factor | None:
         """The factor that a column is where no `factors.json` says it; None where it is blank, or wrong.
@@ -125,7 +125,7 @@ class Table:
                 )
                 column[i] = ""
                 continue
-            if not self.decimal_comma and _DECIMAL_COMMA.fullmatch(cell):
+            if self.delimiter == "," and _DECIMAL_COMMA.fullmatch(cell):
                 self.complain(
                     f"{self.source} line {line}: {name}={cell}: a number with a comma; write a point, or separate the "
                     "columns of the table by semicolons"
@@ -196,7 +196,7 @@ class Table:
 
     def number(self, cell: str) -> float | None:
         """The cell as a finite number, or None."""
-        if self.decimal_comma and cell.count(",") == 1 and "." not in cell:
+        if self.delimiter != "," and cell.count(",") == 1 and "." not in cell:
             cell = cell.replace(",", ".")
         try:
             value = float(cell)

@@ -27,7 +27,7 @@ class Generator(nn.Module):
     def forward(self, start: Tensor, code_BC: Tensor) -> Tensor:
         """Images B x C x H x W, about [-1, 1] (not clamped)."""
         if self.starts_from_image:
-            return self.synthesis(self.mapping(start.new_empty(len(start), 0), code_BC), start)
+            return self.synthesis(self.mapping(start.new_empty(start.shape[0], 0), code_BC), start)
         return self.synthesis(self.mapping(start, code_BC))
 
     def synthesis(self, w: Tensor, img_BCHW: Tensor | None = None) -> Tensor:

@@ -34,7 +34,7 @@ class StyleGAN2(Generator):
 
     def synthesis(self, w: Tensor, img_BCHW: Tensor | None = None) -> Tensor:
         w_BLW = self.styles(w)
-        x = self.const.expand(len(w_BLW), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.const.expand(w_BLW.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image: Tensor | None = None
         layer = 0
         for block in self._blocks():

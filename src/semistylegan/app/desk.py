@@ -1,0 +1,345 @@
+"""Where images are labelled: what is asked, what is known, what a person says, and how it is undone.
+
+A window says what it saw of an image together with what it wants to write; where another window, or another program,
+has written meanwhile, it is told so instead of overwriting.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from semistylegan.app.questions import Question, ask, whole_space
+from semistylegan.app.queue import Choice, Queue
+from semistylegan.app.server import Refused
+from semistylegan.data.columns import in_words, snap
+from semistylegan.data.dataset import read_labels, read_space
+from semistylegan.data.label_file import LabelFile
+from semistylegan.data.pictures import ImageArray, encode_png
+from semistylegan.data.storage import ImageStore, open_store
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor
+from semistylegan.files import write_json
+
+if TYPE_CHECKING:
+    from semistylegan.editing import Model
+
+ENOUGH = 50
+"""Labelled images with which a first training is worth its time."""
+GOAL = (60, 0.025, 300)
+"""Labelled images to aim for: this part of all, at least and at most so many."""
+REMEMBERED = 100_000
+"""Labels that can be undone."""
+
+Cells = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Done:
+    """One thing that a person did, to be undone."""
+
+    image: int
+    before: Cells
+    after: Cells
+    skip: bool = False
+
+
+class Desk:
+    """The data set, its labels as they stand, and what is asked. Not for several threads at once."""
+
+    def __init__(
+        self, data: str | Path, factors: str, model: Model | None = None, choice: Choice = "random", seed: int = 0
+    ) -> None:
+        """
+        Args:
+            data: folder of images or zip.
+            factors: what to ask for, see `questions`.
+            model: prefills the controls, and with `choice` "doubt" says which image comes next.
+            choice: see `queue`.
+
+        Raises:
+            UserError: the data, its labels or `factors` cannot be; nothing is written.
+        """
+        self.store: ImageStore = open_store(data)
+        self.space = read_space(self.store)
+        self.path = self.store.beside("metadata.csv")
+        self.file = self._open()
+        self.questions = ask(factors, self.space, self.file.table)
+        self.model = model
+        self.values = self._values()
+        self.history: list[Done] = []
+        says = self._says if model is not None else None
+        space = model.factors if model is not None else None
+        self.queue = Queue(self.store, self._whole(), choice, space, says if choice == "doubt" else None, seed)
+
+    # -- what is there -----------------------------------------------------------------------------------------------
+
+    def _open(self) -> LabelFile:
+        """`metadata.csv`; where there is none yet, the labels of a `dataset.json` are where it begins."""
+        start = b""
+        if self.store.other_file("metadata.csv") is None:
+            space, labels = read_labels(self.store)
+            if len(labels.labelled_rows):
+                text = io.StringIO()
+                writer = csv.writer(text, lineterminator="\n")
+                writer.writerow(["file_name", *space.names])
+                for row in labels.labelled_rows:
+                    known = zip(space, labels.level_NF[row], labels.known_NF[row], strict=True)
+                    writer.writerow([self.store.names[row], *(in_words(f, float(u)) if k else "" for f, u, k in known)])
+                start = text.getvalue().encode()
+        return LabelFile(self.path, self.store.names, start)
+
+    def _values(self) -> dict[int, Cells]:
+        """What is known of the asked factors, by image."""
+        table, out = self.file.table, dict[int, Cells]()
+        for question in self.questions if table is not None else ():
+            assert table is not None
+            for row, cell in zip(table.rows.tolist(), table.columns.get(question.name, ()), strict=False):
+                if cell:
+                    out.setdefault(row, {})[question.name] = cell
+        return out
+
+    def _whole(self) -> list[int]:
+        return [image for image, cells in self.values.items() if len(cells) == len(self.questions)]
+
+    def _fresh(self) -> None:
+        """Reads the file again where somebody else has written it."""
+        if self.file.stale():
+            self.file = self._open()
+            before, self.values = self.values, self._values()
+            whole = set(self._whole())
+            for image in before.keys() | self.values.keys():
+                self.queue.label(image, image in whole)
+
+    def describe(self) -> dict[str, Any]:
+        """What the page needs to begin."""
+        stem = self.store.path.resolve().stem
+        return {
+            "data": self.store.path.resolve().name,
+            "file": str(self.path),
+            "images": len(self.store),
+            "train": f"semistylegan train --data {shlex.quote(str(self.store.path))} --out runs/{shlex.quote(stem)}",
+            **self.progress(),
+        }
+
+    def progress(self) -> dict[str, Any]:
+        """The questions as they stand, with how often each class is labelled, and the sentence above them."""
+        return {
+            "questions": [self._question(question) for question in self.questions],
+            "labelled": len(self.values),
+            "goal": self.goal,
+            "enough": len(self.values) >= min(ENOUGH, self.goal),
+            "sentence": sentence(len(self.values), self.goal, len(self.store)),
+        }
+
+    @property
+    def goal(self) -> int:
+        least, part, most = GOAL
+        return min(max(round(part * len(self.store)), least), most, len(self.store))
+
+    def _question(self, question: Question) -> dict[str, Any]:
+        factor = question.factor
+        out: dict[str, Any] = {"name": question.name, "grows": question.grows}
+        counts: dict[str, int] = {}
+        for cells in self.values.values():
+            if (cell := cells.get(question.name)) is not None:
+                counts[cell] = counts.get(cell, 0) + 1
+        out["known"] = sum(counts.values())
+        if factor is None or factor.kind == "categorical":
+            categories = factor.categories if factor else ()
+            return out | {"kind": "categorical", "categories": [[c, counts.get(c, 0)] for c in categories]}
+        return out | {
+            "kind": factor.kind,
+            "low": factor.low,
+            "high": factor.high,
+            "size": factor.size,
+            "grid": None if factor.grid is None else list(factor.grid),
+            "unit": factor.unit,
+        }
+
+    def look(self, image: int) -> dict[str, Any]:
+        """One image: what is known of it, and what the model reads where nothing is."""
+        self._number(image)
+        self._fresh()
+        cells = self.values.get(image, {})
+        item: dict[str, Any] = {"image": image, "name": self.store.names[image], "cells": cells}
+        return item | {"values": self._shown(cells), "read": self._read(image)}
+
+    def _shown(self, cells: Cells) -> dict[str, float | str]:
+        """Cells that the table took, as values for the page."""
+        asked = {question.name: question.factor for question in self.questions}
+        shown = ((name, asked.get(name), cell) for name, cell in cells.items())
+        return {name: self._value(factor, cell) for name, factor, cell in shown if factor is not None}
+
+    def _value(self, factor: Factor, cell: str) -> float | str:
+        number = cell.replace(",", ".") if factor.kind != "categorical" and "." not in cell else cell
+        return factor.value_of(snap(factor, factor.level_of(number)))
+
+    def _read(self, image: int) -> dict[str, float | str]:
+        """What the model reads, of the asked factors that it knows by the same name."""
+        if self.model is None:
+            return {}
+        (level_F,) = self.model.read_levels(self.model.fit(self.store.read(image)))
+        found = {f.name: f.value_of(float(u)) for f, u in zip(self.model.factors, level_F, strict=True)}
+        out: dict[str, float | str] = {}
+        for question in self.questions:
+            factor = question.factor
+            if factor is None or question.name not in found:
+                continue
+            value = found[question.name]
+            if factor.kind == "categorical":
+                if value in factor.categories:
+                    out[question.name] = str(value)
+            elif not isinstance(value, str):
+                level = factor.level_of(float(np.clip(value, factor.low, factor.high)))
+                if factor.size is not None:
+                    level = float(factor.level_of_index(factor.index_of_level(level)))
+                out[question.name] = factor.value_of(level)
+        return out
+
+    def _says(self, images: Sequence[ImageArray]) -> Any:
+        assert self.model is not None
+        return self.model.read_codes(np.concatenate([self.model.fit(image) for image in images]))
+
+    def picture(self, image: int) -> bytes:
+        """The image as PNG."""
+        self._number(image)
+        return encode_png(self.store.read(image))
+
+    def _number(self, image: int) -> None:
+        if not 0 <= image < len(self.store):
+            raise Refused(404, f"there is no image {image}: they are numbered 0 to {len(self.store) - 1}")
+
+    # -- what a person does --------------------------------------------------------------------------------------------
+
+    def next(self, window: str) -> dict[str, Any]:
+        """The image that this window shows, or None where none is left."""
+        image = self.queue.next(window)
+        return {"item": None if image is None else self.look(image), **self.progress()}
+
+    def save(self, window: str, image: int, saw: Cells, values: dict[str, float | str | None]) -> dict[str, Any]:
+        """Writes what a person says of an image; then the next one.
+
+        Args:
+            saw: the cells that the window showed; another window may have changed them since.
+            values: of the asked factors, in own units; None where it is not known.
+
+        Raises:
+            Refused: 409 where the image's labels are not what the window saw.
+            UserError: a value that does not fit; nothing is written.
+        """
+        self._number(image)
+        self._fresh()
+        before = self.values.get(image, {})
+        if before != saw:
+            raise Refused(409, "this image was labelled meanwhile, in another window or in the file")
+        asked = {question.name: question for question in self.questions}
+        after = dict(before)
+        for name, value in values.items():
+            if name not in asked:
+                raise UserError(f"{name}: is not asked for here")
+            after[name] = "" if value is None else self._cell(asked[name], value)
+        after = {name: cell for name, cell in after.items() if cell}
+        if not after and not before:
+            raise UserError("nothing is known of this image: skip it instead")
+        self._write(image, after)
+        undo = self._remember(Done(image, before, after))
+        self.queue.label(image, True)
+        return {"undo": undo, **self.next(window)}
+
+    def skip(self, window: str, image: int) -> dict[str, Any]:
+        """Puts an image behind all others; then the next one."""
+        self._number(image)
+        self.queue.skip(image)
+        cells = self.values.get(image, {})
+        return {"undo": self._remember(Done(image, cells, cells, skip=True)), **self.next(window)}
+
+    def undo(self, window: str, number: int) -> dict[str, Any]:
+        """Takes back one thing that was done and shows its image again, with what had been said of it.
+
+        Raises:
+            Refused: it is not known any more, or the image was labelled anew since.
+        """
+        if not 0 <= number < len(self.history):
+            raise Refused(404, "that is too long ago to be undone")
+        done = self.history[number]
+        self._fresh()
+        if done.skip:
+            self.queue.skip(done.image, False)
+        else:
+            if self.values.get(done.image, {}) != done.after:
+                raise Refused(409, "this image was labelled anew since; it stays as it is")
+            self._write(done.image, done.before)
+            self.queue.label(done.image, len(done.before) == len(self.questions))
+        self.queue.offer(window, done.image)
+        return {"said": self._shown(done.after), "item": self.look(done.image), **self.progress()}
+
+    def grow(self, name: str, category: str) -> dict[str, Any]:
+        """Adds a class to a question. It is written with the next label."""
+        for place, question in enumerate(self.questions):
+            if question.name == name:
+                grown = question.grown(category)
+                self.questions = (*self.questions[:place], grown, *self.questions[place + 1 :])
+                return self.progress()
+        raise UserError(f"{name}: is not asked for here")
+
+    def _remember(self, done: Done) -> int:
+        if len(self.history) >= REMEMBERED:
+            raise Refused(507, f"{REMEMBERED:,} labels in one sitting; start the page again to go on")
+        self.history.append(done)
+        return len(self.history) - 1
+
+    def _cell(self, question: Question, value: float | str) -> str:
+        if question.factor is None:
+            raise UserError(f"{question.name}={value}: has no classes yet; add one first")
+        text = in_words(question.factor, snap(question.factor, question.factor.level_of(value)))
+        return text if question.factor.kind == "categorical" else self.file.number(text)
+
+    def _write(self, image: int, after: Cells) -> None:
+        """`factors.json` where it has to say more, then `metadata.csv`; both whole, or as they were."""
+        asked = {question.name: after.get(question.name, "") for question in self.questions}
+        try:
+            self._write_factors(after)
+            self.file.set(image, asked)
+            self.file.save()
+        except OSError as error:
+            self.file = self._open()
+            where, why = error.filename or self.path, error.strerror
+            raise Refused(507, f"{where}: was not written ({why}); nothing is lost: mend it and save again") from None
+        if after:
+            self.values[image] = after
+        else:
+            self.values.pop(image, None)
+
+    def _write_factors(self, after: Cells) -> None:
+        """Factors that nobody has labelled yet are none of the data's."""
+        used = {name for cells in (after, *self.values.values()) for name in cells}
+        space = whole_space([q for q in self.questions if q.name in used], self.space, self.file.table)
+        if space == self.space:
+            return
+        document = self.store.document("factors.json") or {}
+        # Entries that stay as they are keep what else somebody wrote into them.
+        own = {factor.name: entry for factor, entry in zip(self.space or (), document.get("factors", ()), strict=False)}
+        kept = set(self.space or ())
+        document["factors"] = [own[f.name] if f in kept else f.to_json() for f in space]
+        write_json(self.store.beside("factors.json"), document)
+        self.space = space
+
+
+def sentence(labelled: int, goal: int, images: int) -> str:
+    """How far it is: "37 of 60 labelled: enough to start training at about 50"."""
+    enough = min(ENOUGH, goal)
+    if labelled < enough:
+        return f"{labelled:,} of {goal:,} labelled: enough to start training at about {enough}"
+    if labelled < goal:
+        return f"{labelled:,} of {goal:,} labelled: enough to start training; each further one makes the encoder surer"
+    if labelled < images:
+        return f"{labelled:,} labelled: as many as most trainings need"
+    return f"all {labelled:,} labelled"

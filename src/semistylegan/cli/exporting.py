@@ -1,0 +1,50 @@
+"""The command that hands a model on: export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+from semistylegan.cli.command import Command
+from semistylegan.cli.using import Model
+from semistylegan.errors import UserError
+
+Format = Literal["safetensors", "onnx"]
+
+
+@dataclass(frozen=True)
+class Export(Command):
+    """Writes a model for others: a clean checkpoint, or ONNX files.
+
+    safetensors: a folder that every command takes as MODEL, with a card. onnx: generator.onnx and encoder.onnx, any
+    batch, checked against torch.
+
+    Example:
+      semistylegan export runs/sprites --format onnx --out sprites-onnx
+    """
+
+    model: Model
+    """Folder of a run or of a checkpoint, or the name of a model that ships with the package."""
+    format: Format
+    """What to write."""
+    out: Annotated[Path, arg(metavar="PATH")]
+    """Folder to write; an earlier export there is replaced."""
+    half: bool = False
+    """safetensors: store the weights in half precision, half the size."""
+
+    def run(self) -> Path:
+        from semistylegan.editing import load
+
+        if self.half and self.format != "safetensors":
+            raise UserError(f"--half: not with --format {self.format}; leave it out")
+        model = load(self.model)
+        if self.format == "safetensors":
+            from semistylegan.export.forms import export_safetensors
+
+            return export_safetensors(model, self.out, self.half)
+        from semistylegan.export.forms import export_onnx
+
+        return export_onnx(model, self.out)

@@ -1,0 +1,92 @@
+"""The card of a model: what it is, how it was trained, how good it is, what to beware of."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+from semistylegan import __version__
+from semistylegan.editing import Model
+from semistylegan.errors import UserError
+from semistylegan.models.checkpoint import WEIGHTS_FILE
+from semistylegan.report.scores import TILES
+from semistylegan.training.config import FREE_TO_CHANGE, TrainConfig
+from semistylegan.training.run import Run
+
+LIMITS = """\
+It draws what its data shows and nothing else, and reads images that look like its data alone: what it says of others
+means nothing. The weights are safetensors: loading them executes nothing."""
+
+
+def write(model: Model, half: bool, size: int) -> str:
+    """The card as Markdown.
+
+    What belongs to a run (data, command, scores) is left out where the model lies in none, and scores where they were
+    taken of other weights.
+
+    Args:
+        half: whether the weights are stored in half precision.
+        size: bytes of the weights' file.
+    """
+    in_G, in_E = (sum(p.numel() for p in network.parameters()) for network in (model.networks.G, model.networks.E))
+    colour = "grey" if model.channels == 1 else "colour"
+    what = (
+        f"A semi-supervised StyleGAN: G draws {colour} images of {model.resolution} x {model.resolution} pixels whose "
+        f"factors are as asked, E reads the factors off images. {in_G:,} and {in_E:,} parameters, "
+        f"{size / 1e6:.2f} MB in {'half' if half else 'single'} precision. Written by semistylegan {__version__}."
+    )
+    rows = [f"| {f.name} | {f.kind} | {f.describe_range()} |" for f in model.factors]
+    factors = "\n".join(["| factor | kind | values |", "| --- | --- | --- |", *rows])
+    parts = ["# Model card", what, "## Factors", factors, *_of_run(model), "## Use and limits", LIMITS]
+    return "\n\n".join(parts) + "\n"
+
+
+def _of_run(model: Model) -> list[str]:
+    """Data, command and scores, where the model lies in its run."""
+    run = Run(model.checkpoint.parent)
+    try:
+        config = run.config
+    except UserError:
+        return []
+    from_where = f"Data: `{Path(config.data).name}`. Checkpoint `{model.checkpoint.name}` of"
+    parts = ["## Training", from_where, f"```sh\n{command(config, model.resolution)}\n```"]
+    scores = _scores(run.path, model.checkpoint)
+    return [*parts, "## Scores", scores] if scores else parts
+
+
+def command(config: TrainConfig, resolution: int) -> str:
+    """The command that trains like this: what differs from the preset. Paths are shortened to their names."""
+    plain = TrainConfig.preset(config.system, "", "", size=config.size).resolved(resolution)
+    data, out = Path(config.data).name, Path(config.out).name
+    words = [f"semistylegan train --data {data} --out {out} --preset {config.system}"]
+    for field in dataclasses.fields(TrainConfig):
+        value = getattr(config, field.name)
+        if field.name not in FREE_TO_CHANGE and value != getattr(plain, field.name):
+            option = field.name.replace("_", "-")
+            words.append(f"--{option} {value:g}" if isinstance(value, float) else f"--{option} {value}")
+    return " ".join(words)
+
+
+def _scores(run: Path, checkpoint: Path) -> str | None:
+    try:
+        metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    weights = hashlib.sha256((checkpoint / WEIGHTS_FILE).read_bytes()).hexdigest()
+    if metrics.get("weights_sha256") != weights:
+        return None
+    named = [*((key, name, better) for key, name, better, *_ in TILES), ("oracle_l2", "L2 of the oracle", "lower")]
+    rows = [
+        f"| {name} | {metrics[key]:.3f} | {better} |" for key, name, better in named if metrics.get(key) is not None
+    ]
+    table = "| score | value | better |\n| --- | --- | --- |\n" + "\n".join(rows)
+    factors = [
+        f"| {name} | {errors['mae']:.3f} | {errors['mae_gen']:.3f} |"
+        for name, errors in (metrics.get("per_factor") or {}).items()
+        if errors.get("mae") is not None and errors.get("mae_gen") is not None
+    ]
+    if factors:
+        table += "\n\n| factor | error of E | error of G |\n| --- | --- | --- |\n" + "\n".join(factors)
+    return f"On {metrics['images']:,} images, weights in single precision:\n\n{table}" if "images" in metrics else table

@@ -1,0 +1,174 @@
+"""A clean checkpoint folder, and ONNX files.
+
+Suffixes: B batch, Z latent, C code or channels, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from semistylegan import __version__
+from semistylegan.editing import Model
+from semistylegan.errors import UserError
+from semistylegan.export import card
+from semistylegan.files import atomic_path, write_json, write_text
+from semistylegan.models.checkpoint import CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE
+
+GENERATOR, ENCODER, DESCRIPTION = "generator.onnx", "encoder.onnx", "model.json"
+CARD = "MODEL_CARD.md"
+START = ("z", "image")
+"""What G starts from, and the name of that input."""
+TOLERANCE = 1e-3
+"""Largest difference to torch (images span [-1, 1]) with which an ONNX file is written."""
+
+
+def export_safetensors(model: Model, out: Path, half: bool = False) -> Path:
+    """Writes a checkpoint folder: configuration, factors, weights of G and E, and a card that says what it is.
+
+    Args:
+        out: the folder; new, empty, or an earlier export.
+        half: store the weights in half precision: half the size. They are single again once loaded.
+
+    Raises:
+        UserError: `out` holds other files.
+    """
+    with new_folder(out, WEIGHTS_FILE) as folder:
+        for name in (CONFIG_FILE, FACTORS_FILE):
+            write_text(folder / name, (model.checkpoint / name).read_text(encoding="utf-8"))
+        tensors = load_file(model.checkpoint / WEIGHTS_FILE)
+        with atomic_path(folder / WEIGHTS_FILE) as temporary:
+            save_file({k: v.half() if half else v for k, v in tensors.items()}, temporary)
+        size = (folder / WEIGHTS_FILE).stat().st_size
+        write_text(folder / CARD, card.write(model, half, size))
+    return out
+
+
+def export_onnx(model: Model, out: Path) -> Path:
+    """Writes G and E as ONNX with a batch of any size, and `model.json`, which says what goes in and comes out.
+
+    `generator.onnx`: `z` B x Z (standard normal) and `code` B x C -> `drawn` B x C x H x W, about [-1, 1]; an editor
+    (preset fine) takes `image`, B x C x H x W, in place of `z`.
+    `encoder.onnx`: `image` -> `said`, the code as E says it (logits where a factor is categorical).
+    Both are run on batches of 1 and 3 and compared with torch before they are written.
+
+    Raises:
+        UserError: the extra `onnx` is missing, or `out` holds other files.
+    """
+    with new_folder(out, GENERATOR) as folder:
+        write_networks(model, folder)
+    return out
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """What a program needs to know to use the networks: sizes, and each factor with its place in the code."""
+    factors = [
+        {**factor.to_json(), "code": [where.start, where.stop]}
+        for factor, where in zip(model.factors, model.factors.slices, strict=True)
+    ]
+    return {
+        "semistylegan": __version__,
+        "resolution": model.resolution,
+        "channels": model.channels,
+        "start": START[model.networks.G.starts_from_image],
+        "z": model.networks.config.z_dim,
+        "code": model.factors.code_width,
+        "factors": factors,
+    }
+
+
+def write_networks(model: Model, folder: Path) -> None:
+    """Writes the two networks and their description into `folder`; see :func:`export_onnx`."""
+    config, side = model.networks.config, model.resolution
+    G, E = copy.deepcopy(model.networks.G).cpu(), copy.deepcopy(model.networks.E).cpu()
+    chance = torch.Generator().manual_seed(0)
+    img_BCHW = 2 * torch.rand(3, model.channels, side, side, generator=chance) - 1
+    start = img_BCHW if G.starts_from_image else torch.randn(3, config.z_dim, generator=chance)
+    code_BC = model.factors.encode(model.factors.sample(3, chance))
+    _network(G, {START[G.starts_from_image]: start, "code": code_BC}, "drawn", folder / GENERATOR)
+    _network(E, {"image": img_BCHW}, "said", folder / ENCODER)
+    write_json(folder / DESCRIPTION, describe(model))
+
+
+def _network(network: nn.Module, inputs: dict[str, Tensor], output: str, path: Path) -> None:
+    """One network as a file.
+
+    Raises:
+        UserError: the extra `onnx` is missing.
+        RuntimeError: the file does not give what torch gives: our bug.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f"--format onnx needs {error.name}, which is not installed: pip install 'semistylegan[onnx]'"
+        ) from None
+
+    with _quiet():
+        torch.onnx.export(
+            network.eval(),
+            tuple(inputs.values()),
+            path,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_shapes=tuple({0: "batch"} for _ in inputs),
+        )
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for count in (1, len(next(iter(inputs.values())))):
+        fed = {name: tensor[:count] for name, tensor in inputs.items()}
+        (found,) = session.run(None, {name: tensor.numpy() for name, tensor in fed.items()})
+        with torch.no_grad():
+            expected = network(*fed.values())
+        same = found.shape == expected.shape
+        away = float((torch.from_numpy(found) - expected).abs().max()) if same else float("inf")
+        if not away <= TOLERANCE:
+            raise RuntimeError(f"{path.name}: differs from torch by {away:g} on a batch of {count}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says to its own developers."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def new_folder(out: Path, mark: str) -> Iterator[Path]:
+    """A folder that appears at `out` whole or not at all; an earlier export there (it holds `mark`) is replaced."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: a file stands there; give a folder as --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / mark).is_file():
+        raise UserError(f"{out}: holds other files; give an empty or a new folder as --out")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
+        folder = Path(name) / "new"
+        folder.mkdir()
+        yield folder
+        if out.is_dir():
+            out.rename(Path(name) / "old")
+        folder.rename(out)

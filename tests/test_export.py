@@ -1,0 +1,149 @@
+"""What leaves the house: a clean checkpoint with its card, ONNX that gives what torch gives, a page of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from semistylegan.cli.program import main
+from semistylegan.editing import Model, load
+from semistylegan.errors import UserError
+from semistylegan.export import card, forms
+from semistylegan.factors import Factor, FactorSpace
+from semistylegan.models.build import build_networks
+from semistylegan.models.checkpoint import save_model
+from semistylegan.models.config import ModelConfig
+from semistylegan.training import TrainConfig, train
+
+SPACE = FactorSpace(
+    (Factor.categorical("shape", ("ring", "cross")), Factor.circular("hue", 12), Factor.scalar("size", None, 1, 3))
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained(tmp_path_factory.mktemp("model") / "checkpoint-000001")
+
+
+def untrained(folder: Path, coarse: int = 0) -> Path:
+    """A model of 16 px; an editor where `coarse` is given."""
+    torch.manual_seed(0)
+    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width)
+    if coarse:
+        config = dataclasses.replace(config, z_dim=0, coarse=coarse, seen=8)
+    G, _, E = build_networks(config)
+    save_model(folder, config, SPACE, G, E)
+    return folder
+
+
+@pytest.fixture
+def model(checkpoint: Path) -> Model:
+    return load(checkpoint)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_clean_checkpoint(model: Model, half: bool, tmp_path: Path) -> None:
+    out = forms.export_safetensors(model, tmp_path / "out", half)
+    names = {"MODEL_CARD.md", "config.json", "factors.json", "model.safetensors"}
+    assert {p.name for p in out.iterdir()} == names
+    assert all(p.stat().st_mode & 0o044 for p in out.iterdir()), "others may read it"
+    again = load(out)
+    assert again.factors == model.factors
+    a, b = (m.generate(seed=3, count=4).astype(int) for m in (model, again))
+    assert np.abs(a - b).max() <= (2 if half else 0)
+    assert next(again.networks.G.parameters()).dtype == torch.float32
+    size = (out / "model.safetensors").stat().st_size
+    assert size == pytest.approx((model.checkpoint / "model.safetensors").stat().st_size / (2 if half else 1), rel=0.2)
+
+
+def test_the_card_says_where_it_comes_from(sprites_zip: Path, tmp_path: Path) -> None:
+    config = TrainConfig.preset(
+        "semi", str(sprites_zip), str(tmp_path / "run"), label_fraction=0.5, kimg=0.016, lr_g=0.001, device="cpu"
+    )
+    run = train(config)
+    text = card.write(load(run.path), half=True, size=1_234_567)
+    assert f"semistylegan train --data {sprites_zip.name} --out run --preset semi" in text
+    assert "--label-fraction 0.5" in text and "--kimg 0.016" in text and "--lr-g 0.001" in text
+    assert "--lr-d" not in text and "--r1-gamma" not in text, "what the size decides is no choice of the user's"
+    assert str(tmp_path) not in text, "no path of this machine"
+    assert "1.23 MB in half precision" in text and "| hue | circular | a number from 0 to 360° |" in text
+    assert "## Scores" not in text
+    digest = __import__("hashlib").sha256((run.checkpoint() / "model.safetensors").read_bytes()).hexdigest()
+    scores = {"mig": 0.5, "weights_sha256": digest, "images": 1000, "per_factor": {"hue": {"mae": 0.1, "mae_gen": 0.2}}}
+    (run.path / "metrics.json").write_text(json.dumps(scores))
+    text = card.write(load(run.path), half=False, size=1)
+    assert "| MIG | 0.500 | higher |" in text and "| hue | 0.100 | 0.200 |" in text
+    (run.path / "metrics.json").write_text(json.dumps(scores | {"weights_sha256": "other"}))
+    assert "## Scores" not in card.write(load(run.path), half=False, size=1)
+
+
+def test_onnx_gives_what_torch_gives(model: Model, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    with warnings.catch_warnings(record=True) as heard:
+        out = forms.export_onnx(model, tmp_path / "out")
+    assert heard == [] and capfd.readouterr() == ("", "")
+    assert sorted(p.name for p in out.iterdir()) == ["encoder.onnx", "generator.onnx", "model.json"]
+    about = json.loads((out / "model.json").read_text())
+    assert (about["start"], about["z"], about["code"], about["resolution"], about["channels"]) == ("z", 16, 5, 16, 3)
+    assert [f["code"] for f in about["factors"]] == [[0, 2], [2, 4], [4, 5]]
+    G, E = (onnxruntime.InferenceSession(out / f"{n}.onnx") for n in ("generator", "encoder"))
+    for count in (1, 5):
+        z, code = torch.randn(count, 16), SPACE.encode(SPACE.sample(count, torch.Generator().manual_seed(0)))
+        (image,) = G.run(None, {"z": z.numpy(), "code": code.numpy()})
+        with torch.no_grad():
+            assert image == pytest.approx(model.networks.G(z, code).numpy(), abs=1e-4)
+            (said,) = E.run(None, {"image": image})
+            assert said == pytest.approx(model.networks.E(torch.from_numpy(image)).numpy(), abs=1e-4)
+
+
+def test_onnx_of_an_editor(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model = load(untrained(tmp_path / "model", coarse=4))
+    out = forms.export_onnx(model, tmp_path / "out")
+    assert json.loads((out / "model.json").read_text())["start"] == "image"
+    G = onnxruntime.InferenceSession(out / "generator.onnx")
+    image, code = torch.rand(2, 3, 16, 16), torch.rand(2, 5)
+    (drawn,) = G.run(None, {"image": image.numpy(), "code": code.numpy()})
+    with torch.no_grad():
+        assert drawn == pytest.approx(model.networks.G(image, code).numpy(), abs=1e-4)
+
+
+def test_an_export_replaces_its_like_and_nothing_else(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = forms.export_safetensors(model, tmp_path / "a" / "out")
+    (out / "left.txt").touch()
+    forms.export_safetensors(model, out)
+    assert not (out / "left.txt").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    for path, said in ((tmp_path / "mine", "holds other files"), (tmp_path / "mine" / "letter.txt", "a file stands")):
+        with pytest.raises(UserError, match=said):
+            forms.export_safetensors(model, path)
+    assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
+    # What fails on the way leaves the earlier export as it was, and nothing beside it.
+    monkeypatch.setattr(card, "write", lambda *a: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        forms.export_safetensors(model, out)
+    assert load(out).factors == SPACE and [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+def test_onnx_without_its_extra(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    with pytest.raises(UserError, match=r"onnxscript, which is not installed: pip install 'semistylegan\[onnx\]'"):
+        forms.export_onnx(model, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["export", str(checkpoint), "--format", "safetensors", "--half", "--out", str(tmp_path / "out")]
+    assert main(args) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'out'}\n"
+    assert main(["export", str(checkpoint), "--format", "onnx", "--half", "--out", str(tmp_path / "o")]) == 2
+    assert "--half: not with --format onnx" in capsys.readouterr().err

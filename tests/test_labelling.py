@@ -1,0 +1,567 @@
+"""Labelling: what is asked, which image comes next, what is written, and the page in a browser."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from semistylegan import active
+from semistylegan.app import desk as desk_module
+from semistylegan.app.desk import Desk, sentence
+from semistylegan.app.labelling import alone, make_app
+from semistylegan.app.questions import Question, ask, whole_space
+from semistylegan.app.queue import FIRST, LEASE_SECONDS, Queue
+from semistylegan.app.server import Refused, running
+from semistylegan.cli.program import main
+from semistylegan.data.check import check
+from semistylegan.data.dataset import Dataset
+from semistylegan.data.pictures import save_png
+from semistylegan.data.storage import open_store
+from semistylegan.data.table import Table
+from semistylegan.data.writing import ZipWriter
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+from semistylegan.scenes.sprites import render
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page
+
+ASKED = "shape=ring|square|triangle,hue:angle,scale:0.13..0.29/5"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """40 sprites without a single label."""
+    for i in range(40):
+        save_png(tmp_path / "photos" / f"{i:03d}.png", render(i * 283, 32))
+    return tmp_path / "photos"
+
+
+def rows_of(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row.pop("file_name"): row for row in csv.DictReader(file)}
+
+
+# -- what is asked ---------------------------------------------------------------------------------------------------
+
+
+def test_the_words_behind_factors() -> None:
+    found = ask(" shape , kind=a|b c ,size:-1..1e1, step:0..1/5,hue:angle,turn:angle/12", None, None)
+    assert found == (
+        Question("shape", None, grows=True),
+        Question("kind", Factor.categorical("kind", ("a", "b c"))),
+        Question("size", Factor.scalar("size", None, -1, 10)),
+        Question("step", Factor.scalar("step", 5, 0, 1)),
+        Question("hue", Factor.circular("hue")),
+        Question("turn", Factor.circular("turn", 12)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "name at least one"),
+        ("a,b,a", "'a' stands there twice"),
+        ("file_name", "write name"),
+        ("a=", "two classes"),
+        ("a=one", "two classes"),
+        ("a=x||y", "two classes"),
+        ("a=x|x", "different names"),
+        ("a:3..1", "3 is not under 1"),
+        ("a:0..1/1", "2 to 360"),
+        ("a:0-1", "low..high"),
+        ("a:1e999..2e999", "not under"),
+        (",".join(f"f{i}" for i in range(25)), "more than 24"),
+    ],
+)
+def test_words_that_are_not_understood(words: str, said: str) -> None:
+    with pytest.raises(UserError, match=said) as error:
+        ask(words, None, None)
+    assert "\n" not in str(error.value)
+
+
+def test_what_the_data_says_already_counts() -> None:
+    table = Table.parse(b"file_name,shape,size,note\na,ring,1,x\nb,square,3,\n", "t", ["a", "b"])
+    space = FactorSpace((Factor.categorical("shape", ("ring", "square", "oval")), Factor.scalar("old")))
+    # factors.json: as it says, and no class comes to those listed there.
+    assert ask("shape", space, table) == (Question("shape", space[0]),)
+    with pytest.raises(UserError, match=r"factors\.json says that shape is one of ring, square, oval"):
+        ask("shape=ring|square", space, table)
+    # The labels so far: their classes, and more may come.
+    (shape,) = ask("shape", None, table)
+    assert shape == Question("shape", Factor.categorical("shape", ("ring", "square")), grows=True)
+    assert ask("size:0..10", None, table)[0].factor == Factor.scalar("size", None, 0, 10)
+    with pytest.raises(UserError, match="does not fit the labels so far: t line 3: size=3"):
+        ask("size:0..2", None, table)
+    # What factors.json will say: all that is known, in the order in which it stands, the new last.
+    new = ask("size:0..10,hue:angle", None, table)
+    assert whole_space(new, None, table).names == ("shape", "size", "note", "hue")
+    assert whole_space(new, None, table)["size"].high == 10
+    assert whole_space(new, space, table).names == ("shape", "old", "size", "hue")
+
+
+def test_classes_come_up_on_the_way() -> None:
+    question = Question("shape", None, grows=True).grown(" ring ").grown("square")
+    assert question.factor == Factor.categorical("shape", ("ring", "square"))
+    for name in ("ring", "", "#1", "x" * 61, "a\nb"):
+        with pytest.raises(UserError, match="shape"):
+            question.grown(name)
+    with pytest.raises(UserError, match="no new classes"):
+        Question("shape", question.factor).grown("oval")
+
+
+# -- which image comes next --------------------------------------------------------------------------------------------
+
+
+def test_no_image_is_offered_twice(sprites_folder: Path) -> None:
+    store = open_store(sprites_folder)
+    queue = Queue(store, done=[3], seed=1)
+    a, b = queue.next("a"), queue.next("b")
+    assert a is not None and b is not None and a != b and 3 not in (a, b)
+    assert queue.next("a") == a  # a reload shows the same
+    seen = []
+    for _ in range(10):
+        image = queue.next("a")
+        assert image is not None
+        seen.append(image)
+        queue.label(image, True)
+    assert sorted([*seen, b, 3]) == list(range(12))
+    assert queue.next("a") is None
+    # A window that was closed does not keep its image for ever.
+    assert queue.next("c", now=0.0) is None
+    assert queue.next("c", now=1e9 + LEASE_SECONDS) == b
+
+
+def test_what_was_skipped_comes_last_and_what_is_undone_comes_again(sprites_folder: Path) -> None:
+    queue = Queue(open_store(sprites_folder), done=range(9))
+    first = queue.next("a")
+    assert first is not None
+    queue.skip(first)
+    others = []
+    while (image := queue.next("a")) != first:
+        assert image is not None
+        others.append(image)
+        queue.label(image, True)
+    assert sorted([first, *others]) == [9, 10, 11]
+    queue.label(first, True)
+    assert queue.next("a") is None
+    queue.label(others[0], False)
+    assert queue.next("a") == others[0]
+
+
+def test_spread_is_k_centre_greedy() -> None:
+    feature = np.array([[0], [1], [5], [9], [10]], np.float32)
+    near = active.nearest(feature, feature[[1]])
+    assert near.tolist() == [1, 0, 16, 64, 81]
+    assert active.spread(feature, near, 3) == [4, 2, 0]
+    assert np.isinf(active.nearest(feature, feature[:0])).all()
+
+
+def test_doubt_is_where_classes_are_close_and_angles_are_short() -> None:
+    space = FactorSpace((Factor.categorical("a", ("x", "y", "z")), Factor.circular("b"), Factor.scalar("c")))
+    said = np.array([[9, 0, 0, 0.5, 0, 3], [1, 1, -9, 0.5, 0, 3], [9, 0, 0, 0.1, 0, 3]], np.float32)
+    assert active.doubt(said, space) == pytest.approx([0, 1, 0.4], abs=1e-3)
+    assert active.reading(said, space)[1, :3] == pytest.approx([0.5, 0.5, 0], abs=1e-3)
+    assert active.doubtful(np.array([0.1, 0.9, 0.5, 0, 0], np.float32), 1).tolist() == [1]
+    assert active.doubtful(np.array([0.1, 0.9, 0.5, 0, 0], np.float32), 2).tolist() == [1, 2]
+
+
+def test_a_look_is_the_mean_of_its_cells() -> None:
+    image = np.zeros((17, 16, 3), np.uint8)
+    image[:2, 2:4] = 255
+    looks = active.look(image).reshape(8, 8, 3)
+    assert looks[0, 1].tolist() == [1, 1, 1] and looks.sum() == 3
+
+
+@pytest.mark.parametrize("choice", ["spread", "doubt"])
+def test_a_pool_is_looked_at_in_the_background(choice: Any, tmp_path: Path) -> None:
+    with ZipWriter(tmp_path / "a.zip") as out:
+        for i in range(FIRST + 20):
+            out.add(f"{i:03d}.png", np.full((16, 16, 1), 255 if i == 7 else i % 40, np.uint8))
+    store = open_store(tmp_path / "a.zip")
+    space = FactorSpace((Factor.categorical("a", ("x", "y")),))
+
+    def says(images: Any) -> Any:  # unsure of the bright one alone
+        return np.array([[0, 0] if image.mean() > 200 else [9, 0] for image in images], np.float32)
+
+    queue = Queue(store, [0], choice, space, says if choice == "doubt" else None)
+    queue.start()
+    assert queue._thread is not None
+    queue._thread.join(20)
+    assert queue.next("a") == 7
+    queue.close()
+
+
+# -- what is written ---------------------------------------------------------------------------------------------------
+
+
+def test_from_nothing_to_a_data_set(photos: Path) -> None:
+    desk = Desk(photos, ASKED)
+    item = desk.next("w")["item"]
+    assert not (photos / "metadata.csv").exists() and not (photos / "factors.json").exists()
+    answer = desk.save("w", item["image"], {}, {"shape": "ring", "hue": 210.0, "scale": 0.21})
+    assert answer["labelled"] == 1 and answer["item"]["image"] != item["image"]
+    second = answer["item"]
+    desk.save("w", second["image"], {}, {"shape": "square", "hue": None, "scale": None})
+    assert rows_of(photos / "metadata.csv") == {
+        item["name"]: {"shape": "ring", "hue": "210", "scale": "0.21"},
+        second["name"]: {"shape": "square", "hue": "", "scale": ""},
+    }
+    data = Dataset.open(photos)
+    assert data.space == FactorSpace(
+        (
+            Factor.categorical("shape", ("ring", "square", "triangle")),
+            Factor.circular("hue"),
+            Factor.scalar("scale", 5, 0.13, 0.29),
+        )
+    )
+    assert data.labels.known_NF.sum() == 4
+    # The next sitting goes on where this one ended: the half-labelled image is asked for again.
+    again = Desk(photos, "shape,hue,scale")
+    assert again.progress()["labelled"] == 2 and again.questions[1].factor == data.space[1]
+    assert item["image"] in again.queue.done and second["image"] not in again.queue.done
+    assert again.look(second["image"])["values"] == {"shape": "square"}
+
+
+def test_other_columns_stay_and_stay_factors(photos: Path) -> None:
+    before = "file_name,note,size\r\n000.png, see me ,3\r\n001.png,,5\r\n002.png,see me,\r\n"
+    (photos / "metadata.csv").write_bytes(before.encode())
+    desk = Desk(photos, "shape=ring|square")
+    desk.save("w", 1, {}, {"shape": "ring"})
+    written = (photos / "metadata.csv").read_bytes().decode()
+    assert written == ("file_name,note,size,shape\r\n000.png, see me ,3,\r\n001.png,,5,ring\r\n002.png,see me,,\r\n")
+    assert Dataset.open(photos).space.names == ("note", "size", "shape")
+
+
+def test_what_somebody_wrote_into_factors_json_stays(photos: Path) -> None:
+    (photos / "factors.json").write_text(
+        json.dumps({"about": "mine", "factors": [{"name": "size", "range": [0, 9], "why": "because"}]})
+    )
+    desk = Desk(photos, "size,shape")
+    desk.grow("shape", "ring")
+    desk.grow("shape", "oval")
+    desk.save("w", 4, {}, {"size": 2.5, "shape": "oval"})
+    document = json.loads((photos / "factors.json").read_text())
+    assert document["about"] == "mine" and document["factors"][0]["why"] == "because"
+    assert document["factors"][1] == {"name": "shape", "kind": "categorical", "categories": ["ring", "oval"]}
+    desk.grow("shape", "star")
+    assert json.loads((photos / "factors.json").read_text()) == document  # until a label is saved
+    desk.save("w", 5, {}, {"size": None, "shape": "star"})
+    assert Dataset.open(photos).space["shape"].categories == ("ring", "oval", "star")
+
+
+def test_a_factor_that_nobody_labels_is_not_written(photos: Path) -> None:
+    desk = Desk(photos, "shape=ring|square,size:0..1")
+    desk.save("w", 0, {}, {"shape": "ring", "size": None})
+    assert Dataset.open(photos).space.names == ("shape",)
+
+
+def test_labels_of_a_zip_go_beside_it_with_those_inside(tmp_path: Path) -> None:
+    with ZipWriter(tmp_path / "a.zip", FactorSpace((Factor.scalar("size", 3, 0, 4),))) as out:
+        for i in range(6):
+            out.add(f"{i}.png", np.full((16, 16, 3), i, np.uint8), [0.5] if i == 2 else None)
+    inside = (tmp_path / "a.zip").read_bytes()
+    desk = Desk(tmp_path / "a.zip", "size,shape=ring|square")
+    assert desk.look(2)["values"] == {"size": 2.0}
+    desk.save("w", 3, {}, {"shape": "square", "size": 4})
+    assert (tmp_path / "a.metadata.csv").read_text() == "file_name,size,shape\n2.png,2,\n3.png,4,square\n"
+    data = Dataset.open(tmp_path / "a.zip")
+    assert data.space.names == ("size", "shape") and data.labels.known_NF.sum() == 3
+    assert check(tmp_path / "a.zip").labelled == 2
+    assert (tmp_path / "a.zip").read_bytes() == inside
+
+
+def test_undo_restores_the_bytes(photos: Path) -> None:
+    (photos / "metadata.csv").write_text("file_name,shape\n000.png,ring\n")
+    desk = Desk(photos, "shape=ring|square")
+    first = desk.save("w", 0, {"shape": "ring"}, {"shape": "square"})["undo"]
+    second = desk.save("w", 7, {}, {"shape": "ring"})["undo"]
+    skipped = desk.skip("w", 9)["undo"]
+    assert 9 in desk.queue.skipped
+    assert desk.undo("w", skipped)["item"]["image"] == 9 and 9 not in desk.queue.skipped
+    undone = desk.undo("w", second)
+    assert undone["item"]["image"] == 7 and undone["said"] == {"shape": "ring"} and undone["labelled"] == 1
+    assert desk.next("w")["item"]["image"] == 7
+    desk.undo("w", first)
+    assert (photos / "metadata.csv").read_text() == "file_name,shape\n000.png,ring\n"
+    for number, status in ((first, 409), (99, 404)):
+        with pytest.raises(Refused) as refused:
+            desk.undo("w", number)
+        assert refused.value.status == status
+
+
+def test_two_windows_lose_nothing(photos: Path) -> None:
+    desk = Desk(photos, "shape=ring|square")
+    desk.save("a", 5, {}, {"shape": "ring"})
+    with pytest.raises(Refused, match="meanwhile") as refused:
+        desk.save("b", 5, {}, {"shape": "square"})
+    assert refused.value.status == 409
+    assert rows_of(photos / "metadata.csv") == {"005.png": {"shape": "ring"}}
+    desk.save("b", 5, desk.look(5)["cells"], {"shape": "square"})
+    assert rows_of(photos / "metadata.csv") == {"005.png": {"shape": "square"}}
+
+
+def test_what_another_program_writes_meanwhile_is_kept(photos: Path) -> None:
+    desk = Desk(photos, "shape=ring|square")
+    desk.save("a", 5, {}, {"shape": "ring"})
+    with (photos / "metadata.csv").open("a") as file:
+        file.write("006.png,square\n")
+    with pytest.raises(Refused, match="meanwhile"):
+        desk.save("a", 6, {}, {"shape": "ring"})
+    desk.save("a", 7, {}, {"shape": "ring"})
+    assert {k: v["shape"] for k, v in rows_of(photos / "metadata.csv").items()} == {
+        "005.png": "ring",
+        "006.png": "square",
+        "007.png": "ring",
+    }
+
+
+def test_a_full_disk_is_said_and_loses_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(photos, "shape=ring|square")
+    desk.save("a", 5, {}, {"shape": "ring"})
+
+    def full(self: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk_module.LabelFile, "save", full)
+        with pytest.raises(Refused, match="No space left") as refused:
+            desk.save("a", 6, {}, {"shape": "square"})
+        assert refused.value.status == 507
+    assert desk.progress()["labelled"] == 1
+    desk.save("a", 6, {}, {"shape": "square"})
+    assert len(rows_of(photos / "metadata.csv")) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"shape": "oval"}, "not a category"),
+        ({"hue": 400}, "out of range"),
+        ({"scale": "much"}, "not a number"),
+        ({"other": 1}, "not asked for"),
+        ({"shape": None}, "skip it"),
+        ({}, "skip it"),
+    ],
+)
+def test_answers_that_do_not_fit(values: dict[str, Any], said: str, photos: Path) -> None:
+    desk = Desk(photos, ASKED)
+    with pytest.raises(UserError, match=said):
+        desk.save("w", 1, {}, values)
+    assert not (photos / "metadata.csv").exists() and desk.progress()["labelled"] == 0
+
+
+def test_numbers_off_the_grid_are_kept_as_given(photos: Path) -> None:
+    desk = Desk(photos, "scale:0.13..0.29/5")
+    desk.save("w", 1, {}, {"scale": 0.2})
+    assert rows_of(photos / "metadata.csv")["001.png"]["scale"] == "0.2"
+
+
+def test_a_model_fills_in_what_it_reads(photos: Path) -> None:
+    class Model:
+        factors = FactorSpace((Factor.categorical("shape", ("ring", "star")), Factor.scalar("size", None, 0, 20)))
+        checkpoint = Path("run/checkpoint-000001")
+
+        def fit(self, image: Any) -> Any:
+            return image[None]
+
+        def read_levels(self, images: Any) -> Any:
+            return np.array([[1.0 if images.mean() > 255 else 0.0, 0.9]])
+
+    desk = Desk(photos, "shape=ring|square,size:0..10/3,other:0..1", Model())  # type: ignore[arg-type]
+    # A class that is known here, a number cut off at the end of the range, nothing for what the model does not know.
+    assert desk.look(0)["read"] == {"shape": "ring", "size": 10.0}
+
+
+def test_the_sentence_above_the_page() -> None:
+    assert sentence(37, 60, 1000) == "37 of 60 labelled: enough to start training at about 50"
+    assert sentence(50, 60, 1000).startswith("50 of 60 labelled: enough to start training")
+    assert sentence(300, 300, 1000) == "300 labelled: as many as most trainings need"
+    assert sentence(20, 20, 20) == "all 20 labelled"
+
+
+def test_a_second_server_is_refused(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("fcntl")
+    with alone(Desk(photos, ASKED)):
+        assert main(["label", str(photos), "--factors", ASKED, "--no-open", "--port", "0"]) == 2
+    assert "is being labelled by another" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["nowhere", "--factors", "a"], "no such folder or zip"),
+        (["DATA", "--factors", "a:x"], "low..high"),
+        (["DATA", "--factors", "a", "--choose", "doubt"], "--model"),
+        (["DATA", "--factors", "a", "--model", "nothing"], "no such model"),
+    ],
+)
+def test_mistakes_of_the_command(args: list[str], said: str, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["label", *(str(photos) if a == "DATA" else a for a in args), "--no-open"]) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1
+
+
+# -- the server and the page -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def address(photos: Path) -> Iterator[str]:
+    with running(make_app(Desk(photos, ASKED))) as address:
+        yield address
+
+
+def post(address: str, path: str, body: Any) -> tuple[int, Any]:
+    request = urllib.request.Request(
+        address + path, json.dumps(body).encode(), {"content-type": "application/json"}, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("api/next", {}, 422),
+        ("api/next", {"window": ""}, 422),
+        ("api/labels", {"window": "w", "image": -1, "values": {}}, 422),
+        ("api/labels", {"window": "w", "image": 10**12, "values": {"shape": "ring"}}, 404),
+        ("api/labels", {"window": "w", "image": 1, "values": {"hue": [1]}}, 422),
+        ("api/labels", {"window": "w", "image": 1, "values": {"hue": "nan"}}, 400),
+        ("api/labels", {"window": "w", "image": 1, "saw": {"shape": "ring"}, "values": {"shape": "ring"}}, 409),
+        ("api/skip", {"window": "w", "image": 40}, 404),
+        ("api/undo", {"window": "w", "undo": 0}, 404),
+        ("api/classes", {"name": "shape", "category": "oval"}, 400),
+        ("api/classes", {"name": "no", "category": "oval"}, 400),
+    ],
+)
+def test_malformed_requests_get_a_sentence(path: str, body: Any, status: int, address: str, photos: Path) -> None:
+    code, said = post(address, path, body)
+    assert code == status and isinstance(said["error"], str) and said["error"]
+    assert not (photos / "metadata.csv").exists()
+
+
+def opened(page: Page, address: str) -> Page:
+    page.goto(address)
+    page.wait_for_selector("body[data-ready]")
+    return page
+
+
+def shown(page: Page) -> str:
+    return str(page.locator("#name").text_content())
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def saved(page: Page) -> str:
+    """Presses Enter, waits for the next image, returns the name of the one that was saved."""
+    name = shown(page)
+    press(page, "Enter")
+    page.wait_for_function("name => document.querySelector('#name').textContent !== name", arg=name)
+    return name
+
+
+@pytest.mark.timeout(120)
+def test_twenty_images_by_keys(page: Page, address: str, photos: Path) -> None:
+    opened(page, address)
+    expected = {}
+    for i in range(20):
+        # A class, an angle by number and a step, one of five values.
+        press(page, str(i % 3 + 1), "4", str(i % 5 + 1))
+        expected[saved(page)] = {
+            "shape": ("ring", "square", "triangle")[i % 3],
+            "hue": "120",
+            "scale": ("0.13", "0.17", "0.21", "0.25", "0.29")[i % 5],
+        }
+    assert len(expected) == 20
+    assert rows_of(photos / "metadata.csv") == expected
+    name = shown(page)
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    assert shown(page) == name
+    assert page.locator("#sentence").text_content() == "20 of 40 labelled: enough to start training at about 40"
+    counts = page.locator("[data-question=shape] .count").all_text_contents()
+    assert counts == ["7", "7", "6"]
+    # Undo, also after the reload: the image comes back with what was said of it.
+    last = list(expected)[-1]
+    press(page, "z")
+    page.wait_for_function("name => document.querySelector('#name').textContent === name", arg=last)
+    assert last not in rows_of(photos / "metadata.csv")
+    assert page.locator("[data-question=shape] .answer").text_content() == "square"
+    press(page, "k", "k", "k", "1")
+    assert saved(page) == last
+    assert rows_of(photos / "metadata.csv")[last] == {**expected[last], "shape": "ring"}
+
+
+@pytest.mark.timeout(120)
+def test_arrows_typing_leaving_open_and_skipping(page: Page, address: str, photos: Path) -> None:
+    opened(page, address)
+    skipped = shown(page)
+    press(page, "s")
+    page.wait_for_function("name => document.querySelector('#name').textContent !== name", arg=skipped)
+    press(page, "ArrowRight", "ArrowRight", "j", ".")
+    page.keyboard.type("33")
+    press(page, "Enter", "3")
+    assert page.locator("[data-question=scale] .answer").text_content() == "0.21"
+    press(page, "u")
+    assert page.locator("[data-question=scale] .answer").text_content() == "open"
+    name = saved(page)
+    assert rows_of(photos / "metadata.csv") == {name: {"shape": "square", "hue": "33", "scale": ""}}
+    assert skipped not in rows_of(photos / "metadata.csv")
+
+
+@pytest.mark.timeout(120)
+def test_two_windows(page: Page, browser: BrowserContext, address: str, photos: Path) -> None:
+    opened(page, address)
+    other = opened(browser.new_page(), address)
+    mine, theirs = shown(page), shown(other)
+    assert mine != theirs
+    press(page, "1", "1", "1")
+    saved(page)
+    number = int(mine.removesuffix(".png"))
+    press(other, "2", "2", "2")
+    saved(other)
+    assert set(rows_of(photos / "metadata.csv")) == {mine, theirs}
+    # Both look at one image: the slower one is told, its answers stay, and saving again writes them.
+    page.locator("#recent button").first.click()
+    page.wait_for_function("name => document.querySelector('#name').textContent === name", arg=mine)
+    now = rows_of(photos / "metadata.csv")[mine]
+    saw = {k: v for k, v in now.items() if v}
+    post(address, "api/labels", {"window": "third", "image": number, "saw": saw, "values": {"shape": "square"}})
+    press(page, "k", "k", "k", "3", "Enter")
+    page.wait_for_selector("#notice:not([hidden])")
+    assert rows_of(photos / "metadata.csv")[mine]["shape"] == "square"
+    assert page.locator("[data-question=shape] .other").text_content() == "there: square"
+    saved(page)
+    assert rows_of(photos / "metadata.csv")[mine]["shape"] == "triangle"
+    other.close()
+
+
+@pytest.mark.timeout(120)
+def test_classes_named_on_the_page(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "mood"))) as address:
+        opened(page, address)
+        press(page, "n")
+        page.keyboard.type("calm, blue")
+        name = shown(page)
+        press(page, "Enter")  # one question: answered means saved
+        page.wait_for_function("name => document.querySelector('#name').textContent !== name", arg=name)
+        second = shown(page)
+        press(page, "1")
+        page.wait_for_function("name => document.querySelector('#name').textContent !== name", arg=second)
+    assert rows_of(photos / "metadata.csv") == {name: {"mood": "calm, blue"}, second: {"mood": "calm, blue"}}
