@@ -6,6 +6,7 @@ Outside, images are uint8 ndarrays (N x) H x W x C and factors have values in th
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import warnings
@@ -26,7 +27,7 @@ from semistylegan.data.pictures import load_image, resize, to_channels, to_tenso
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray, Value
 from semistylegan.inversion import Found, OnProgress, edited, edited_in_one_pass, invert
-from semistylegan.models.checkpoint import Networks, find_checkpoint, load_model
+from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, find_checkpoint, load_model
 from semistylegan.training.run import LABELS, Run
 
 PRETRAINED: dict[str, str] = {}
@@ -78,6 +79,8 @@ class Model:
     starts: ImageArray | None = None
     """Images N x H x W x C from which :meth:`generate` and :meth:`traverse` of an editor start; None where there are
     none. Other models start from z."""
+    kept: Path | None = None
+    """Folder in which inversions are kept for later programs; None: in memory alone."""
     _found: OrderedDict[str, Found] = field(default_factory=OrderedDict, repr=False)
 
     @property
@@ -178,7 +181,7 @@ class Model:
         return to_uint8(edited(self.networks, found, level_1F, strength))[0]
 
     def invert(self, image: ImageArray, steps: int = 200, on_progress: OnProgress | None = None) -> Found:
-        """The z, code and styles that reproduce an image (uint8 H x W x C), from memory where it was seen before.
+        """The z, code and styles that reproduce an image (uint8 H x W x C), from memory or `kept` where it was seen.
 
         Raises:
             UserError: not one single image.
@@ -186,12 +189,23 @@ class Model:
         fitted = self.single(image)
         key = f"{steps} {hashlib.sha256(fitted.tobytes()).hexdigest()}"
         if key not in self._found:
-            img = to_tensor(fitted).to(self.device)
-            self._found[key] = invert(self.networks, img, steps, on_progress=on_progress)
+            self._found[key] = self._kept_or_new(fitted, steps, on_progress)
             if len(self._found) > REMEMBERED:
                 self._found.popitem(last=False)
         self._found.move_to_end(key)
         return self._found[key]
+
+    def _kept_or_new(self, image_1HWC: ImageArray, steps: int, on_progress: OnProgress | None) -> Found:
+        img = to_tensor(image_1HWC).to(self.device)
+        if self.kept is None:
+            return invert(self.networks, img, steps, on_progress=on_progress)
+        what = hashlib.sha256((self.checkpoint / WEIGHTS_FILE).read_bytes() + image_1HWC.tobytes()).hexdigest()
+        file = self.kept / f"{what[:32]}-{steps}.safetensors"
+        if (found := Found.load(file, self.device)) is None:
+            found = invert(self.networks, img, steps, on_progress=on_progress)
+            with contextlib.suppress(OSError):  # the edit does not need the file
+                found.save(file)
+        return found
 
     def single(self, image: ImageArray) -> ImageArray:
         """One image -> 1 x H x W x C of the model's size, with a warning where it has to be resized.

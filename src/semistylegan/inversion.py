@@ -6,15 +6,20 @@ vector, H x W pixels.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from semistylegan.factors import FactorSpace
+from semistylegan.files import atomic_path
 from semistylegan.losses import soften
 from semistylegan.models.checkpoint import Networks
 
@@ -49,6 +54,21 @@ class Found:
     def error(self) -> float:
         """Mean absolute difference between image and reconstruction, in parts of the pixel range (0 to 1)."""
         return float(self.rest_1CHW.abs().mean()) / 2
+
+    def save(self, file: Path) -> None:
+        """Writes it, whole or not at all."""
+        tensors = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        with atomic_path(file) as temporary:
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+
+    @classmethod
+    def load(cls, file: Path, device: torch.device) -> Found | None:
+        """What :meth:`save` wrote; None where it is missing or damaged."""
+        try:
+            tensors = load_file(file)
+            return cls(**{name: tensor.to(device) for name, tensor in tensors.items()})
+        except (OSError, TypeError, ValueError, SafetensorError):
+            return None
 
 
 def invert(

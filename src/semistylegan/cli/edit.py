@@ -49,6 +49,7 @@ class Edit(Command):
     def run(self) -> Path:
         from semistylegan.data.pictures import load_image, save_png
         from semistylegan.editing import load
+        from semistylegan.files import cache_folder
         from semistylegan.progress import bar
 
         if not self.image:
@@ -58,6 +59,7 @@ class Edit(Command):
         if self.columns < 1 or self.steps < 0:
             raise UserError(f"--columns {self.columns} --steps {self.steps}: at least 1 and 0")
         model = load(self.model)
+        model.kept = cache_folder() / "inversions"
         for setting in self.settings:
             if "=" in setting:
                 model.check_editable(setting.partition("=")[0].strip())

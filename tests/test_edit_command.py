@@ -1,0 +1,170 @@
+"""The command `edit`: files, folders, strips, both kinds of model, and bad input."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from semistylegan import inversion
+from semistylegan.cli import main
+from semistylegan.data.pictures import load_image, save_png
+from semistylegan.models.build import build_networks
+from semistylegan.models.checkpoint import save_model
+from semistylegan.models.config import ModelConfig
+from semistylegan.scenes.sprites import FACTORS, render
+
+FINE = FACTORS.only(["hue", "scale"])
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SEMISTYLEGAN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def write(folder: Path, editor: bool) -> Path:
+    torch.manual_seed(0)
+    space = FINE if editor else FACTORS
+    shape = {"coarse": 4, "seen": 16} if editor else {}
+    config = ModelConfig.of_size("tiny", 16, 3, space.code_width, **shape)
+    G, _, E = build_networks(config)
+    save_model(folder, config, space, G, E)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def editor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("editor"), True)
+
+
+@pytest.fixture(scope="module")
+def semi(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("semi"), False)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    for i in range(3):
+        save_png(folder / f"{i}.png", render(500 * i, 16))
+    save_png(folder / "sub" / "0.png", render(7, 16))
+    return folder
+
+
+def edit(*words: Any) -> int:
+    return main(["edit", *map(str, words)])
+
+
+def test_one_image_gives_one_image(editor: Path, photos: Path, tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "out.png"
+    assert edit(editor, photos / "0.png", "--set", "hue=90", "--out", out) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    assert load_image(out).shape == (16, 16, 3)
+
+
+def test_a_folder_gives_a_folder(editor: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert edit(editor, photos, photos / "sub" / "0.png", "--set", "hue=90", "--out", out) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["0-2.png", "0.png", "1.png", "2.png"]
+    assert not np.array_equal(load_image(out / "0.png"), load_image(out / "0-2.png"))
+    single = tmp_path / "one.png"
+    assert edit(editor, photos / "1.png", "--set", "hue=90", "--out", single) == 0
+    assert np.array_equal(load_image(out / "1.png"), load_image(single))
+
+
+def test_a_sweep_is_a_strip_of_the_input_and_the_edits(editor: Path, photos: Path, tmp_path: Path) -> None:
+    strip, one = tmp_path / "strip.png", tmp_path / "one.png"
+    assert edit(editor, photos / "1.png", "--sweep", "scale", "--set", "hue=90", "--out", strip) == 0
+    picture = load_image(strip)
+    assert picture.shape[1] >= 6 * 16
+    tiles = [picture[:16, i * 18 : i * 18 + 16] for i in range(6)]
+    assert np.array_equal(tiles[0], load_image(photos / "1.png"))
+    assert edit(editor, photos / "1.png", "--set", "hue=90", "--set", "scale=#4", "--out", one) == 0
+    assert np.array_equal(tiles[5], load_image(one))
+
+
+def test_strength(editor: Path, photos: Path, tmp_path: Path) -> None:
+    def at(strength: float, value: int) -> Any:
+        out = tmp_path / f"{strength}-{value}.png"
+        assert edit(editor, photos / "0.png", "--set", f"hue={value}", "--strength", strength, "--out", out) == 0
+        return load_image(out)
+
+    assert np.array_equal(at(0, 90), at(0, 270))
+    assert not np.array_equal(at(1, 90), at(1, 270))
+    assert not np.array_equal(at(0.5, 90), at(1, 90))
+
+
+def test_an_inversion_is_kept_for_the_next_edit(
+    semi: Path, photos: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (semi, photos / "0.png", "--steps", 2, "--set")
+    assert edit(*words, "hue=90", "--out", tmp_path / "a.png") == 0
+    (kept,) = (own_cache / "inversions").iterdir()
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("searched again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inversion, "_starts", never)
+        assert edit(*words, "hue=90", "--out", tmp_path / "b.png") == 0
+        assert edit(*words, "hue=270", "--out", tmp_path / "c.png") == 0
+        with pytest.raises(AssertionError, match="searched again"):
+            edit(semi, photos / "1.png", "--steps", 2, "--set", "hue=90", "--out", tmp_path / "d.png")
+    assert np.array_equal(load_image(tmp_path / "a.png"), load_image(tmp_path / "b.png"))
+    assert not np.array_equal(load_image(tmp_path / "a.png"), load_image(tmp_path / "c.png"))
+    # A damaged file is made anew; another model has its own.
+    kept.write_bytes(b"nothing")
+    assert edit(*words, "hue=90", "--out", tmp_path / "e.png") == 0
+    assert np.array_equal(load_image(tmp_path / "a.png"), load_image(tmp_path / "e.png"))
+
+
+@pytest.mark.filterwarnings("default")
+def test_other_sizes_are_fitted_and_the_user_is_told(editor: Path, tmp_path: Path, capsys: Any) -> None:
+    save_png(tmp_path / "wide.png", np.repeat(render(0, 32), 2, axis=1))
+    assert edit(editor, tmp_path / "wide.png", "--set", "hue=90", "--out", tmp_path / "out.png") == 0
+    said = capsys.readouterr().err
+    assert "note: images of 64 x 32 pixels resized to 16 x 16, their centre square alone" in said
+    assert load_image(tmp_path / "out.png").shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--set", "shape=ring"), "'shape': this model can edit hue, scale and keeps all else; for other factors"),
+        (("--set", "scale=7"), "scale=7: out of range"),
+        (("--set", "hue"), "write factor=value"),
+        (("--sweep", "x"), "'x': this model can edit hue, scale"),
+        (("--set", "hue=1", "--strength", "nan"), "strength nan: give a number"),
+        ((), "--set: none given"),
+        (("--sweep", "hue", "--columns", "0"), "--columns 0"),
+    ],
+)
+def test_bad_input_of_an_editor(
+    editor: Path, photos: Path, tmp_path: Path, capsys: Any, words: tuple[str, ...], said: str
+) -> None:
+    assert edit(editor, photos / "0.png", *words, "--out", tmp_path / "out.png") == 2
+    assert said in (line := capsys.readouterr().err)
+    assert line.count("\n") == 1
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_an_unknown_factor_lists_the_known_ones(semi: Path, photos: Path, tmp_path: Path, capsys: Any) -> None:
+    assert edit(semi, photos / "0.png", "--set", "hat=1", "--out", tmp_path / "out.png") == 2
+    assert "unknown factor 'hat': known are shape, hue, scale, x, y" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_image_stops_before_anything_is_written(
+    editor: Path, photos: Path, tmp_path: Path, capsys: Any
+) -> None:
+    shutil.copy(__file__, photos / "9.png")
+    assert edit(editor, photos, "--set", "hue=90", "--out", tmp_path / "out") == 2
+    assert "9.png" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "empty").mkdir()
+    assert edit(editor, tmp_path / "empty", "--set", "hue=90", "--out", tmp_path / "out") == 2
+    assert "no images in this folder" in capsys.readouterr().err
