@@ -98,7 +98,7 @@ class Facts:
 
     @property
     def system(self) -> str:
-        """The preset: semi, info."""
+        """The preset: semi, info, fine, paper."""
         return str(self.train.get("system", ""))
 
     @property
@@ -121,13 +121,15 @@ def gather(run_path: Path) -> Facts:
     run = Run(run_path)
     document = run.document()
     train = document["train"]
-    model = load(run.checkpoint())
+    model = load(run_path)
     data: Dataset | None = None
     missing = ""
     try:
         data = Dataset.open(train["data"])
         if (data.resolution, data.channels) != (model.resolution, model.channels):
             data, missing = None, f"{train['data']} now holds images of another size"
+        elif model.edits_in_one_pass:
+            data = data.only(model.factors.names)
     except (UserError, OSError, KeyError) as error:
         missing = str(error)
     stats = lines(run_path / "stats.jsonl")

@@ -67,6 +67,8 @@ MORE: tuple[tuple[str, str, Better, str], ...] = (
     ("recall", "Recall", "higher", "real images that the generator can make"),
     ("edit_error", "Edit error", "lower", "the set factor of an edited image against the value asked for"),
     ("edit_drift", "Edit drift", "lower", "how far the factors not asked for move in an edit"),
+    ("edit_psnr", "Edit PSNR", "higher", "an edited image against its true picture, in dB"),
+    ("edit_ssim", "Edit SSIM", "higher", "likeness of the same two, 1 at most"),
 )
 
 

@@ -46,7 +46,8 @@ def traversals(facts: Facts) -> str:
         )
         panels.append(f'<div class="walk walk{seed}">{rows}</div>')
     intro = (
-        "Each row changes <strong>one factor alone</strong> and keeps the others and z. Framed in the generator’s "
+        "Each row changes <strong>one factor alone</strong> and keeps the others and "
+        f"{'the image it starts from' if facts.model.edits_in_one_pass else 'z'}. Framed in the generator’s "
         "colour is the value that the starting image has. Whatever else moves within a row is leakage."
         if facts.named
         else "Each row changes <strong>one code alone</strong> and keeps the others and z. No label said what a code "
@@ -99,7 +100,10 @@ def edits(facts: Facts) -> str:
     images = facts.reals[:EDITED]
     with bar("editing images for the page", total=len(images)) as advance:
         for image in images:
-            level_F = model.invert(image, STEPS).level_1F[0].tolist()
+            if model.edits_in_one_pass:
+                level_F = model.read_levels(image[None])[0].tolist()
+            else:
+                level_F = model.invert(image, STEPS).level_1F[0].tolist()
             tiles = [f'<li class="start">{picture(image, "a real image")}<span class="say">real</span></li>']
             for factor, level in zip(facts.space, level_F, strict=True):
                 said = show_value(factor, value := _other(factor, level))
@@ -110,10 +114,13 @@ def edits(facts: Facts) -> str:
                 tiles.append(f"<li>{shown}{words}</li>")
             rows.append(f'<ul class="values edits" style="--columns:{min(len(tiles), 10)}">{"".join(tiles)}</ul>')
             advance(1)
-    intro = (
-        "Real images that the model is asked to change. Each is first searched for in the generator (its code, z and "
-        "styles), then one factor of the code is set anew and the rest is kept."
+    how = (
+        "It takes each in one pass: what it reads off the image is its code, of which one factor is set anew."
+        if model.edits_in_one_pass
+        else "Each is first searched for in the generator (its code, z and styles), then one factor of the code is set "
+        "anew and the rest is kept."
     )
+    intro = f"Real images that the model is asked to change. {how}"
     return section("edits", "Editing real images", intro, "".join(rows))
 
 
