@@ -1,4 +1,4 @@
-"""Commands that bring data in: import."""
+"""Commands that bring data in and out: import, convert."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from semistylegan.cli.command import Command, Whole
 class Import(Command):
     """Makes a data set of images that you have: a folder with a table, or a published set as it is published.
 
-    FORMAT is folder, stylegan, isaac3d, falcor3d, dsprites, shapes3d, mpi3d or celeba. What is written is a zip that
-    `check` and `train` read fast. The same command again goes on where it stopped.
+    FORMAT is folder, stylegan, isaac3d, falcor3d, dsprites, shapes3d, mpi3d, celeba, huggingface or webdataset. What is
+    written is a zip that `check` and `train` read fast. The same command again goes on where it stopped.
 
     Example:
       semistylegan import folder --source photos/ --out photos.zip --resolution 64
@@ -52,3 +52,28 @@ class Import(Command):
         names = None if self.factors is None else tuple(n.strip() for n in self.factors.split(","))
         recipe = Recipe(self.resolution, self.fit, self.crop, self.filter, self.count, self.seed, names)
         return import_dataset(open_source(self.format, self.source), self.format, self.out, recipe, self.workers)
+
+
+@dataclass(frozen=True)
+class Convert(Command):
+    """Writes a data set in a form that other programs read, image files byte for byte.
+
+    folder: images and metadata.csv. huggingface: parquet files, for `datasets.load_dataset`. webdataset: tar shards.
+    `import` reads each of them back.
+
+    Example:
+      semistylegan convert photos.zip --to huggingface --out photos-hf
+    """
+
+    data: Annotated[Positional[Path], arg(metavar="DATA")]
+    """Folder of images, StyleGAN zip, or what `render` and `import` write."""
+    to: Annotated[str, arg(metavar="FORM")]
+    """folder, huggingface or webdataset."""
+    out: Path
+    """The new folder to write."""
+
+    def run(self) -> Path:
+        from semistylegan.data import Dataset
+        from semistylegan.data.exporting import export_dataset
+
+        return export_dataset(Dataset.open(self.data), self.to, self.out)

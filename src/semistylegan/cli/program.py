@@ -22,6 +22,7 @@ COMMANDS: dict[str, type[Command]] = {
     "demo": making.Demo,
     "render": making.Render,
     "import": importing.Import,
+    "convert": importing.Convert,
     "check": making.Check,
     "train": making.Train,
     "eval": making.Eval,

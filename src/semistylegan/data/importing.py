@@ -147,6 +147,10 @@ class Job:
         """Image `i` of the source as it will stand in the zip."""
         assert self.recipe.resolution is not None
         image = self.source.read(i)
+        if image.shape[-1] > self.channels:
+            raise UserError(
+                f"{self.source.path}: {self.source.name(i)} has colours, the first images have none; convert it"
+            )
         done = resize(square(image, self.recipe.fit, self.recipe.crop), self.recipe.resolution, self.recipe.filter)
         if done.shape == image.shape and image.shape[-1] == self.channels and (data := self.source.png(i)) is not None:
             return data

@@ -8,10 +8,12 @@ from pathlib import Path
 from semistylegan.data.importers.celeba import open_celeba
 from semistylegan.data.importers.dsprites import open_dsprites
 from semistylegan.data.importers.folder import open_folder, open_stylegan
+from semistylegan.data.importers.huggingface import open_huggingface
 from semistylegan.data.importers.isaac import open_falcor3d, open_isaac3d
 from semistylegan.data.importers.mpi3d import open_mpi3d
 from semistylegan.data.importers.shapes3d import open_shapes3d
 from semistylegan.data.importers.source import Source
+from semistylegan.data.importers.webdataset import open_webdataset
 from semistylegan.errors import UserError
 
 FORMATS: dict[str, Callable[[Path], Source]] = {
@@ -23,6 +25,8 @@ FORMATS: dict[str, Callable[[Path], Source]] = {
     "shapes3d": open_shapes3d,
     "mpi3d": open_mpi3d,
     "celeba": open_celeba,
+    "huggingface": open_huggingface,
+    "webdataset": open_webdataset,
 }
 """By the name that `semistylegan import` takes."""
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
 from semistylegan.data.labels import Labels
-from semistylegan.data.pictures import Header, ImageArray, keeps_as_png
+from semistylegan.data.pictures import EXTENSIONS, Header, ImageArray, keeps_as_png
 from semistylegan.data.storage import ImageStore
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
@@ -147,6 +148,19 @@ class GridSource(Source):
 
     def stamp(self) -> str:
         return file_stamp(self.path)
+
+
+def safe_name(where: Path, name: Any) -> str:
+    """A file name of foreign data as a name in our zip, ending in .png.
+
+    Raises:
+        UserError: it is none, or climbs out; names the file that it stands in.
+    """
+    parts = str(name).replace("\\", "/").split("/")
+    if not isinstance(name, str) or not name or ".." in parts or "" in parts or ":" in parts[0]:
+        raise UserError(f"{where}: {str(name)[:60]!r} is no name of an image inside the data set; correct it")
+    stem, point, ending = "/".join(parts).rpartition(".")
+    return (stem if point and f".{ending.lower()}" in EXTENSIONS else "/".join(parts)) + ".png"
 
 
 def file_stamp(path: Path) -> str:

@@ -1,0 +1,170 @@
+"""WebDataset: tar shards in which the files of a sample share a key: `000000.png`, `000000.json` (or `.cls`).
+
+The tars are not unpacked: an index of offsets is made once, images are read where they lie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tarfile
+from array import array
+from pathlib import Path
+from typing import Any
+
+from semistylegan import progress
+from semistylegan.data.importers.source import Source, file_stamp, labelled_stamp, safe_name
+from semistylegan.data.importers.typed import typed_labels
+from semistylegan.data.pictures import EXTENSIONS, Header, ImageArray, decode_image, keeps_as_png, read_header
+from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
+
+_KEY = re.compile(r"^((?:.*/|)[^./]+)[.]([^/]*)$")
+"""Key and ending, as the library splits names: at the first point of the last part."""
+MAX_LABEL_BYTES = 1 << 20
+
+
+def open_webdataset(source: Path) -> WebDatasetSource:
+    """One .tar, a folder of them, or a pattern such as `shards/train-{000..012}.tar`."""
+    if source.is_dir():
+        shards = sorted(source.glob("*.tar"))
+    else:
+        shards = [Path(name) for name in _braces(str(source))]
+    if not shards:
+        raise UserError(f"{source}: holds no .tar; give the path of shards (a .tar.gz must be unpacked to .tar first)")
+    return WebDatasetSource(source, shards)
+
+
+class WebDatasetSource(Source):
+    """Samples of all shards, in their order; those without an image are left out."""
+
+    def __init__(self, path: Path, shards: list[Path]) -> None:
+        """
+        Raises:
+            UserError: a shard that is missing or damaged, or a key twice; names it.
+        """
+        self.path, self.shards = path, shards
+        self._names: list[str] = []
+        self._shard, self._offset, self._size = array("l"), array("q"), array("q")
+        columns: dict[str, list[Any]] = {}
+        files: list[int] = []
+        with progress.bar("indexing shards", len(shards)) as advance:
+            for k, shard in enumerate(shards):
+                self._index(k, shard, columns)
+                files.append(os.open(shard, os.O_RDONLY))
+                advance()
+        self._files = files
+        if not self._names:
+            raise UserError(f"{path}: no sample with an image ({', '.join(EXTENSIONS)}); is it the right folder?")
+        if len(set(self._names)) != len(self._names):
+            twice = next(n for n in self._names if self._names.count(n) > 1)
+            raise UserError(f"{path}: two samples have the key {twice.removesuffix('.png')!r}; give each its own")
+        for values in columns.values():
+            values += [None] * (len(self._names) - len(values))
+        factors = (path if path.is_dir() else path.parent) / "factors.json"
+        space = FactorSpace.load(factors) if factors.is_file() else None
+        self.space, self.labels, self.notes = typed_labels(str(path), columns, len(self._names), None, space)
+
+    def _index(self, k: int, shard: Path, columns: dict[str, list[Any]]) -> None:
+        sample: dict[str, tarfile.TarInfo] = {}
+        key = ""
+        try:
+            with tarfile.open(shard, "r:") as tar:
+                for info in tar:
+                    match = _KEY.match(info.name)
+                    if not info.isreg() or match is None:
+                        continue
+                    if match[1] != key:
+                        self._add(k, tar, key, sample, columns)
+                        key, sample = match[1], {}
+                    sample[match[2].lower()] = info
+                    setattr(tar, "members", [])  # noqa: B010  (else they all stay in memory)
+                self._add(k, tar, key, sample, columns)
+        except FileNotFoundError:
+            raise UserError(f"{shard}: no such file; check the name") from None
+        except (tarfile.TarError, EOFError) as error:
+            raise UserError(f"{shard}: not a tar, or cut off ({error}); copy it again") from None
+
+    def _add(
+        self, k: int, tar: tarfile.TarFile, key: str, sample: dict[str, tarfile.TarInfo], columns: dict[str, list[Any]]
+    ) -> None:
+        image = next((sample[e] for e in sample if f".{e}" in EXTENSIONS), None)
+        if image is None:
+            return
+        i = len(self._names)
+        self._names.append(safe_name(self.shards[k], key + ".png"))
+        self._shard.append(k)
+        self._offset.append(image.offset_data)
+        self._size.append(image.size)
+        row: dict[str, Any] = {}
+        if "json" in sample:
+            row = _json(self.shards[k], tar, sample["json"])
+        if "cls" in sample:
+            row["class"] = _text(self.shards[k], tar, sample["cls"]).strip()
+        for name, value in row.items():
+            column = columns.setdefault(name, [])
+            column += [None] * (i - len(column))
+            column.append(value)
+
+    def name(self, i: int) -> str:
+        return self._names[i]
+
+    def _bytes(self, i: int) -> bytes:
+        data = os.pread(self._files[self._shard[i]], self._size[i], self._offset[i])
+        if len(data) != self._size[i]:
+            raise UserError(f"{self.shards[self._shard[i]]}: {self._names[i]} is cut off; copy the shard again")
+        return data
+
+    def _shown(self, i: int) -> str:
+        return f"{self.shards[self._shard[i]]}: sample {self._names[i].removesuffix('.png')}"
+
+    def read(self, i: int) -> ImageArray:
+        return decode_image(self._bytes(i), self._shown(i))
+
+    def png(self, i: int) -> bytes | None:
+        data = self._bytes(i)
+        return data if keeps_as_png(data) else None
+
+    @property
+    def first(self) -> Header:
+        """Of the first images: whether colour is needed is not known of all without reading them."""
+        found = [read_header(self._bytes(i), self._shown(i)) for i in range(min(len(self), 256))]
+        return Header(found[0].height, found[0].width, max(h.channels for h in found))
+
+    def stamp(self) -> str:
+        digest = hashlib.sha256("".join(file_stamp(shard) for shard in self.shards).encode())
+        return labelled_stamp(digest.hexdigest(), self.labels)
+
+    def __del__(self) -> None:
+        for file in getattr(self, "_files", ()):
+            os.close(file)
+
+
+def _text(shard: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> str:
+    stream = tar.extractfile(info)
+    if stream is None or info.size > MAX_LABEL_BYTES:
+        raise UserError(f"{shard}: {info.name} is no label; remove it")
+    try:
+        return stream.read().decode("utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{shard}: {info.name} is not UTF-8 text; correct it") from None
+
+
+def _json(shard: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> dict[str, Any]:
+    try:
+        found = json.loads(_text(shard, tar, info))
+    except (json.JSONDecodeError, RecursionError):
+        raise UserError(f"{shard}: {info.name} is not JSON; correct it") from None
+    return found if isinstance(found, dict) else {"label": found}
+
+
+def _braces(pattern: str) -> list[str]:
+    """`a-{000..002}.tar` -> three names. (The library's own syntax, of which this is the usual part.)"""
+    match = re.search(r"\{(\d+)\.\.(\d+)\}", pattern)
+    if match is None:
+        return [pattern]
+    low, high = match[1], match[2]
+    numbers = (f"{n:0{len(low)}d}" for n in range(int(low), int(high) + 1))
+    return [name for n in numbers for name in _braces(pattern[: match.start()] + n + pattern[match.end() :])]

@@ -1,0 +1,255 @@
+"""HF datasets and WebDataset: what `convert` writes, the libraries themselves read, and `import` gives back."""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semistylegan.cli.program import main
+from semistylegan.data import Dataset, ZipWriter
+from semistylegan.data.exporting import FORMS, export_dataset
+from semistylegan.data.importers import open_source
+from semistylegan.data.importing import import_dataset
+from semistylegan.data.pictures import encode_png, save_png
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace
+
+datasets = pytest.importorskip("datasets")
+webdataset = pytest.importorskip("webdataset")
+
+SPACE = FactorSpace(
+    (
+        Factor.categorical("shape", ("ring", "crôss", "none")),
+        Factor.circular("hue", 12),
+        Factor.scalar("size", 5, 0.13, 0.29, unit="cm"),
+        Factor.scalar_grid("light", (1, 2, 4)),
+        Factor.scalar("weight"),
+    )
+)
+
+
+def picture(i: int, side: int = 16) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(i).integers(0, 256, (side, side, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Dataset:
+    """30 images in two folders, factors of every kind, many cells blank, three rows without any."""
+    rng = np.random.default_rng(0)
+    level = np.stack([f.level_of_index(rng.integers(0, f.size or 2, 30)) for f in SPACE], 1)
+    level[:, 4] = rng.random(30)
+    known = rng.random((30, 5)) < 0.6
+    known[[0, 9, 20]] = False
+    with ZipWriter(tmp_path / "data.zip", SPACE) as out:
+        for i in range(30):
+            out.add(f"{i % 2}/{i:03d}.png", picture(i), level[i], known[i])
+    return Dataset.open(tmp_path / "data.zip")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_there_and_back(form: str, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semistylegan.data.exporting.SHARD", 13)
+    monkeypatch.setattr("semistylegan.data.exporting.ROWS", 5)
+    export_dataset(data, form, tmp_path / "out")
+    import_dataset(open_source(form, tmp_path / "out"), form, tmp_path / "back.zip")
+    back = Dataset.open(tmp_path / "back.zip")
+    assert back.names == data.names and back.space == data.space
+    assert (back.labels.known_NF == data.labels.known_NF).all()
+    assert np.abs(back.labels.level_NF - data.labels.level_NF).max() < 1e-6
+    for i in range(30):
+        assert bytes(back.store.file_bytes(i)) == bytes(data.store.file_bytes(i))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["back.zip", "data.zip", "out"]
+
+
+def test_datasets_reads_what_is_written(data: Dataset, tmp_path: Path) -> None:
+    export_dataset(data, "huggingface", tmp_path / "out")
+    read = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert read.num_rows == 30 and read.features["shape"].names == list(SPACE["shape"].categories)
+    row = read[7]
+    assert (np.asarray(row["image"]) == data.store.read(7)).all() and row["file_name"] == data.names[7]
+    for f, factor in enumerate(SPACE):
+        value = row[factor.name]
+        assert (value is None) == (not data.labels.known_NF[7, f])
+        if value is not None and factor.kind != "categorical":
+            assert factor.level_of(value) == pytest.approx(float(data.labels.level_NF[7, f]), abs=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the library leaves its files open
+def test_webdataset_reads_what_is_written(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semistylegan.data.exporting.SHARD", 20)
+    export_dataset(data, "webdataset", tmp_path / "out")
+    urls = [str(p) for p in sorted((tmp_path / "out").glob("*.tar"))]
+    read = list(webdataset.WebDataset(urls, shardshuffle=False).decode("rgb8"))
+    assert len(urls) == 2 and [s["__key__"] + ".png" for s in read] == data.names
+    for i, sample in enumerate(read):
+        assert (sample["png"] == data.store.read(i)).all()
+        known = [f.name for f, k in zip(SPACE, data.labels.known_NF[i], strict=True) if k]
+        assert list(sample.get("json", {})) == known
+    gc.collect()
+
+
+def test_the_same_data_gives_the_same_shards(data: Dataset, tmp_path: Path) -> None:
+    for form in FORMS:
+        one, two = (export_dataset(data, form, tmp_path / f"{form}{n}") for n in (1, 2))
+        files = [p.relative_to(one) for p in sorted(one.rglob("*")) if p.is_file()]
+        assert files and all((one / f).read_bytes() == (two / f).read_bytes() for f in files)
+
+
+# -- what others write ---------------------------------------------------------------------------------------------
+
+
+def others(**columns: Any) -> Any:
+    """A data set as another user makes it with the library, images of two sizes and a caption each."""
+    count = len(next(iter(columns.values())))
+    images = [Image.fromarray(picture(i, 16 + 8 * (i % 2))) for i in range(count)]
+    features = {"picture": datasets.Image(), "caption": datasets.Value("string")}
+    for name, values in columns.items():
+        classes = name == "kind"
+        features[name] = datasets.ClassLabel(names=["dog", "cat", "bird"]) if classes else datasets.Value(_type(values))
+    rows = {"picture": images, "caption": [f"words {i}" for i in range(count)], **columns}
+    return datasets.Dataset.from_dict(rows, features=datasets.Features(features))
+
+
+def _type(values: list[Any]) -> str:
+    return {int: "int64", float: "float64", bool: "bool", str: "string"}[type(next(v for v in values if v is not None))]
+
+
+COLUMNS = {
+    "kind": [i % 3 if i % 4 else -1 for i in range(300)],
+    "size": [i % 5 * 0.5 if i % 2 else float("nan") for i in range(300)],
+    "indoor": [None if i % 7 else i % 2 == 0 for i in range(300)],
+}
+
+
+@pytest.mark.parametrize("form", ["parquet", "disk"])
+def test_a_data_set_of_the_library(form: str, tmp_path: Path) -> None:
+    made = others(**COLUMNS)
+    if form == "parquet":
+        (tmp_path / "in").mkdir()
+        made.to_parquet(str(tmp_path / "in" / "train.parquet"))
+    else:
+        made.save_to_disk(str(tmp_path / "in"))
+    source = open_source("huggingface", tmp_path / "in")
+    assert any("'caption' is no factor" in note for note in source.notes)
+    import_dataset(source, "huggingface", tmp_path / "a.zip")
+    data = Dataset.open(tmp_path / "a.zip")
+    assert data.space["kind"].categories == ("dog", "cat", "bird") and data.space["indoor"].categories == ("no", "yes")
+    assert (data.space["size"].low, data.space["size"].high, data.space["size"].size) == (0, 2, 5)
+    index = data.indices_NF()
+    assert index[:, 0].tolist() == COLUMNS["kind"]
+    assert index[:, 1].tolist() == [i % 5 if i % 2 else -1 for i in range(300)]
+    assert index[:, 2].tolist() == [-1 if i % 7 else int(i % 2 == 0) for i in range(300)]
+    assert (data.images([4])[0].permute(1, 2, 0).numpy() == picture(4)).all() and data.resolution == 16
+
+
+def test_a_folder_with_metadata_jsonl(tmp_path: Path) -> None:
+    for i in range(3):
+        save_png(tmp_path / "in" / f"{i}.png", picture(i))
+    rows = [{"file_name": "2.png", "shape": "ring", "x": 3}, {"file_name": "0.png", "shape": None, "x": 1}]
+    (tmp_path / "in" / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    source = open_source("huggingface", tmp_path / "in")
+    assert source.space.names == ("shape", "x")
+    assert source.labels.known_NF.tolist() == [[False, True], [False, False], [True, True]]
+    for text, words in (
+        ('{"file_name": "9.png"}', ["line 1", "'9.png'", "no image"]),
+        ('{"x": 1}', ["line 1", "file_name"]),
+        ("{", ["line 1", "not JSON"]),
+        ('{"file_name": "0.png"}\n{"file_name": "0.png"}', ["line 2", "'0.png'", "already"]),
+    ):
+        (tmp_path / "in" / "metadata.jsonl").write_text(text)
+        refused("huggingface", tmp_path / "in", ["metadata.jsonl", *words])
+
+
+def refused(name: str, path: Path, words: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        open_source(name, path)
+    text = str(error.value)
+    assert "\n" not in text and all(word in text for word in words), text
+
+
+def test_bad_hf_data(tmp_path: Path) -> None:
+    refused("huggingface", tmp_path, ["no .parquet", "give the path"])
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 hello")
+    refused("huggingface", tmp_path, ["a.parquet", "not a parquet file, or cut off"])
+    datasets.Dataset.from_dict({"x": [1, 2]}).to_parquet(str(tmp_path / "a.parquet"))
+    refused("huggingface", tmp_path, ["a.parquet", "no column of images among x"])
+    names = [f"{n}.png" for n in ("a", "../b")]
+    rows = {"image": [Image.fromarray(picture(0))] * 2, "file_name": names}
+    datasets.Dataset.from_dict(rows).to_parquet(str(tmp_path / "a.parquet"))
+    refused("huggingface", tmp_path, ["a.parquet", "'../b.png'", "no name of an image inside"])
+    datasets.DatasetDict({"train": others(size=[1, 2])}).save_to_disk(str(tmp_path / "dict"))
+    refused("huggingface", tmp_path / "dict", ["splits train", "give the folder of one"])
+
+
+def shard(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_shards_of_others(tmp_path: Path) -> None:
+    png = [encode_png(picture(i)) for i in range(4)]
+    shard(tmp_path / "t-000.tar", {"x/0.png": png[0], "x/0.cls": b"3\n", "x/0.txt": b"words", "x/1.PNG": png[1]})
+    files = {
+        "x/2.png": png[2],
+        "x/2.json": b'{"size": 2}',
+        "x/9.json": b"{}",
+        "x/3.json": b'{"size": 4}',
+        "x/3.png": png[3],
+    }
+    shard(tmp_path / "t-001.tar", files)
+    for path in (tmp_path, tmp_path / "t-{000..001}.tar"):
+        import_dataset(open_source("webdataset", path), "webdataset", tmp_path / f"{len(path.name)}.zip")
+        data = Dataset.open(tmp_path / f"{len(path.name)}.zip")
+        assert data.names == [f"x/{i}.png" for i in range(4)] and set(data.space.names) == {"class", "size"}
+        known = {f: data.labels.known_NF[:, data.space.position(f)].tolist() for f in ("class", "size")}
+        assert known == {"class": [True, False, False, False], "size": [False, False, True, True]}
+        assert all((data.store.read(i) == picture(i)).all() for i in range(4))
+
+
+def test_bad_shards(tmp_path: Path) -> None:
+    png = encode_png(picture(0))
+    refused("webdataset", tmp_path, ["holds no .tar"])
+    refused("webdataset", tmp_path / "a.tar", ["a.tar", "no such file"])
+    for files, words in (
+        ({"../0.png": png}, ["'../0.png'", "inside the data set"]),
+        ({"0.txt": b"x"}, ["no sample with an image"]),
+        ({"0.png": png, "1.png": png, "0.jpg": png}, ["'0'", "each its own"]),
+        ({"0.png": png, "0.json": b"{"}, ["0.json is not JSON"]),
+    ):
+        refused("webdataset", shard(tmp_path / "a.tar", files), ["a.tar", *words])
+    (tmp_path / "a.tar").write_bytes(b"hello" * 300)
+    refused("webdataset", tmp_path / "a.tar", ["a.tar", "not a tar, or cut off"])
+
+
+def test_convert(data: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "out")
+    assert main(["convert", str(data.path), "--to", "folder", "--out", out]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == out
+    for form, words in (("folder", "exists"), ("tfrecord", "known are folder, huggingface, webdataset")):
+        assert main(["convert", str(data.path), "--to", form, "--out", out]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_a_failure_leaves_nothing(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(i: int) -> bytes:
+        if i == 20:
+            raise OSError(28, "No space left on device")
+        return b"x"
+
+    monkeypatch.setattr(data.store, "file_bytes", full)
+    for form in FORMS:
+        with pytest.raises(OSError, match="No space left"):
+            export_dataset(data, form, tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["data.zip"]
