@@ -1,4 +1,7 @@
-"""Writing StyleGAN zips: uncompressed PNGs, `dataset.json` with levels, `factors.json`. Same content, same bytes."""
+"""Writing StyleGAN zips: uncompressed PNGs, `dataset.json` with levels, `factors.json`. Same content, same bytes.
+
+Images of which nothing is known are not listed among the labels: of a million images a few thousand lines remain.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,6 @@ class ZipWriter:
         self._like: tuple[str, Header] | None = None
         self._names: set[str] = set()
         self._labels: list[str] = []
-        self._any_label = False
         self._atomic: AbstractContextManager[Path] | None = None
         self._zip: zipfile.ZipFile | None = None
 
@@ -104,17 +106,20 @@ class ZipWriter:
             )
         assert name not in self._names and not name.startswith("/") and ".." not in name.split("/"), name
         self._names.add(name)
-        self._labels.append(f"[{json.dumps(name)},{self._label(level_F, known_F)}]")
+        label = self._label(level_F, known_F)
+        if label is not None:
+            self._labels.append(f"[{json.dumps(name)},{label}]")
         self._write(name, png)
 
-    def _label(self, level_F: Any, known_F: Any) -> str:
-        """JSON of one label: the shortest digits that give the same float32; null where unknown."""
+    def _label(self, level_F: Any, known_F: Any) -> str | None:
+        """JSON of one label: the shortest digits that give the same float32; null where unknown. None: all unknown."""
         if level_F is None or self.space is None:
-            return "null" if self.space is None else "[" + ",".join(["null"] * len(self.space)) + "]"
+            return None
         level = np.asarray(level_F, dtype=np.float32)
         known = np.ones(len(level), np.bool_) if known_F is None else np.asarray(known_F, dtype=np.bool_)
         assert level.shape == known.shape == (len(self.space),) and np.isfinite(level[known]).all(), level_F
-        self._any_label = self._any_label or bool(known.any())
+        if not known.any():
+            return None
         return "[" + ",".join(str(u) if k else "null" for u, k in zip(level, known, strict=True)) + "]"
 
     def _finish(self) -> None:
@@ -124,7 +129,7 @@ class ZipWriter:
         header = self._like[1]
         head = {"writer": WRITER, "height": header.height, "width": header.width, "channels": header.channels}
         opening = json.dumps(head | self.extra, sort_keys=True, allow_nan=False)[:-1]
-        labels = "[\n" + ",\n".join(self._labels) + "\n]" if self._any_label else "null"
+        labels = "[\n" + ",\n".join(self._labels) + "\n]" if self._labels else "null"
         self._zip.comment = WRITER.encode()
         self._write("dataset.json", f'{opening}, "labels": {labels}}}\n'.encode())
         if self.space is not None:
