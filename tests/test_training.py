@@ -51,7 +51,7 @@ def weights(network: torch.nn.Module) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("encoder", ["separate", "shared"])
-@pytest.mark.parametrize("mix_with", ["unlabelled", "fakes"])
+@pytest.mark.parametrize("mix_with", ["unlabelled", "fakes", "labelled"])
 def test_a_step_updates_every_network(encoder: str, mix_with: str) -> None:
     state = make_state(encoder=encoder, mix_with=mix_with, beta=1.0, gamma_e=1.0)
     networks = [state.G, state.D, state.E, state.G_ema, state.E_ema]
@@ -90,6 +90,27 @@ def test_smoothness_teaches_the_generator_through_its_own_images(mix_with: str, 
     for state, code in zip(states, (0.1, 0.9), strict=True):
         train_step(state, make_batch(code=code))
     assert torch.equal(weights(states[0].G), weights(states[1].G)) != teaches
+
+
+def test_mixed_with_each_other_the_encoder_learns_from_labelled_images_alone() -> None:
+    batch = make_batch()
+    others = dataclasses.replace(batch, real_BCHW=batch.real_BCHW.flip(3), code_BC=1 - batch.code_BC)
+    states = [make_state(mix_with="labelled") for _ in range(2)]
+    train_step(states[0], batch)
+    train_step(states[1], others)
+    assert torch.equal(weights(states[0].E), weights(states[1].E))
+    # The neighbour's unknown label must not be mixed in.
+    assert batch.labelled is not None
+    known = batch.labelled.known_LF.clone()
+    known[0, 0] = False
+    codes = [batch.labelled.code_LC.clone() for _ in range(2)]
+    codes[1][0, 0] = 1e3
+    told = []
+    for code in codes:
+        state = make_state(mix_with="labelled")
+        train_step(state, dataclasses.replace(batch, labelled=LabelledBatch(batch.labelled.img_LCHW, code, known)))
+        told.append(weights(state.E))
+    assert torch.equal(*told)
 
 
 def test_learning_rates_fall_in_the_second_half() -> None:

@@ -62,8 +62,9 @@ class TrainConfig:
     """Weight of L_sup, the plain distance on labelled images."""
     xi: float = 0.75
     """Beta(xi, xi) of the mixing share in L_sr."""
-    mix_with: Literal["fakes", "unlabelled"] = "unlabelled"
-    """Partner in L_sr: generated pairs (the paper), or real images with the averaged E's own reading."""
+    mix_with: Literal["fakes", "unlabelled", "labelled"] = "unlabelled"
+    """Partner in L_sr: generated pairs (the paper), real images with the averaged E's own reading, or other labelled
+    images alone (with E apart and gamma_e 0, E then learns from the labelled images and nothing else)."""
     ce_weight: float = 0.3
     """Weight of a categorical factor's cross-entropy beside the distance of the others."""
     label_noise: float = 0.03

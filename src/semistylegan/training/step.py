@@ -158,13 +158,20 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
     """-L_GAN + gamma_E L_unsup + beta L_sup + alpha L_sr."""
     config, labelled = state.config, part.labelled
     read: dict[str, tuple[Tensor, Tensor]] = {}
+    known: dict[str, Tensor] = {}
     if labelled is not None and config.beta:
-        read["loss_sup"] = labelled.img_LCHW, labelled.code_LC
+        read["loss_sup"], known["loss_sup"] = (labelled.img_LCHW, labelled.code_LC), labelled.known_LF
     if labelled is not None and config.alpha:
-        fakes = config.mix_with == "fakes"
+        known["loss_sr"] = labelled.known_LF
         rows = partners(len(labelled.img_LCHW), len(part.real_BCHW)).to(part.real_BCHW.device)
-        img_LCHW = (fake_BCHW if fakes else part.real_BCHW)[rows]
-        code_LC = part.code_BC[rows] if fakes else reading(state, img_LCHW)
+        if config.mix_with == "labelled":  # each with its neighbour, over what both know
+            img_LCHW, code_LC = labelled.img_LCHW.roll(1, 0), labelled.code_LC.roll(1, 0)
+            known["loss_sr"] = labelled.known_LF & labelled.known_LF.roll(1, 0)
+        elif config.mix_with == "fakes":
+            img_LCHW, code_LC = fake_BCHW[rows], part.code_BC[rows]
+        else:
+            img_LCHW = part.real_BCHW[rows]
+            code_LC = reading(state, img_LCHW)
         read["loss_sr"] = mixed(labelled, img_LCHW, code_LC, part.share_2L[0])
     weights = {"loss_sup": config.beta, "loss_sr": config.alpha}
 
@@ -178,8 +185,7 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
     loss = (losses.relativistic_discriminator if relativistic else losses.gan_discriminator)(real_logit_B, fake_logit_B)
     log.add("loss_gan_d", loss)
     for said_LC, (name, (_, code_LC)) in zip(said, read.items(), strict=False):
-        assert labelled is not None
-        term = losses.supervised(said_LC, code_LC, labelled.known_LF, state.space, config.ce_weight)
+        term = losses.supervised(said_LC, code_LC, known[name], state.space, config.ce_weight)
         log.add(name, term)
         loss = loss + weights[name] * term
     if gamma_e:
