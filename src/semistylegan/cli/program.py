@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from semistylegan import __version__
-from semistylegan.cli import edit, exporting, importing, labelling, making, pages, parsing, using
+from semistylegan.cli import edit, exporting, importing, labelling, making, pages, parsing, studying, using
 from semistylegan.cli.command import Command
 from semistylegan.errors import UserError
 
@@ -30,13 +30,14 @@ COMMANDS: dict[str, type[Command]] = {
     "traverse": using.Traverse,
     "encode": using.Encode,
     "edit": edit.Edit,
+    "sweep": studying.Sweep,
     "report": making.Report,
     "app": pages.App,
     "label": labelling.Label,
     "export": exporting.Export,
 }
 
-GOES_ON = ("demo", "render", "import", "train")
+GOES_ON = ("demo", "render", "import", "train", "sweep")
 """Commands that, started again, go on where they stopped."""
 
 FIXES: dict[int, str] = {

@@ -15,6 +15,7 @@ from semistylegan.files import write_text
 
 if TYPE_CHECKING:
     from semistylegan.editing import Model
+    from semistylegan.study import Result, Study
 
 Row = dict[str, float | str]
 
@@ -37,6 +38,19 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
         for name, errors in per_factor.items():
             table.add_row(name, *(_number(errors.get(key)) for key in ("mae", "mae_gen")))
         console.print(table)
+
+
+def print_study(study: Study, results: Sequence[Result]) -> None:
+    """A row for each setting of a study: its scores, mean ± standard deviation over the seeds."""
+    from semistylegan.study.table import fields_of, name_of, spread
+
+    fields = fields_of(results)
+    table = Table("setting", "runs", *map(name_of, fields))
+    for setting in study.settings:
+        done = sum(r.job.setting == setting and not r.failed for r in results)
+        told = [spread(results, setting, field) for field in fields]
+        table.add_row(setting.name, str(done), *("-" if t is None else str(t) for t in told))
+    Console(soft_wrap=True, highlight=False).print(table)
 
 
 def readings(model: Model, images: Sequence[Path]) -> list[Row]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import html
 import io
+from importlib.resources import files
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from semistylegan import __version__
 from semistylegan.data.pictures import encode_png
 
 ImageArray = npt.NDArray[np.uint8]
+PAPER = "https://arxiv.org/abs/2003.03461"
 LARGEST = 256
 """Pixels a side of an embedded picture; larger ones are shrunk."""
 SHEET = 128
@@ -60,6 +63,37 @@ def section(anchor: str, title: str, intro: str, body: str, kind: str = "") -> s
         f'<section id="{anchor}"{classes} aria-labelledby="h-{anchor}">\n'
         f'<h2 id="h-{anchor}">{title}</h2>\n{lead}\n{body}\n</section>'
     )
+
+
+def document(title: str, body: str, version: str = __version__) -> str:
+    """A whole page around its head and main part: a single file without scripts, fonts or network.
+
+    Args:
+        title: text.
+        body: HTML.
+        version: of the package that made what the page shows; may be empty.
+    """
+    style = (files("semistylegan.report") / "page.css").read_text(encoding="utf-8")
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+<div class="page">
+{body}
+<footer>Written by semistylegan{f" {escape(version)}" if version else ""}. The method: Nie et al.,
+<a href="{PAPER}">Semi-Supervised StyleGAN for Disentanglement Learning</a>, ICML 2020.</footer>
+</div>
+</body>
+</html>
+"""
 
 
 def percent(part: float) -> str:

@@ -5,14 +5,13 @@ The sections stand in the order in which a reader meets them; each is one functi
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 from semistylegan.files import write_text
 from semistylegan.report.curves import Chart, Line, bars, charts, counts
 from semistylegan.report.facts import SAMPLES, Facts, Reading, chance_level, gather, number
 from semistylegan.report.grids import show_value
-from semistylegan.report.html import escape, picture, section, share_of, sheet, whole
+from semistylegan.report.html import document, escape, picture, section, share_of, sheet, whole
 from semistylegan.report.scores import leakage, numbers
 from semistylegan.report.walks import edits, traversals
 from semistylegan.report.words import command, headline, key_facts, lede, limits
@@ -20,7 +19,6 @@ from semistylegan.report.words import command, headline, key_facts, lede, limits
 FILE = "report.html"
 OFF = 0.1
 """A reading that misses the truth by more than this part of the range is marked."""
-PAPER = "https://arxiv.org/abs/2003.03461"
 
 
 def write_report(run_path: str | Path) -> Path:
@@ -40,7 +38,6 @@ def write_report(run_path: str | Path) -> Path:
 
 def page(facts: Facts) -> str:
     """The whole page."""
-    style = (files("semistylegan.report") / "page.css").read_text(encoding="utf-8")
     parts = [
         traversals(facts),
         samples(facts),
@@ -54,29 +51,7 @@ def page(facts: Facts) -> str:
         caveats(facts),
     ]
     body = "\n\n".join(part for part in parts if part)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(headline(facts))}: Semi-StyleGAN</title>
-<link rel="icon" href="data:,">
-<style>
-{style}</style>
-</head>
-<body>
-<div class="page">
-{head(facts)}
-<main>
-{body}
-</main>
-<footer>Written by semistylegan{f" {escape(facts.version)}" if facts.version else ""}. The method: Nie et al.,
-<a href="{PAPER}">Semi-Supervised StyleGAN for Disentanglement Learning</a>, ICML 2020.</footer>
-</div>
-</body>
-</html>
-"""
+    return document(f"{headline(facts)}: Semi-StyleGAN", f"{head(facts)}\n<main>\n{body}\n</main>", facts.version)
 
 
 def head(facts: Facts) -> str:

@@ -1,0 +1,100 @@
+"""Commands over many runs, and over anyone's codes: sweep."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from semistylegan.cli import parsing
+from semistylegan.cli.command import Command
+from semistylegan.errors import UserError
+
+if TYPE_CHECKING:
+    from semistylegan.cli.sweep_options import SweepOptions
+    from semistylegan.study import Result, Study
+
+
+@dataclass(frozen=True)
+class Sweep(Command):
+    """Trains and measures many runs: over label fractions, seeds, any option of train. One table, plot and page.
+
+    The same command again goes on where it stopped; more values or seeds add to what is there.
+
+    Example:
+      semistylegan sweep --data sprites.zip --out studies/labels --over label-fraction=0,0.0025,0.01,1 --seeds 0,1,2
+    """
+
+    options: SweepOptions
+    fields: dict[str, Any]
+    """What the user said of the training."""
+
+    @classmethod
+    def parse(cls, name: str, args: Sequence[str]) -> Self:
+        from semistylegan.cli.sweep_options import SweepOptions, TrainOptions, defaults
+
+        usual = defaults(args)
+        start = SweepOptions(**dataclasses.asdict(usual))
+        options = parsing.options(SweepOptions, name, args, inspect.getdoc(cls), start)
+        said = {f.name: getattr(options, f.name) for f in dataclasses.fields(TrainOptions)}
+        left_out = ("data", "out", "seed")
+        fields = {k: v for k, v in said.items() if k not in left_out and (v != getattr(usual, k) or k == "system")}
+        if options.seed:
+            raise UserError(f"--seed {options.seed}: write --seeds {options.seed}")
+        return cls(options, fields)
+
+    def run(self) -> Path:
+        from semistylegan.cli.tables import print_study
+        from semistylegan.metrics.evaluate import DEFAULT
+        from semistylegan.report.study import FILE, write_study
+        from semistylegan.study import sweep
+        from semistylegan.study.plan import parse_axis
+
+        o, out = self.options, Path(self.options.out)
+        axes: dict[str, tuple[Any, ...]] = {}
+        for text in o.over:
+            field, values = parse_axis(text)
+            if field in axes:
+                raise UserError(f"--over {text}: this option is varied twice; give all its values at once")
+            axes[field] = values
+        planned: list[Study] = []
+
+        def on_result(study: Study, results: list[Result]) -> None:
+            planned[:] = [study]
+            write_study(study, results)
+
+        results = sweep(
+            o.data,
+            out,
+            axes,
+            seeds=whole_numbers("--seeds", o.seeds),
+            baselines=words(o.baselines),
+            fields={k: v for k, v in self.fields.items() if k != "system" or "system" not in axes},
+            metrics=list(DEFAULT) if o.metrics == "default" else words(o.metrics),
+            images=o.images,
+            workers=o.workers,
+            cluster=o.cluster,
+            on_result=on_result,
+        )
+        print_study(planned[0], results)
+        return out / FILE
+
+
+def words(text: str) -> list[str]:
+    """`a, b` -> ["a", "b"]."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def whole_numbers(name: str, text: str) -> list[int]:
+    """`0,1,2` -> [0, 1, 2].
+
+    Raises:
+        UserError: names the option and what is no whole number.
+    """
+    for word in words(text):
+        if not word.isdigit():
+            raise UserError(f"{name} {text}: {word} is no whole number of at least 0; write e.g. {name} 0,1,2")
+    return [int(word) for word in words(text)]

@@ -1,0 +1,192 @@
+"""The plots of a study: every score over the first axis, with the spread over seeds, and the trade-off between E and G.
+
+Figures are Matplotlib's, drawn with the colours of the report's page; `svg` gives one as text that takes its colours
+from that page, so that it follows light and dark.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from semistylegan.study.plan import Setting, Study, option, shown
+from semistylegan.study.table import SCORES, Result, fields_of, name_of, spread
+
+PAPER, INK, SOFT, RULE = "#fbfaf7", "#1b1a18", "#5e5a53", "#e3dfd6"
+SERIES = ("#0d6862", "#a8431f", "#4d4a8f", "#a5850d", "#7a3567", "#3d6b1f", "#1b1a18", "#77716a")
+"""Colours of lines; more lines repeat them with other marks."""
+VARIABLES = {INK: "--ink", SOFT: "--soft", RULE: "--rule", "#0d6862": "--e", "#a8431f": "--g", "#4d4a8f": "--real"}
+"""The page's name of a colour."""
+MARKS = "osD^vPX"
+PAIRS = (("mig", "mig_gen"), ("l2", "l2_gen"))
+"""E's score and G's, of the trade-off."""
+STYLE: Any = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": SOFT,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": RULE,
+    "grid.linewidth": 0.8,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": SOFT,
+    "ytick.labelcolor": SOFT,
+    "legend.frameon": False,
+    "legend.labelcolor": SOFT,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "semistylegan",
+}
+
+Line = tuple[str, list[Setting]]
+"""Name of a line, and its settings along the first axis."""
+
+
+def draw(study: Study, results: Sequence[Result]) -> dict[str, Figure]:
+    """The figures that there are results for: `plot`, and `trade-off` where E's and G's scores were measured."""
+    out = {}
+    with rc_context(STYLE):
+        fields = [field for field in fields_of(results) if field in SCORES]
+        if fields:
+            out["plot"] = plot(study, results, fields)
+        pairs = [pair for pair in PAIRS if all(field in fields for field in pair)]
+        if pairs:
+            out["trade-off"] = trade_off(study, results, pairs)
+    return out
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an `<svg>` element for the report's page."""
+    buffer = io.StringIO()
+    with rc_context(STYLE):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    for colour, name in VARIABLES.items():
+        text = text.replace(colour, f"var({name})")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"font-family: [^;]*sans-serif", "font-family: var(--sans)", text)
+    text = re.sub(r' id="[a-zA-Z0-9]+_\d+"', "", text)  # numbered from 1 in every figure, and referred to by nobody
+    head, rest = text.split(">", 1)
+    return re.sub(r' (width|height)="[^"]*"', "", head) + ">" + rest  # as wide as the page lets it be
+
+
+# -- scores over the first axis -----------------------------------------------------------------------------------
+
+
+def plot(study: Study, results: Sequence[Result], fields: Sequence[str]) -> Figure:
+    """A panel for each score: mean over seeds as a line, each run as a point, the range of the seeds shaded."""
+    columns = min(len(fields), 3)
+    rows = math.ceil(len(fields) / columns)
+    figure = Figure(figsize=(3.5 * columns, 2.9 * rows + 0.3), layout="constrained")
+    for i, field in enumerate(fields):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        panel(axes, study, results, field)
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    if len(names) > 1:
+        figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
+    return figure
+
+
+def panel(axes: Axes, study: Study, results: Sequence[Result], field: str) -> None:
+    """One score: lines along the first axis, single baselines as level lines."""
+    first = next(iter(study.axes), None)
+    places = {shown(value): i for i, value in enumerate(study.axes[first])} if first else {}
+    colours = {name: i for i, (name, _) in enumerate(lines_of(study))}
+    for name, settings in lines_of(study):
+        colour, mark = SERIES[colours[name] % len(SERIES)], MARKS[colours[name] % len(MARKS)]
+        told = [
+            (places.get(shown(s.values.get(str(first))), 0), t) for s in settings if (t := spread(results, s, field))
+        ]
+        if not told:
+            continue
+        x, mean = [place for place, _ in told], [t.mean for _, t in told]
+        if first and not any(first in s.values for s in settings):  # it stands outside of the axis
+            axes.axhline(mean[0], color=colour, linestyle=(0, (4, 3)), linewidth=1.2, label=name)
+            continue
+        low, high = [min(t.each) for _, t in told], [max(t.each) for _, t in told]
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(x, mean, color=colour, marker=mark, markersize=4, linewidth=1.5, label=name)
+        for place, t in told:
+            axes.scatter([place] * len(t.each), t.each, s=6, color=colour, alpha=0.5, linewidth=0)
+    title, better = SCORES[field]
+    axes.set_title(f"{title} ({better} is better)")
+    if first:
+        axes.set_xticks(list(places.values()), list(places))
+        axes.set_xlabel(option(first))
+        axes.set_xlim(-0.3, len(places) - 0.7)
+    else:
+        axes.set_xticks([])
+    if axes.get_ylim()[0] >= 0 or field not in ("mig", "mig_gen"):
+        axes.set_ylim(0, axes.dataLim.y1 * 1.08 or 1)
+
+
+def lines_of(study: Study) -> list[Line]:
+    """Settings that differ in the first axis alone, together; each baseline is a line of its own."""
+    first = next(iter(study.axes), None)
+    lines: dict[str, list[Setting]] = {}
+    for setting in study.settings:
+        rest = ", ".join(f"{option(field)} {shown(value)}" for field, value in setting.values.items() if field != first)
+        lines.setdefault(setting.baseline or rest or "semi", []).append(setting)
+    return list(lines.items())
+
+
+# -- E against G ----------------------------------------------------------------------------------------------------
+
+
+def trade_off(study: Study, results: Sequence[Result], pairs: Sequence[tuple[str, str]]) -> Figure:
+    """E's score to the right, G's upwards: a point a setting (mean over seeds, with the standard deviation as a
+    cross), settings that differ in the first axis alone joined by a line."""
+    first = next(iter(study.axes), None)
+    figure = Figure(figsize=(4.6 * len(pairs), 4.2), layout="constrained")
+    for i, (of_e, of_g) in enumerate(pairs):
+        axes = figure.add_subplot(1, len(pairs), i + 1)
+        for k, (name, settings) in enumerate(lines_of(study)):
+            colour, mark = SERIES[k % len(SERIES)], MARKS[k % len(MARKS)]
+            told = [
+                (setting, e, g)
+                for setting in settings
+                if (e := spread(results, setting, of_e)) and (g := spread(results, setting, of_g))
+            ]
+            if not told:
+                continue
+            x, y = [e.mean for _, e, _ in told], [g.mean for _, _, g in told]
+            dx = [np.nan_to_num(e.deviation) for _, e, _ in told]
+            dy = [np.nan_to_num(g.deviation) for _, _, g in told]
+            axes.errorbar(x, y, dy, dx, color=colour, marker=mark, markersize=5, lw=1.3, elinewidth=0.8, label=name)
+            for setting, e, g in told:
+                if first and first in setting.values:
+                    axes.annotate(
+                        shown(setting.values[first]),
+                        (e.mean, g.mean),
+                        xytext=(5, 4),
+                        textcoords="offset points",
+                        color=colour,
+                        fontsize=8,
+                    )
+        better = SCORES[of_e][1]
+        corner = "upper right" if better == "high" else "lower left"
+        axes.set_title(f"{corner} is better" + (f"; beside the points: {option(first)}" if first else ""))
+        axes.set_xlabel(f"{name_of(of_e)} of the encoder")
+        axes.set_ylabel(f"{name_of(of_g)} of the generator")
+        axes.margins(0.12)
+        axes.locator_params(nbins=5)
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    if len(names) > 1:
+        figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
+    return figure

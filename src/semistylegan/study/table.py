@@ -1,0 +1,137 @@
+"""The table of a study: a row for each run, and for each setting the mean and the spread over its seeds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from semistylegan.study.plan import Job, Setting, Study, option, shown
+
+SCORES: dict[str, tuple[str, str]] = {
+    "mig": ("MIG", "high"),
+    "l2": ("L2", "low"),
+    "mig_gen": ("MIG-gen", "high"),
+    "l2_gen": ("L2-gen", "low"),
+    "fd_oracle": ("FD-oracle", "low"),
+}
+"""Field of `metrics.json` -> its name, and which is better. Always in the table, in this order."""
+NAMES: dict[str, str] = {"factor_vae": "FactorVAE", "sap": "SAP", "kid": "KID", "fid": "FID", "leakage_mean": "leakage"}
+"""Names of further scores, where the field is not its own name."""
+NO_SCORES = ("images", "seed", "oracle_l2")
+"""Numbers in `metrics.json` that are not compared."""
+RUN_FACTS = ("labelled_images", "kimg", "seconds")
+"""What a row tells of its run before the scores."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one run."""
+
+    job: Job
+    metrics: dict[str, Any]
+    """Its `metrics.json`; empty where the run failed."""
+    failed: str = ""
+    """Why, in one line."""
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Field of `metrics.json` -> number, of all that are measured."""
+        skipped = {*NO_SCORES, *RUN_FACTS, "label_fraction"}
+        out = {field: as_number(self.metrics.get(field)) for field in [*SCORES, *self.metrics] if field not in skipped}
+        return {field: value for field, value in out.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A score of one setting over its seeds."""
+
+    mean: float
+    deviation: float
+    """Standard deviation over the seeds (divided by n - 1); NaN for a single one."""
+    each: tuple[float, ...]
+    """In the order of the results."""
+
+    def __str__(self) -> str:
+        digits = 3 if abs(self.mean) < 10 else 2
+        spread = "" if math.isnan(self.deviation) else f" ± {self.deviation:.{digits}f}"
+        return f"{self.mean:.{digits}f}{spread}"
+
+
+def spread(results: Sequence[Result], setting: Setting, field: str) -> Spread | None:
+    """A score of a setting; None where no run of it has one."""
+    each = [r.scores[field] for r in results if r.job.setting == setting and field in r.scores]
+    if not each:
+        return None
+    return Spread(float(np.mean(each)), float(np.std(each, ddof=1)) if len(each) > 1 else math.nan, tuple(each))
+
+
+def fields_of(results: Sequence[Result]) -> list[str]:
+    """The scores that any run has: the usual ones first."""
+    found = {field for r in results for field in r.scores}
+    return [field for field in SCORES if field in found] + sorted(found - set(SCORES))
+
+
+def name_of(field: str) -> str:
+    """A score's name as people write it."""
+    return SCORES[field][0] if field in SCORES else NAMES.get(field, field.replace("_", " "))
+
+
+def to_csv(study: Study, results: Sequence[Result]) -> str:
+    """A row for each run: its setting, seed, scores, errors of each factor, and why it failed where it did."""
+    fields = fields_of(results)
+    errors = sorted({f"{kind}.{name}" for r in results for name, e in per_factor(r).items() for kind in e})
+    head = ["baseline", *map(option, study.axes), "seed", *RUN_FACTS, *fields, *errors, "failed", "run"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    for r in results:
+        factors = per_factor(r)
+        own = [r.job.setting.values.get(axis) for axis in study.axes]
+        facts = [r.metrics.get(fact) for fact in RUN_FACTS]
+        numbers = [r.scores.get(field) for field in fields]
+        cells = [factors.get(name, {}).get(kind) for kind, _, name in (error.partition(".") for error in errors)]
+        run = f"runs/{r.job.setting.folder}/seed-{r.job.seed}"
+        writer.writerow([r.job.setting.baseline, *own, r.job.seed, *facts, *numbers, *cells, r.failed, run])
+    return text.getvalue()
+
+
+def to_markdown(study: Study, results: Sequence[Result]) -> str:
+    """A row for each setting: mean ± standard deviation over its seeds."""
+    fields = fields_of(results)
+    axes = [option(axis) for axis in study.axes]
+    own = ["baseline", *axes] if any(s.baseline for s in study.settings) else axes
+    head = [*own, "runs", *map(name_of, fields)]
+    lines = [head, ["---"] * len(head)]
+    for setting in study.settings:
+        mine = [r for r in results if r.job.setting == setting]
+        if not mine:
+            continue
+        cells = [shown(setting.values[axis]) if axis in setting.values else "" for axis in study.axes]
+        done = sum(not r.failed for r in mine)
+        told = [spread(results, setting, field) for field in fields]
+        runs = str(done) if done == len(mine) else f"{done} of {len(mine)}"
+        row = [*([setting.baseline] if own != axes else []), *cells, runs, *("" if t is None else str(t) for t in told)]
+        lines.append(row)
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def per_factor(result: Result) -> dict[str, dict[str, float]]:
+    """factor -> {mae, mae_gen}, of those that are numbers."""
+    table = result.metrics.get("per_factor") or {}
+    return {
+        name: {kind: number for kind, value in errors.items() if (number := as_number(value)) is not None}
+        for name, errors in table.items()
+    }
+
+
+def as_number(value: Any) -> float | None:
+    """A finite number, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)

@@ -1,0 +1,374 @@
+"""Studies: what is planned, how it is summed up, and that a study stops, goes on and fails as it should."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from semistylegan.cli.program import main
+from semistylegan.errors import UserError
+from semistylegan.metrics import oracle as oracle_module
+from semistylegan.metrics.oracle_network import Plan, plan_for
+from semistylegan.report.study import page
+from semistylegan.study import Result, Study, running, sweep
+from semistylegan.study.plan import parse_axis
+from semistylegan.study.plots import PAIRS, draw, svg
+from semistylegan.study.table import Spread, spread, to_csv, to_markdown
+
+SHORT: dict[str, Any] = {"kimg": 0.016, "device": "cpu", "snap_kimg": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def quick_oracle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def short(resolution: int, images: int) -> Plan:
+        return dataclasses.replace(plan_for(resolution, images), steps=3)
+
+    monkeypatch.setattr(oracle_module, "plan_for", short)
+    monkeypatch.setenv("SEMISTYLEGAN_CACHE", str(tmp_path / "cache"))
+
+
+def plan(over: dict[str, Any], **more: Any) -> Study:
+    return Study.of("data.zip", "out", over, **more)
+
+
+# -- what is planned ---------------------------------------------------------------------------------------------------
+
+
+def test_every_combination_with_the_first_seed_first() -> None:
+    study = plan({"label_fraction": (0.01, 1.0), "gamma_g": (1.0, 10.0)}, seeds=(3, 4), fields={"kimg": 7.0})
+    told = [(j.seed, j.config.label_fraction, j.config.gamma_g) for j in study.jobs]
+    assert told == [(s, f, g) for s in (3, 4) for f in (0.01, 1.0) for g in (1.0, 10.0)]
+    assert {j.config.kimg for j in study.jobs} == {7.0}
+    assert len({j.config.out for j in study.jobs}) == 8
+    assert study.settings[0].name == "label-fraction 0.01, gamma-g 1"
+
+
+def test_no_labels_are_the_preset_info_with_its_own_weights() -> None:
+    none, some = (j.config for j in plan({"label_fraction": (0.0, 0.5)}, fields={"alpha": 2.0}).jobs)
+    assert (none.system, none.alpha, none.gamma_e) == ("info", 0.0, 1.0)
+    assert (some.system, some.alpha, some.gamma_e) == ("semi", 2.0, 0.0)
+
+
+def test_presets_bring_their_fields_and_axes_win() -> None:
+    semi, info = (j.config for j in plan({"system": ("semi", "info")}).jobs)
+    assert (semi.gamma_e, info.gamma_e) == (0.0, 1.0)
+    (config,) = (j.config for j in plan({"label_fraction": (0.0,), "gamma_e": (0.3,)}).jobs)
+    assert (config.system, config.gamma_e) == ("info", 0.3)
+
+
+def test_baselines() -> None:
+    study = plan({"label_fraction": (0.0, 0.01, 1.0)}, baselines=("labels-only", "info", "all-labels"))
+    by_name = {j.setting.name: j.config for j in study.jobs}
+    assert list(by_name)[3:] == [
+        "labels-only, label-fraction 0.01",
+        "labels-only, label-fraction 1",
+        "info",
+        "all-labels",
+    ]
+    alone = by_name["labels-only, label-fraction 0.01"]
+    assert (alone.mix_with, alone.encoder, alone.gamma_e, alone.label_fraction) == ("labelled", "separate", 0.0, 0.01)
+    assert by_name["all-labels"].label_fraction is None and by_name["info"].system == "info"
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "values"),
+    [
+        ("label-fraction=0,0.01", "label_fraction", (0.0, 0.01)),
+        ("batch=8, 16", "batch", (8, 16)),
+        ("preset=semi,info", "system", ("semi", "info")),
+        ("r1-gamma=none,1", "r1_gamma", (None, 1.0)),
+        ("mix_with=fakes", "mix_with", ("fakes",)),
+    ],
+)
+def test_axes_are_read(text: str, field: str, values: tuple[Any, ...]) -> None:
+    assert parse_axis(text) == (field, values)
+    assert [type(v) for v in parse_axis(text)[1]] == [type(v) for v in values]
+
+
+@pytest.mark.parametrize(
+    ("over", "says"),
+    [
+        ("gamma-g", "FIELD=VALUE"),
+        ("gamma-g=", "FIELD=VALUE"),
+        ("gama-g=1", "no such field"),
+        ("out=a,b", "no such field"),
+        ("seed=1,2", "--seeds"),
+        ("batch=1.5", "a whole number"),
+        ("gamma-g=x", "a number"),
+    ],
+)
+def test_axes_that_cannot_be_are_one_line(over: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        parse_axis(over)
+
+
+@pytest.mark.parametrize(
+    ("over", "more", "says"),
+    [
+        ({}, {}, "nothing is varied"),
+        ({"gamma_g": (1.0, 1.0)}, {}, "1 is given twice"),
+        ({"gamma_g": ()}, {}, "no value"),
+        ({"gamma_g": (-1.0,)}, {}, "gamma-g -1: --gamma-g -1.0: must be at least 0"),
+        ({"gamma_g": (1.0,)}, {"seeds": ()}, "no value"),
+        ({"gamma_g": (1.0,)}, {"fields": {"gamma_g": 2.0}}, "option too"),
+        ({"gamma_g": (1.0,)}, {"baselines": ("best",)}, "known are labels-only"),
+        ({"mix_with": ("nobody",)}, {}, "known are fakes"),
+    ],
+)
+def test_plans_that_cannot_be_are_one_line(over: dict[str, Any], more: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        plan(over, **more)
+
+
+# -- how it is summed up -----------------------------------------------------------------------------------------------
+
+
+def made_up(study: Study) -> list[Result]:
+    """MIG 0.1, 0.2, ... in the order of the plan; the last run failed."""
+    results = [
+        Result(j, {"mig": (i + 1) / 10, "mig_gen": 0.5, "l2": 0.1, "l2_gen": 0.2, "kimg": 1.0, "note": "", "sap": 0.3})
+        for i, j in enumerate(study.jobs)
+    ]
+    return [*results[:-1], Result(study.jobs[-1], {}, "diverged, at kimg 1")]
+
+
+def test_mean_and_deviation_over_seeds_by_hand() -> None:
+    study = plan({"gamma_g": (1.0, 2.0)}, seeds=(0, 1, 2))
+    results = made_up(study)
+    one, two = (spread(results, s, "mig") for s in study.settings)
+    assert one is not None and two is not None
+    assert one.each == pytest.approx((0.1, 0.3, 0.5)) and one.mean == pytest.approx(0.3)
+    assert one.deviation == pytest.approx(0.2)
+    assert two.each == pytest.approx((0.2, 0.4)) and str(two) == "0.300 ± 0.141"
+    assert spread(results, study.settings[0], "fid") is None
+    alone = Spread(0.25, math.nan, (0.25,))
+    assert str(alone) == "0.250"
+
+
+def test_tables_tell_every_run_and_every_setting() -> None:
+    study = plan({"label_fraction": (0.0, 0.01)}, seeds=(0, 1), baselines=("all-labels",))
+    results = made_up(study)
+    rows = list(csv.DictReader(to_csv(study, results).splitlines()))
+    assert [row["mig"] for row in rows[:3]] == ["0.1", "0.2", "0.3"]
+    assert [row["label-fraction"] for row in rows[:3]] == ["0.0", "0.01", ""]
+    assert [row["seed"] for row in rows] == ["0", "0", "0", "1", "1", "1"]
+    assert rows[-1]["failed"] == "diverged, at kimg 1" and rows[-1]["mig"] == ""
+    lines = to_markdown(study, results).splitlines()
+    assert lines[0] == "| baseline | label-fraction | runs | MIG | L2 | MIG-gen | L2-gen | SAP |"
+    assert lines[2].startswith("|  | 0 | 2 | 0.250 ± 0.212 |") and lines[4].startswith(
+        "| all-labels |  | 1 of 2 | 0.300 |"
+    )
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {},
+        {"label_fraction": (0.0, 0.01, 1.0)},
+        {"gamma_e": (0.0, 1.0), "gamma_g": (1.0, 5.0)},
+        {"system": ("semi", "info")},
+    ],
+)
+def test_plots_and_page_of_any_study(over: dict[str, Any]) -> None:
+    study = plan(over, seeds=(0, 1), baselines=("labels-only", "all-labels"))
+    results = made_up(study)
+    for some in ([], results[:1], results):
+        figures = draw(study, some)
+        assert set(figures) == ({"plot", "trade-off"} if some else set())
+        text = page(study, some)
+        assert text.startswith("<!DOCTYPE html>") and "http" not in re.sub(r"https://arxiv|http://www.w3", "", text)
+    assert len(draw(study, results)["plot"].axes) == 4 and len(draw(study, results)["trade-off"].axes) == len(PAIRS)
+    assert "diverged, at kimg 1" in text
+    drawn = svg(draw(study, results)["plot"])
+    assert drawn.startswith("<svg") and "var(--e)" in drawn and drawn == svg(draw(study, results)["plot"])
+
+
+def test_points_stand_where_the_scores_are() -> None:
+    study = plan({"label_fraction": (0.0, 0.01, 1.0)})
+    results = [
+        Result(j, {"mig": m, "mig_gen": g})
+        for j, m, g in zip(study.jobs, (0.1, 0.4, 0.3), (0.5, 0.6, 0.2), strict=True)
+    ]
+    figures = draw(study, results)
+    (line,) = [found for found in figures["plot"].axes[0].lines if len(found.get_xdata()) == 3]
+    assert list(line.get_xdata()) == [0, 1, 2] and list(line.get_ydata()) == [0.1, 0.4, 0.3]
+    assert [t.get_text() for t in figures["plot"].axes[0].get_xticklabels()] == ["0", "0.01", "1"]
+    (points,) = [found for found in figures["trade-off"].axes[0].lines if len(found.get_xdata()) == 3]
+    assert list(points.get_xdata()) == [0.1, 0.4, 0.3] and list(points.get_ydata()) == [0.5, 0.6, 0.2]
+
+
+# -- runs --------------------------------------------------------------------------------------------------------------
+
+
+def go(sprites_zip: Path, out: Path, **more: Any) -> list[Result]:
+    usual: dict[str, Any] = {"fields": SHORT, "images": 100, "metrics": ("mig", "mig_gen"), "workers": 1}
+    return sweep(sprites_zip, out, {"label_fraction": (0.0, 0.1)}, **{**usual, **more})
+
+
+def test_a_study_stops_goes_on_and_is_not_done_twice(
+    sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+
+    def train(config: Any) -> Any:
+        trained.append(f"{config.system} {config.seed}")
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return real(config)
+
+    real = running.train
+    monkeypatch.setattr(running, "train", train)
+    with pytest.raises(KeyboardInterrupt):
+        go(sprites_zip, tmp_path / "s", seeds=(0, 1))
+    assert len(list(csv.DictReader((tmp_path / "s" / "table.csv").open()))) == 1
+    results = go(sprites_zip, tmp_path / "s", seeds=(0, 1))
+    assert trained == ["info 0", "semi 0", "semi 0", "info 1", "semi 1"]
+    assert [r.job.setting.name for r in results] == ["label-fraction 0", "label-fraction 0.1"] * 2
+    assert all(set(r.scores) >= {"mig", "mig_gen"} for r in results)
+    assert go(sprites_zip, tmp_path / "s", seeds=(0, 1)) == results and len(trained) == 5
+    go(sprites_zip, tmp_path / "s", seeds=(0, 1), metrics=("mig", "mig_gen", "l2"))
+    assert len(trained) == 9, "another metric is measured; the training itself is found done"
+    assert {p.name for p in (tmp_path / "s").iterdir()} == {
+        "plot.png",
+        "runs",
+        "table.csv",
+        "table.md",
+        "trade-off.png",
+    }
+
+
+def test_one_run_that_fails_does_not_stop_the_others(
+    sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = running.train
+
+    def train(config: Any) -> Any:
+        if config.system == "info":
+            raise UserError("diverged")
+        return real(config)
+
+    monkeypatch.setattr(running, "train", train)
+    failed, good = go(sprites_zip, tmp_path / "s")
+    assert failed.failed == "diverged" and not failed.scores and good.scores
+    monkeypatch.setattr(running, "train", lambda config: train(dataclasses.replace(config, system="info")))
+    with pytest.raises(UserError, match="every run failed; the first: diverged"):
+        go(sprites_zip, tmp_path / "t")
+
+
+def test_what_would_fail_is_told_before_anything_is_trained(sprites_zip: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"label-fraction 0.0001: .* no image at all"):
+        sweep(sprites_zip, tmp_path / "s", {"label_fraction": (0.1, 0.0001)}, fields=SHORT, workers=1)
+    with pytest.raises(UserError, match="--metrics nothing"):
+        go(sprites_zip, tmp_path / "s", metrics=("nothing",))
+    with pytest.raises(UserError, match="images=10"):
+        go(sprites_zip, tmp_path / "s", images=10)
+    with pytest.raises(UserError, match="--workers 0"):
+        go(sprites_zip, tmp_path / "s", workers=0)
+    with pytest.raises(UserError, match="known is ray"):
+        go(sprites_zip, tmp_path / "s", cluster="slurm")
+    with pytest.raises(UserError, match="no such"):
+        sweep(tmp_path / "none.zip", tmp_path / "s", {"gamma_g": (1.0,)})
+    assert not (tmp_path / "s").exists()
+
+
+def test_another_study_in_the_same_folder_is_refused(sprites_zip: Path, tmp_path: Path) -> None:
+    go(sprites_zip, tmp_path / "s")
+    with pytest.raises(UserError, match="--batch 8, not 4"):
+        go(sprites_zip, tmp_path / "s", fields={**SHORT, "batch": 4})
+
+
+def test_a_pool_trains_the_same_and_ends_with_checkpoints(sprites_zip: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "semistylegan", "sweep", "--data", str(sprites_zip), "--out", str(tmp_path / "s")]
+    command += ["--over", "label-fraction=0.1,0.2", "--kimg", "400", "--workers", "2", "--device", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        runs = tmp_path / "s" / "runs"
+        deadline = time.monotonic() + 120
+        while len(list(runs.glob("*/seed-0/fakes000000.png"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.2)
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert len(list(runs.glob("*/seed-0/checkpoint-*/train-state.safetensors"))) == 2
+    assert "Traceback" not in said and "goes on where it stopped" in said
+
+
+def test_ray_is_asked_for_each_run(sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a stand-in: starting the real one takes as long as all of these tests."""
+    asked: list[Any] = []
+
+    def remote(**resources: Any) -> Any:
+        def decorate(function: Any) -> Any:
+            return types.SimpleNamespace(
+                remote=lambda job, measure: asked.append((resources, job)) or (function, job, measure)
+            )
+
+        return decorate
+
+    ray = types.ModuleType("ray")
+    ray.__dict__.update(
+        init=lambda **_: asked.append("init"),
+        cluster_resources=dict,
+        remote=remote,
+        wait=lambda tasks, timeout: (tasks[:1], tasks[1:]),
+        get=lambda tasks: [function(*rest) for function, *rest in tasks],
+        shutdown=lambda: asked.append("shutdown"),
+    )
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    results = go(sprites_zip, tmp_path / "s", cluster="ray")
+    assert asked[0] == "init" and asked[-1] == "shutdown" and len(asked) == 4
+    assert [job for _, job in asked[1:3]] == [r.job for r in results]
+    assert asked[1][0] == {"num_cpus": 1, "num_gpus": 0}
+    assert (tmp_path / "s" / "runs" / "label-fraction-0.1" / "seed-0.log").read_text(encoding="utf-8")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError, match=r"semistylegan\[cluster\]"):
+        go(sprites_zip, tmp_path / "t", cluster="ray")
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+def test_the_command(sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "s"
+    words = ["sweep", "--data", str(sprites_zip), "--out", str(out), "--over", "label-fraction=0.1", "--seeds", "0,1"]
+    words += ["--kimg", "0.016", "--device", "cpu", "--images", "100", "--workers", "1", "--gamma-g", "2"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[-1] == str(out / "report.html") and "label-fraction 0.1" in said
+    config = json.loads((out / "runs" / "label-fraction-0.1" / "seed-1" / "config.json").read_text())["train"]
+    assert (config["gamma_g"], config["seed"], config["kimg"]) == (2.0, 1, 0.016)
+    text = (out / "report.html").read_text(encoding="utf-8")
+    assert text.count('<figure class="grid">') == 2 and "gamma-g" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--over", "gamma-g=1", "--over", "gamma-g=2"], "varied twice"),
+        (["--over", "gamma-g=1", "--seeds", "a"], "--seeds a: a is no whole number"),
+        (["--over", "gamma-g=1", "--gamma-g", "3"], "given as an option too"),
+        (["--over", "gamma-g=1", "--seed", "3"], "seed"),
+        ([], "nothing is varied"),
+    ],
+)
+def test_the_command_refuses_in_one_line(
+    tmp_path: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep", "--data", "none.zip", "--out", str(tmp_path / "s"), *words]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1
+    assert not (tmp_path / "s").exists()
