@@ -46,6 +46,7 @@ def print_study(study: Study, results: Sequence[Result]) -> None:
 
     fields = fields_of(results)
     table = Table("setting", "runs", *map(name_of, fields))
+    table.columns[0].no_wrap = True
     for setting in study.settings:
         done = sum(r.job.setting == setting and not r.failed for r in results)
         told = [spread(results, setting, field) for field in fields]
