@@ -19,8 +19,10 @@ from typing import Any
 import pytest
 
 from semistylegan.cli.program import main
+from semistylegan.data.dataset import Dataset
 from semistylegan.errors import UserError
 from semistylegan.metrics import oracle as oracle_module
+from semistylegan.metrics.oracle import oracle_for
 from semistylegan.metrics.oracle_network import Plan, plan_for
 from semistylegan.report.study import page
 from semistylegan.study import Result, Study, running, sweep
@@ -297,6 +299,7 @@ def test_another_study_in_the_same_folder_is_refused(sprites_zip: Path, tmp_path
 def test_a_pool_trains_the_same_and_ends_with_checkpoints(sprites_zip: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "semistylegan", "sweep", "--data", str(sprites_zip), "--out", str(tmp_path / "s")]
     command += ["--over", "label-fraction=0.1,0.2", "--kimg", "400", "--workers", "2", "--device", "cpu"]
+    oracle_for(Dataset.open(sprites_zip))  # a short one, kept
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         runs = tmp_path / "s" / "runs"
