@@ -125,7 +125,10 @@ def prepare(study: Study) -> None:
             raise UserError(f"{job.setting.name}: {error}") from None
         run = Run(Path(job.config.out))
         if (run.path / CONFIG).exists():
-            run.check_same(job.config.resolved(data.resolution), data.fingerprint())
+            config = job.config.resolved(data.resolution)
+            if config.prior == "auto":  # what training decides from the labels
+                config = replace(config, prior=run.config.prior)
+            run.check_same(config, data.fingerprint())
     oracle_for(data, pick_device(study.jobs[0].config.device))
 
 
