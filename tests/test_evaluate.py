@@ -23,6 +23,7 @@ from semistylegan.metrics.alignment import Meaning, matched, typical
 from semistylegan.metrics.evaluate import (
     DEFAULT,
     METRICS,
+    coarse_factors,
     evaluate,
     metric_names,
     on_snapshot,
@@ -365,6 +366,11 @@ def test_what_evaluate_writes(tmp_path: Path) -> None:
         assert protocol["seed"] == 0 and len(protocol["weights_sha256"]) == 64 and protocol["images"] <= 200
         assert ("oracle_l2" in protocol) == (METRICS[name].of == "generator")
         assert ("split" in protocol) == (METRICS[name].of == "encoder")
+        for field, (low, high) in row["ci95"].items():
+            said = row["per_factor"][field.partition(".")[2]] if "." in field else row
+            assert low <= said[field.partition(".")[0]] <= high and scores["ci95"][field] == [low, high]
+        assert set(METRICS[name].fields) & set(row["ci95"]), name
+    assert scores["oracle_error"].keys() == scores["per_factor"].keys()
     assert lines(run / "metric-mig.jsonl")[0]["protocol"]["bins"] == 20
     assert lines(run / "metric-mig.jsonl")[0]["protocol"]["images"] == 60
     assert "The oracle is the limit" in scores["note"]  # twenty steps make no oracle
@@ -387,8 +393,9 @@ def test_all_of_them_and_what_was_measured_before_stays(tmp_path: Path, monkeypa
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
     default = evaluate(run, images=200, device="cpu")
     every = evaluate(run, ["all"], images=200, device="cpu")
-    for field in [field for metric in METRICS.values() for field in metric.fields]:
+    for field in [field for name, metric in METRICS.items() for field in metric.fields if name != "fid"]:
         assert every[field] is not None, field
+    assert every["factor_vae"] > 0 and lines(run / "metric-factor_vae.jsonl")[0]["protocol"]["images"] == 90
     assert {key: every[key] for key in ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle")} == {
         key: default[key] for key in ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle")
     }
@@ -404,6 +411,34 @@ def test_all_of_them_and_what_was_measured_before_stays(tmp_path: Path, monkeypa
     new = evaluate(run, ["mig"], images=200, device="cpu")
     assert new["kimg"] == 3 and new["mig"] != every["mig"]
     assert new["l2"] is None and "sap" not in new and new["per_factor"]["x"] == {"mae": None, "mae_gen": None}
+
+
+def test_fid_of_a_network_that_the_user_gives(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
+    nodes = [helper.make_node("GlobalAveragePool", ["x"], ["p"]), helper.make_node("Flatten", ["p"], ["y"])]
+    ends = [helper.make_tensor_value_info(n, FLOAT, s) for n, s in (("x", ["n", 3, 16, 16]), ("y", None))]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", ends[:1], ends[1:]), opset_imports=[helper.make_opsetid("", 13)]
+    )
+    model.ir_version = 8
+    onnx.save(model, tmp_path / "eyes.onnx")
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    with pytest.raises(UserError, match="--inception FILE"):
+        evaluate(run, ["fid"], images=100, device="cpu")
+    with pytest.raises(UserError, match="not the file that was meant"):
+        evaluate(run, ["fid"], images=100, device="cpu", inception=tmp_path / "eyes.onnx", inception_sha256="0" * 64)
+    scores = evaluate(run, ["fid", "mig"], images=100, device="cpu", inception=tmp_path / "eyes.onnx")
+    (row,) = lines(run / "metric-fid.jsonl")
+    assert scores["fid"] == row["fid"] > 0 and len(row["protocol"]["inception_sha256"]) == 64
+    assert row["protocol"]["images"] == 100 and row["protocol"]["real_images"] == 90
+
+
+def test_factors_that_the_oracle_misreads_are_told(world: Dataset) -> None:
+    assert coarse_factors(ORACLE) == []
+    half = (0.101, 1 / 6 + 0.001, 0.126)  # of a class in ten, of half a turn over six values, of four steps
+    assert coarse_factors(dataclasses.replace(ORACLE, error=half)) == ["shape", "hue", "x"]
+    assert coarse_factors(dataclasses.replace(ORACLE, error=(0.099, 1 / 6 - 0.001, None))) == []
 
 
 def test_a_run_without_labels(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from semistylegan import metrics
 from semistylegan.errors import UserError
-from semistylegan.metrics.predictors import concentration, explicitness, preference, split
+from semistylegan.metrics.predictors import concentration, preference, split, told_by_a_line
 
 
 def draws(count: int, *sizes: int, seed: int = 0) -> np.ndarray:
@@ -64,7 +64,7 @@ def test_dci_refuses() -> None:
         metrics.dci(FACTORS, np.zeros_like(FACTORS) + [0, 0] + (np.arange(600) % 2)[:, None] * [0, 1])
     with pytest.raises(UserError, match="entries of the code"):
         metrics.dci(FACTORS[:, :1], FACTORS)
-    with pytest.raises(UserError, match="known are boosting, forest"):
+    with pytest.raises(UserError, match="known are boosting, scikit-learn, forest"):
         metrics.dci(FACTORS, FACTORS, classifier="tree")  # type: ignore[arg-type]
 
 
@@ -129,8 +129,8 @@ def test_explicitness_of_what_is_not_linear() -> None:
     """Odd or even cannot be read from a number by a line, but from its parity it can."""
     number = np.arange(400) % 8
     parity = number % 2
-    assert explicitness((number[:, None] - 3.5) / 2.3, parity) < 0.05
-    assert explicitness(2.0 * parity[:, None] - 1, parity) == pytest.approx(1, abs=0.01)
+    assert told_by_a_line((number[:, None] - 3.5) / 2.3, parity) < 0.05
+    assert told_by_a_line(2.0 * parity[:, None] - 1, parity) == pytest.approx(1, abs=0.01)
 
 
 def test_preference_by_hand() -> None:

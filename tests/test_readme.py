@@ -73,7 +73,7 @@ def test_commands_and_python_run(
             assert status == 0, f"{line}\n{capsys.readouterr().err}"
             ran.append(words[1])
     # Those in the other blocks, those that never end and those that take long have tests of their own.
-    assert set(ran) == set(COMMANDS) - {"demo", "render", "app", "label", "export", "sweep"}
+    assert set(ran) == set(COMMANDS) - {"demo", "render", "app", "label", "export", "sweep", "eval-codes"}
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), {})  # noqa: S102  (our own words)
 

@@ -180,13 +180,18 @@ class Eval(Command):
     """Fixes which."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps, or auto."""
+    inception: Annotated[Path | None, arg(metavar="FILE")] = None
+    """ONNX file of an Inception network, for the metric fid (in `all` too). Nothing is downloaded."""
+    inception_sha256: Annotated[str | None, arg(metavar="HEX")] = None
+    """The hash that this file must have, or its first digits."""
 
     def run(self) -> Path:
         from semistylegan.cli.tables import print_metrics
         from semistylegan.metrics.evaluate import DEFAULT, evaluate
 
         names = list(DEFAULT) if self.metrics == "default" else [n.strip() for n in self.metrics.split(",")]
-        print_metrics(evaluate(self.run_path, names, self.images, self.seed, self.device))
+        options = (self.images, self.seed, self.device, self.inception, self.inception_sha256)
+        print_metrics(evaluate(self.run_path, names, *options))
         return self.run_path / "metrics.json"
 
 

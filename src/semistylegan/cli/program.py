@@ -26,6 +26,7 @@ COMMANDS: dict[str, type[Command]] = {
     "check": making.Check,
     "train": making.Train,
     "eval": making.Eval,
+    "eval-codes": studying.EvalCodes,
     "generate": using.Generate,
     "traverse": using.Traverse,
     "encode": using.Encode,

@@ -1,4 +1,4 @@
-"""Commands over many runs, and over anyone's codes: sweep."""
+"""Commands over many runs, and over anyone's codes: sweep, eval-codes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from tyro.conf import Positional, arg
 
 from semistylegan.cli import parsing
 from semistylegan.cli.command import Command
@@ -98,3 +100,55 @@ def whole_numbers(name: str, text: str) -> list[int]:
         if not word.isdigit():
             raise UserError(f"{name} {text}: {word} is no whole number of at least 0; write e.g. {name} 0,1,2")
     return [int(word) for word in words(text)]
+
+
+@dataclass(frozen=True)
+class EvalCodes(Command):
+    """Measures codes that come from anyone's model: MIG, DCI, SAP, FactorVAE, InfoMEC and the others.
+
+    An .npz holds arrays `codes` (one row an image) and `factors` (value indices); a .csv has columns named code..., and
+    a column for each factor. Writes the scores, with how they were measured, as JSON.
+
+    Example:
+      semistylegan eval-codes codes.npz --metrics mig,dci
+    """
+
+    file: Annotated[Positional[Path], arg(metavar="FILE")]
+    """An .npz or a .csv."""
+    metrics: Annotated[str, arg(metavar="A,B,C")] = "all"
+    """Names with commas between, or `all`."""
+    factors: Annotated[str, arg(metavar="A,B,C")] = ""
+    """Columns of a CSV that are factors; all others are then codes."""
+    kinds: Annotated[str, arg(metavar="A,B,C")] = ""
+    """Of each code: scalar, circular (parts of a turn) or categorical (class numbers). Not given: all are numbers."""
+    images: Annotated[int, arg(metavar="N")] = 15_000
+    """Measure on this many rows, at most, drawn with the seed."""
+    seed: int = 0
+    """Fixes which, and how they are split into those to learn from and those to test on."""
+    out: Path | None = None
+    """File to write. Not given: FILE with the ending .metrics.json."""
+
+    def run(self) -> Path:
+        from semistylegan import files
+        from semistylegan.cli.tables import print_metrics
+        from semistylegan.metrics.codes import evaluate_codes, read_codes, sha256_of
+
+        out = self.out or self.file.with_suffix(".metrics.json")
+        codes = read_codes(self.file, words(self.factors))
+        kinds: Any = words(self.kinds) or None
+        try:
+            scores = evaluate_codes(
+                codes.code_NL,
+                codes.index_NF,
+                words(self.metrics) or ["all"],
+                self.seed,
+                kinds=kinds,
+                images=self.images,
+            )
+        except UserError as error:
+            raise UserError(f"{self.file}: {error}") from None
+        scores["note"] = " ".join([*codes.notes, *([scores["note"]] if scores["note"] else [])])
+        scores |= {"file_sha256": sha256_of(self.file), "factor_names": list(codes.factor_names)}
+        files.write_json(out, scores)
+        print_metrics(scores)
+        return out

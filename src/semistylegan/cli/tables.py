@@ -25,12 +25,13 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     from semistylegan.report.scores import MORE, TILES
 
     console = Console(soft_wrap=True, highlight=False)
-    table = Table("score", "value", "better", title=_title(metrics), title_justify="left")
+    table = Table("score", "value", "95%", "better", title=_title(metrics), title_justify="left")
     table.columns[1].justify = "right"
+    spans = metrics.get("ci95") or {}
     known = [(key, name, better) for key, name, better, *_ in (*TILES, *MORE)]
     for key, name, better in [*known, ("oracle_l2", "L2 of the oracle itself", "lower")]:
         if (value := metrics.get(key)) is not None:
-            table.add_row(name, _number(value), better)
+            table.add_row(name, _number(value), _span(spans.get(key)), better)
     console.print(table)
     per_factor = metrics.get("per_factor") or {}
     if per_factor:
@@ -38,6 +39,8 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
         for name, errors in per_factor.items():
             table.add_row(name, *(_number(errors.get(key)) for key in ("mae", "mae_gen")))
         console.print(table)
+    if note := metrics.get("note"):
+        console.print(note, markup=False)
 
 
 def print_study(study: Study, results: Sequence[Result]) -> None:
@@ -97,6 +100,10 @@ def _title(metrics: Mapping[str, Any]) -> str | None:
 
 def _number(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, int | float) else "-"
+
+
+def _span(ends: Any) -> str:
+    return f"{_number(ends[0])} to {_number(ends[1])}" if ends else ""
 
 
 def _plain(value: Any) -> float | str:

@@ -3,6 +3,7 @@
 `oracle` and `evaluate`, which read data sets and runs, are imported by name, so that this import stays light.
 """
 
+from semistylegan.metrics.codes import evaluate_codes
 from semistylegan.metrics.controllability import (
     edit_drift,
     edit_error,
@@ -12,20 +13,28 @@ from semistylegan.metrics.controllability import (
     mean_errors,
     mig_gen,
 )
-from semistylegan.metrics.disentanglement import factor_vae_score, l2, mig, mig_decoded, modularity
+from semistylegan.metrics.disentanglement import irs, l2, mig, mig_decoded, modularity
 from semistylegan.metrics.fidelity import PrecisionRecall, frechet_distance, kid, precision_recall
-from semistylegan.metrics.predictors import DCI, InfoMEC, dci, info_mec, sap
+from semistylegan.metrics.intervals import Interval, bootstrap
+from semistylegan.metrics.predictors import DCI, InfoMEC, dci, explicitness, info_mec, sap
+from semistylegan.metrics.voting import beta_vae_score, factor_vae_score
 
 __all__ = [
     "DCI",
     "InfoMEC",
+    "Interval",
     "PrecisionRecall",
+    "beta_vae_score",
+    "bootstrap",
     "dci",
     "edit_drift",
     "edit_error",
+    "evaluate_codes",
+    "explicitness",
     "factor_vae_score",
     "frechet_distance",
     "info_mec",
+    "irs",
     "kid",
     "l2",
     "l2_gen",

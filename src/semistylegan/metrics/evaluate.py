@@ -15,8 +15,11 @@ from semistylegan import files
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import Labels
 from semistylegan.errors import UserError
+from semistylegan.metrics.inception import Inception
+from semistylegan.metrics.intervals import RESAMPLES, Interval
 from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.metrics.readings import Readings
+from semistylegan.metrics.score_intervals import INTERVALS
 from semistylegan.metrics.scores import ALIGNED, DEFAULT, METRICS, QUICK, Fields, unmeasurable
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, load_model
 from semistylegan.training.loop import OnSnapshot, pick_device
@@ -35,6 +38,8 @@ def evaluate(
     images: int = 10_000,
     seed: int = 0,
     device: str = "auto",
+    inception: Path | None = None,
+    inception_sha256: str | None = None,
 ) -> dict[str, Any]:
     """Measures the newest checkpoint of a run.
 
@@ -47,6 +52,8 @@ def evaluate(
         images: how many images to read and to generate, at most.
         seed: fixes which.
         device: where to compute; the figures of one device are the same every time.
+        inception: ONNX file of the network whose features FID compares; see `metrics.inception`.
+        inception_sha256: the hash that it must have, or its beginning.
 
     Returns:
         What `metrics.json` now holds.
@@ -55,6 +62,11 @@ def evaluate(
         UserError: an unknown metric, not a run, no checkpoint, or data that is not there or no longer the same.
     """
     names = metric_names(metrics)
+    if inception is None and "fid" in names:
+        names.remove("fid")
+        if "all" not in metrics:
+            raise UserError("--metrics fid: give the network with --inception FILE; nothing is downloaded")
+    network = None if inception is None else Inception(inception, inception_sha256)
     if images < 100:
         raise UserError(f"images={images}: at least 100 are needed")
     run = Run(Path(run_path))
@@ -64,6 +76,7 @@ def evaluate(
     networks = load_model(checkpoint, where)
     oracle = oracle_for(data, where)
     readings = readings_of(run, networks, data, oracle, images, seed)
+    readings.inception = network
     kimg = kimg_of(checkpoint)
     identity = {
         "weights_sha256": hashlib.sha256((checkpoint / WEIGHTS_FILE).read_bytes()).hexdigest(),
@@ -75,6 +88,9 @@ def evaluate(
     for name, found in fields.items():
         per_factor = found.pop("per_factor", {})
         row = {"kimg": kimg, **found, **({"per_factor": per_factor} if per_factor else {})}
+        if spans := {key: [i.low, i.high] for key, i in intervals_of(name, readings).items()}:
+            row["ci95"] = spans
+            result["ci95"] = {**result.get("ci95", {}), **spans}
         files.append_jsonl(
             run.path / f"metric-{name}.jsonl", {**row, "protocol": protocol_of(name, readings, identity)}
         )
@@ -93,6 +109,8 @@ def evaluate(
         **identity,
     }
     document["oracle_l2"] = None if oracle is None else oracle.l2
+    if oracle is not None:
+        document["oracle_error"] = dict(zip(data.space.names, oracle.error, strict=True))
     for factor, values in document["per_factor"].items():
         document["per_factor"][factor] = {"mae": None, "mae_gen": None, **values}
     document["note"] = note(document, readings, notes)
@@ -158,6 +176,11 @@ def measured(names: Sequence[str], readings: Readings) -> tuple[dict[str, Fields
     return fields, notes
 
 
+def intervals_of(name: str, readings: Readings) -> dict[str, Interval]:
+    """95% intervals of the fields of a metric that was measured, where it has some."""
+    return INTERVALS[name](readings) if name in INTERVALS else {}
+
+
 def metric_names(asked: Sequence[str]) -> list[str]:
     """Names of metrics, in the order of METRICS, from names, fields of `metrics.json`, and `all`.
 
@@ -212,13 +235,19 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
     protocol = dict(metric.protocol)
     if metric.of == "encoder":
         grid = {"split": "every image of the grid", "images": len(r.data)}
-        protocol |= grid if name == "factor_vae" else {"split": r.split, "images": len(r.rows)}
-    else:
+        votes = name in ("factor_vae", "beta_vae")
+        protocol |= grid if votes else {"split": r.split, "images": len(r.rows)}
+    elif metric.of == "generator":
         assert r.oracle is not None
         count = len(r.changed[0] if name == "leakage" else r.edited if name == "edit" else r.generated.asked_NK)
         protocol |= {"images": count, "prior": "grid" if r.prior is None else "labelled", "oracle_l2": r.oracle.l2}
         if name in ("fd_oracle", "kid", "precision_recall"):
             protocol["real_images"] = len(r.real_features)
+    elif r.inception is not None:
+        protocol |= {"images": len(r.generated_levels), "real_images": len(r.real_rows)}
+        protocol["inception_sha256"] = r.inception.sha256
+    if name in INTERVALS:
+        protocol["ci95"] = f"bootstrap over images, {RESAMPLES} resamples, normal"
     if name in ("l2", "l2_gen") and not r.named:
         protocol["alignment"] = ALIGNED
     return protocol | {"seed": identity["seed"], "weights_sha256": identity["weights_sha256"]}
@@ -238,7 +267,24 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
                 f"The oracle is the limit: its own L2 is {error:.3f}, learnt from {r.oracle.labelled} labelled images; "
                 f"the scores of the generator can be no better."
             )
+        if coarse := coarse_factors(r.oracle):
+            said.append(
+                f"The oracle itself misreads {', '.join(coarse)} by more than half a step: what it says of "
+                "the generator there says little."
+            )
     return " ".join(said)
+
+
+def coarse_factors(oracle: Oracle) -> list[str]:
+    """Factors that an oracle misreads by more than half the step between two values; a class, in one image of ten."""
+    out = []
+    for factor, error in zip(oracle.space, oracle.error, strict=True):
+        if factor.size is None or factor.size < 2 or error is None:
+            continue
+        half_step = {"scalar": 0.5 / (factor.size - 1), "circular": 1 / factor.size, "categorical": 0.1}[factor.kind]
+        if error > half_step:
+            out.append(factor.name)
+    return out
 
 
 def earlier(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
@@ -249,7 +295,7 @@ def earlier(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
         return {}
     if not isinstance(document, dict) or any(document.get(key) != value for key, value in identity.items()):
         return {}
-    kept = {field for metric in METRICS.values() for field in metric.fields} | {"per_factor"}
+    kept = {field for metric in METRICS.values() for field in metric.fields} | {"per_factor", "ci95"}
     return {key: value for key, value in document.items() if key in kept and value is not None}
 
 

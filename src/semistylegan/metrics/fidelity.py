@@ -41,6 +41,20 @@ def frechet_distance(a_ND: Any, b_MD: Any) -> float:
     return float(max(means + (root_a**2).sum() + (root_b**2).sum() - 2 * cross, 0.0))
 
 
+def frechet_distance_of_moments(mean_a: Floats, cov_a: Floats, mean_b: Floats, cov_b: Floats) -> float:
+    """The same from means D and covariances D x D: quicker for many images, less exact where these are singular."""
+    value_a, vector_a = np.linalg.eigh(cov_a)
+    root_a = vector_a * np.sqrt(np.maximum(value_a, 0)) @ vector_a.T
+    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root_a @ cov_b @ root_a), 0)).sum()
+    return float(max(((mean_a - mean_b) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * cross, 0.0))
+
+
+def quick_frechet_distance(a_ND: Floats, b_MD: Floats) -> float:
+    """:func:`frechet_distance` by way of the covariances, for the bootstrap."""
+    moments = [m for x in (a_ND, b_MD) for m in (x.mean(axis=0), np.cov(x, rowvar=False).reshape(2 * x.shape[1:]))]
+    return frechet_distance_of_moments(*moments)
+
+
 def covariance_root(a_ND: Floats) -> Floats:
     """R, min(N, D) x D, with R^T R the covariance of the rows (divided by N - 1)."""
     centred = (a_ND - a_ND.mean(axis=0)) / np.sqrt(len(a_ND) - 1)

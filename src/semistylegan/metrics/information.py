@@ -45,15 +45,15 @@ def checked_table(name: str, table: Any, rows: int = 2) -> Floats:
     return out
 
 
-def checked_factors(factors_NF: Any, rows: int) -> Ints:
-    """Value indices, N x F: whole numbers, as many rows as there are codes.
+def checked_factors(factors_NF: Any, codes: int, rows: int = 2) -> Ints:
+    """Value indices, N x F: whole numbers, as many rows as there are `codes`, at least `rows`.
 
     Raises:
         UserError: another shape, another number of rows, or numbers that are not whole.
     """
-    table = checked_table("factors", factors_NF)
-    if len(table) != rows:
-        raise UserError(f"factors: {len(table)} rows, but there are {rows} codes; give one row an image in both")
+    table = checked_table("factors", factors_NF, rows)
+    if len(table) != codes:
+        raise UserError(f"factors: {len(table)} rows, but there are {codes} codes; give one row an image in both")
     if (table != np.rint(table)).any():
         raise UserError("factors: not whole numbers; give value indices, e.g. space.indices_of_levels(levels)")
     return table.astype(np.int64)

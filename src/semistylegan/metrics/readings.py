@@ -8,6 +8,7 @@ Suffixes: N images, C entries of a code, D features, F factors of the data, K co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,8 @@ from semistylegan.data.pictures import to_float
 from semistylegan.factors import Factor, FactorSpace, FloatArray
 from semistylegan.metrics import edits
 from semistylegan.metrics.alignment import FITTED, Meaning
-from semistylegan.metrics.information import Floats, Ints, Mask, centred
+from semistylegan.metrics.inception import Inception
+from semistylegan.metrics.information import Floats, Ints, Mask
 from semistylegan.metrics.oracle import BATCH, MIN_LABELLED, Oracle, read_dataset
 from semistylegan.models.checkpoint import Networks
 
@@ -81,6 +83,8 @@ class Readings:
         self.own, self.prior, self.count, self.seed = own, prior, images, seed
         self.held_out = np.zeros(0, np.int64) if held_out is None else held_out
         self.codes, self.factors = networks.space, data.space
+        self.inception: Inception | None = None
+        """The network of FID, where the user gave one."""
         self.device = next(networks.G.parameters()).device
 
     @property
@@ -139,14 +143,10 @@ class Readings:
         level, known = self.truth
         return Meaning.fit(self.read[FITTED], self.codes, level[FITTED], self.factors, known[FITTED])
 
-    @property
-    def centred_codes(self) -> Floats:
-        """The same with angles turned clear of their seam: numbers for metrics that know nothing of kinds."""
-        columns = [
-            centred(self.read[:, k], f.size) if f.kind == "circular" else self.read[:, k]
-            for k, f in enumerate(self.codes)
-        ]
-        return np.stack(columns, axis=1)
+    @cached_property
+    def read_all(self) -> Floats:
+        """E's readings of every image of the data set, N x K."""
+        return self.codes.decode(torch.from_numpy(self.encode(np.arange(len(self.data))))).numpy()
 
     @torch.inference_mode()
     def encode(self, rows: npt.NDArray[np.integer[Any]]) -> Floats:
@@ -163,11 +163,15 @@ class Readings:
     # -- G, read by the oracle ----------------------------------------------------------------------------------
 
     @cached_property
+    def generated_levels(self) -> Tensor:
+        """`count` codes from the prior: levels in the model's space."""
+        return self.draw_codes(self.count, 1)
+
+    @cached_property
     def generated(self) -> Generated:
-        """`count` images with codes from the prior."""
-        level_NK = self.draw_codes(self.count, 1)
-        read, feature = self.generate(level_NK, 2, "generating images")
-        return Generated(level_NK.double().numpy(), read, feature)
+        """The images of these codes, as the oracle sees them."""
+        read, feature = self.generate(self.generated_levels, 2, "generating images")
+        return Generated(self.generated_levels.double().numpy(), read, feature)
 
     @cached_property
     def changed(self) -> tuple[Floats, Floats]:
@@ -195,21 +199,25 @@ class Readings:
             repeat: the rows are so many sets of the same length, all with the same z.
         """
         assert self.oracle is not None
+        levels, features = [], []
+        for img_BCHW in self.drawn_images(level_NK, stream, title, repeat):
+            level, feature = self.oracle.read(as_saved(img_BCHW))
+            levels.append(level)
+            features.append(feature)
+        return np.concatenate(levels), np.concatenate(features)
+
+    def drawn_images(self, level_NK: Tensor, stream: int, title: str, repeat: int = 1) -> Iterator[Tensor]:
+        """Images of G, batch by batch; arguments as of :meth:`generate`."""
         start_N = self.starts(len(level_NK) // repeat, stream)
         start_N = torch.cat([start_N] * repeat)
         code_NC = self.codes.encode(level_NK)
-        levels, features = [], []
         with progress.bar(title, len(level_NK)) as advance:
             for i in range(0, len(level_NK), BATCH):
                 part = slice(i, i + BATCH)
                 start_B = start_N[part].to(self.device)
                 start_B = to_float(start_B) if self.starts_from_image else start_B
-                img_BCHW = self.networks.G(start_B, code_NC[part].to(self.device))
-                level, feature = self.oracle.read(as_saved(img_BCHW))
-                levels.append(level)
-                features.append(feature)
-                advance(len(level))
-        return np.concatenate(levels), np.concatenate(features)
+                yield self.networks.G(start_B, code_NC[part].to(self.device))
+                advance(len(start_B))
 
     @property
     def starts_from_image(self) -> bool:
@@ -228,7 +236,27 @@ class Readings:
     def real_features(self) -> Floats:
         """The oracle's features of images of the data set, of as many as are generated where there are so many."""
         assert self.oracle is not None
-        return read_dataset(self.oracle, self.data, self.drawn(np.arange(len(self.data))))[1]
+        return read_dataset(self.oracle, self.data, self.real_rows)[1]
+
+    @cached_property
+    def real_rows(self) -> Ints:
+        """Images of the data set, as many as are generated where there are so many."""
+        return self.drawn(np.arange(len(self.data)))
+
+    @cached_property
+    @torch.inference_mode()
+    def inception_features(self) -> tuple[Floats, Floats]:
+        """Inception's features of real images and of those of `generated`."""
+        assert self.inception is not None
+        real, fake = [], []
+        with progress.bar("real images through Inception", len(self.real_rows)) as advance:
+            for i in range(0, len(self.real_rows), BATCH):
+                rows = self.real_rows[i : i + BATCH]
+                real.append(self.inception.features(self.data.images(rows)))
+                advance(len(rows))
+        for img_BCHW in self.drawn_images(self.generated_levels, 2, "generated images through Inception"):
+            fake.append(self.inception.features(to_bytes(img_BCHW)))
+        return np.concatenate(real), np.concatenate(fake)
 
     # -- edits ------------------------------------------------------------------------------------------------
 
@@ -274,6 +302,11 @@ def other_levels(level_N: FloatArray, factor: Factor, random: np.random.Generato
         return random.random(len(level_N))
     step = random.integers(1, max(factor.size, 2), size=len(level_N))
     return factor.level_of_index((factor.index_of_level(level_N) + step) % factor.size)
+
+
+def to_bytes(img_BCHW: Tensor) -> Tensor:
+    """Images in [-1, 1] as a file has them, uint8."""
+    return (img_BCHW.float() * 127.5 + 127.5).round().clamp(0, 255).byte().cpu()
 
 
 def as_saved(img_BCHW: Tensor) -> Tensor:

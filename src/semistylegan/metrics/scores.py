@@ -12,20 +12,15 @@ from typing import Any, Literal
 import numpy as np
 
 from semistylegan import progress
-from semistylegan.factors import IntArray
 from semistylegan.metrics.alignment import TESTED
 from semistylegan.metrics.controllability import l2_levels, leakage, leakage_matrix, mean_errors
-from semistylegan.metrics.disentanglement import (
-    BINS,
-    factor_vae_score,
-    mig_decoded,
-    modularity,
-)
+from semistylegan.metrics.disentanglement import BINS, irs, mig_decoded, modularity
 from semistylegan.metrics.fidelity import frechet_distance, kid, precision_recall
 from semistylegan.metrics.information import Floats, Ints, Mask
 from semistylegan.metrics.oracle import MIN_LABELLED
-from semistylegan.metrics.predictors import dci, info_mec, sap
+from semistylegan.metrics.predictors import dci, explicitness, info_mec, sap
 from semistylegan.metrics.readings import Readings, own_kinds
+from semistylegan.metrics.voting import beta_vae_score, factor_vae_score
 
 Fields = dict[str, Any]
 VOTES = (10_000, 5_000)
@@ -49,24 +44,26 @@ def l2_of_encoder(r: Readings) -> Fields:
 
 
 def factor_vae(r: Readings) -> Fields:
-    """On E's codes as they are (a circular factor's two, a categorical one's several), over the whole grid."""
+    with progress.bar("measuring the FactorVAE score", sum(VOTES)) as advance:
+        score = factor_vae_score(
+            grid_codes(r), r.factors, None, r.seed, votes=VOTES[0], test_votes=VOTES[1], space=r.codes, voted=advance
+        )
+    return {"factor_vae": score}
+
+
+def beta_vae(r: Readings) -> Fields:
+    with progress.bar("measuring the BetaVAE score", sum(VOTES)) as advance:
+        score = beta_vae_score(
+            grid_codes(r), r.factors, None, r.seed, points=VOTES[0], test_points=VOTES[1], space=r.codes, voted=advance
+        )
+    return {"beta_vae": score}
+
+
+def grid_codes(r: Readings) -> Floats:
+    """E's readings of every image of the grid, in the grid's order."""
     row_of = grid_rows(r)
     assert row_of is not None
-    codes_NC = np.full((len(r.data), r.codes.code_width), np.nan)
-
-    def encode(rows_B: Ints) -> Floats:
-        missing = np.unique(rows_B[np.isnan(codes_NC[rows_B, 0])])
-        if len(missing):
-            codes_NC[missing] = r.encode(missing)
-        return codes_NC[rows_B]
-
-    def sample(values_BF: IntArray) -> Ints:
-        rows: Ints = row_of[r.factors.index_of(values_BF)]
-        return rows
-
-    with progress.bar("measuring the FactorVAE score", sum(VOTES)) as advance:
-        score = factor_vae_score(encode, r.factors, sample, r.seed, votes=VOTES[0], test_votes=VOTES[1], voted=advance)
-    return {"factor_vae": score}
+    return r.read_all[row_of]
 
 
 def grid_rows(r: Readings) -> Ints | None:
@@ -83,7 +80,7 @@ def grid_rows(r: Readings) -> Ints | None:
 def dci_of_encoder(r: Readings) -> Fields:
     codes, factors = whole_rows(r)
     with progress.bar("measuring DCI", factors.shape[1]) as advance:
-        scores = dci(codes, factors, r.seed, fitted=advance)
+        scores = dci(codes, factors, r.seed, space=r.codes, fitted=advance)
     return {
         "dci_disentanglement": scores.disentanglement,
         "dci_completeness": scores.completeness,
@@ -92,22 +89,30 @@ def dci_of_encoder(r: Readings) -> Fields:
 
 
 def sap_of_encoder(r: Readings) -> Fields:
-    return {"sap": sap(*whole_rows(r), r.seed)}
+    return {"sap": sap(*whole_rows(r), r.seed, space=r.codes)}
 
 
 def modularity_of_encoder(r: Readings) -> Fields:
-    return {"modularity": modularity(*whole_rows(r))}
+    return {"modularity": modularity(*whole_rows(r), space=r.codes)}
+
+
+def explicitness_of_encoder(r: Readings) -> Fields:
+    return {"explicitness": explicitness(*whole_rows(r), r.seed, space=r.codes)}
+
+
+def irs_of_encoder(r: Readings) -> Fields:
+    return {"irs": irs(*whole_rows(r), space=r.codes)}
 
 
 def info_mec_of_encoder(r: Readings) -> Fields:
-    scores = info_mec(*whole_rows(r), r.seed)
+    scores = info_mec(*whole_rows(r), r.seed, space=r.codes)
     return {"info_m": scores.modularity, "info_e": scores.explicitness, "info_c": scores.compactness}
 
 
 def whole_rows(r: Readings) -> tuple[Floats, Ints]:
     """Codes and factors of the images that know every factor."""
     whole = r.truth[1].all(axis=1)
-    return r.centred_codes[whole], r.true_indices[whole]
+    return r.read[whole], r.true_indices[whole]
 
 
 # -- G, read by the oracle ------------------------------------------------------------------------------------------
@@ -155,6 +160,10 @@ def edits_of_model(r: Readings) -> Fields:
     return r.measure_edits()
 
 
+def fid_of_generator(r: Readings) -> Fields:
+    return {"fid": frechet_distance(*r.inception_features)}
+
+
 def errors(read: Floats, target: Floats, r: Readings, known: Mask, total: str, each: str) -> Fields:
     """L2 and each factor's mean error, under their names in `metrics.json`."""
     means = mean_errors(read, target, r.factors, known)
@@ -175,14 +184,15 @@ class Metric:
     """What it fills in `metrics.json`, besides `per_factor`."""
     measure: Callable[[Readings], Fields]
     """Readings -> fields."""
-    of: Literal["encoder", "generator"]
-    """Whose score it is: E's on labelled images, or G's, read by the oracle."""
+    of: Literal["encoder", "generator", "images"]
+    """Whose score it is: E's on labelled images, G's, read by the oracle, or G's with neither labels nor oracle."""
     protocol: dict[str, Any]
     """How it is measured, beyond the number of images, the seed and the weights."""
 
 
 FEATURES = {"features": "oracle, penultimate layer"}
-CODES = {"codes": "decoded, angles turned clear of their seam"}
+CODES = {"codes": "decoded; classes one-hot, angles as points of the circle, each factor one entry"}
+VOTED = {**CODES, "votes": list(VOTES), "batch": 64}
 
 METRICS: dict[str, Metric] = {
     "mig": Metric(("mig",), mig_of_encoder, "encoder", {"bins": BINS, "codes": "decoded"}),
@@ -191,12 +201,8 @@ METRICS: dict[str, Metric] = {
     "l2_gen": Metric(("l2_gen",), l2_of_generator, "generator", {}),
     "fd_oracle": Metric(("fd_oracle",), fd_of_generator, "generator", FEATURES),
     "leakage": Metric(("leakage", "leakage_mean"), leakage_of_generator, "generator", {}),
-    "factor_vae": Metric(
-        ("factor_vae",),
-        factor_vae,
-        "encoder",
-        {"codes": "as E says them", "votes": list(VOTES), "batch": 64, "variance_images": 10_000, "prune": 0.05},
-    ),
+    "factor_vae": Metric(("factor_vae",), factor_vae, "encoder", {**VOTED, "variance_images": 10_000, "prune": 0.05}),
+    "beta_vae": Metric(("beta_vae",), beta_vae, "encoder", VOTED),
     "dci": Metric(
         ("dci_disentanglement", "dci_completeness", "dci_informativeness"),
         dci_of_encoder,
@@ -204,7 +210,9 @@ METRICS: dict[str, Metric] = {
         {**CODES, "classifier": "gradient boosting", "training_share": [2, 3]},
     ),
     "sap": Metric(("sap",), sap_of_encoder, "encoder", {**CODES, "training_share": [2, 3]}),
-    "modularity": Metric(("modularity",), modularity_of_encoder, "encoder", {**CODES, "bins": BINS}),
+    "modularity": Metric(("modularity",), modularity_of_encoder, "encoder", {"codes": "decoded", "bins": BINS}),
+    "explicitness": Metric(("explicitness",), explicitness_of_encoder, "encoder", {**CODES, "training_share": [2, 3]}),
+    "irs": Metric(("irs",), irs_of_encoder, "encoder", {**CODES, "bins": BINS, "quantile": 0.99}),
     "info_mec": Metric(("info_m", "info_e", "info_c"), info_mec_of_encoder, "encoder", {**CODES, "neighbours": 10}),
     "kid": Metric(("kid",), kid_of_generator, "generator", {**FEATURES, "pairs": "all"}),
     "precision_recall": Metric(
@@ -215,6 +223,9 @@ METRICS: dict[str, Metric] = {
         edits_of_model,
         "generator",
         {"values": "each other one of the grid, 8 at most", "drift": "of the oracle's reading, before and after"},
+    ),
+    "fid": Metric(
+        ("fid",), fid_of_generator, "images", {"features": "Inception", "resize": "bilinear with antialiasing"}
     ),
 }
 """Every metric, in the order in which they are measured."""
@@ -237,9 +248,9 @@ def unmeasurable(name: str, r: Readings) -> str | None:
         return "edit is left out: it needs images whose every label is known, and factors with a grid of values."
     if metric.of == "encoder" and not r.enough:
         return f"{name} is left out: {few}."
-    if name == "factor_vae" and grid_rows(r) is None:
-        return "factor_vae is left out: it needs a labelled image of every combination of the factors' values."
-    if name in ("dci", "sap", "modularity", "info_mec"):
+    if name in ("factor_vae", "beta_vae") and grid_rows(r) is None:
+        return f"{name} is left out: it needs a labelled image of every combination of the factors' values."
+    if name in ("dci", "sap", "modularity", "explicitness", "irs", "info_mec"):
         whole = r.truth[1].all(axis=1)
         if whole.sum() < MIN_LABELLED:
             return f"{name} is left out: fewer than {MIN_LABELLED} held-out images have a label of every factor."

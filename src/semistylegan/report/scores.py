@@ -54,11 +54,14 @@ TILES: tuple[tuple[str, str, Better, str, str], ...] = (
 
 MORE: tuple[tuple[str, str, Better, str], ...] = (
     ("factor_vae", "FactorVAE score", "higher", "a fixed factor is found as the code that varies least"),
+    ("beta_vae", "BetaVAE score", "higher", "a line tells the fixed factor from how much each code differs"),
     ("dci_disentanglement", "DCI disentanglement", "higher", "each code tells one factor alone"),
     ("dci_completeness", "DCI completeness", "higher", "each factor is told by one code alone"),
     ("dci_informativeness", "DCI informativeness", "higher", "the codes tell the factors at all"),
     ("sap", "SAP", "higher", "gap between the two codes that predict a factor best"),
     ("modularity", "Modularity", "higher", "each code depends on one factor"),
+    ("explicitness", "Explicitness", "higher", "a line tells each value of a factor from the others; 0.5 is chance"),
+    ("irs", "IRS", "higher", "a code stays where it is while its factor does"),
     ("info_m", "InfoM", "higher", "modularity by conditional information"),
     ("info_c", "InfoC", "higher", "compactness: few codes for each factor"),
     ("info_e", "InfoE", "higher", "explicitness: a factor is linear in the codes"),

@@ -21,7 +21,15 @@ SCORES: dict[str, tuple[str, str]] = {
     "fd_oracle": ("FD-oracle", "low"),
 }
 """Field of `metrics.json` -> its name, and which is better. Always in the table, in this order."""
-NAMES: dict[str, str] = {"factor_vae": "FactorVAE", "sap": "SAP", "kid": "KID", "fid": "FID", "leakage_mean": "leakage"}
+NAMES: dict[str, str] = {
+    "factor_vae": "FactorVAE",
+    "beta_vae": "BetaVAE",
+    "irs": "IRS",
+    "sap": "SAP",
+    "kid": "KID",
+    "fid": "FID",
+    "leakage_mean": "leakage",
+}
 """Names of further scores, where the field is not its own name."""
 NO_SCORES = ("images", "seed", "oracle_l2")
 """Numbers in `metrics.json` that are not compared."""

@@ -1,0 +1,345 @@
+"""Every encoder metric for codes that come from anyone's model: arrays, or a file of them.
+
+Suffixes: N images, L entries of a code, F factors.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from semistylegan import progress
+from semistylegan.errors import UserError
+from semistylegan.factors import Factor, FactorSpace, Kind
+from semistylegan.metrics.disentanglement import BINS, irs, mig_decoded, modularity
+from semistylegan.metrics.information import Floats, Ints, checked_pair
+from semistylegan.metrics.intervals import Interval, bootstrap
+from semistylegan.metrics.predictors import dci, explicitness, info_mec, sap
+from semistylegan.metrics.voting import beta_vae_score, factor_vae_score
+
+MOST_VALUES = 100
+"""A column of factors that are no whole numbers and has more values than this is cut into bins."""
+IMAGES = 15_000
+"""The originals learn from 10,000 and test on 5,000."""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Codes and factors of the same images, as a file holds them."""
+
+    code_NL: Floats
+    index_NF: Ints
+    """Value indices."""
+    factor_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What a reader must know of how the file was understood."""
+
+
+def evaluate_codes(
+    codes_NL: Any,
+    factors_NF: Any,
+    metrics: Sequence[str] = ("all",),
+    seed: int = 0,
+    *,
+    kinds: Sequence[Kind] | None = None,
+    images: int = IMAGES,
+    intervals: bool = True,
+) -> dict[str, Any]:
+    """Scores of codes, each by its usual protocol.
+
+    Args:
+        codes_NL: codes: one row an image, one column an entry.
+        factors_NF: value indices of the same images.
+        metrics: names of CODE_METRICS, or `all`.
+        seed: fixes every draw.
+        kinds: of each column of the codes; None: numbers. A circular one holds parts of a turn, 0 to 1, a categorical
+            one class numbers from 0.
+        images: at most so many, drawn with the seed. The votes take all, since they need the whole grid.
+        intervals: 95% intervals for the metrics that are quick enough to resample.
+
+    Returns:
+        field -> score, as in a run's `metrics.json`; `ci95`: field -> [low, high]; `images`, `seed`, `codes`, `factors`
+        (numbers of them); `note`: what was left out, and why.
+
+    Raises:
+        UserError: arrays that no metric takes (see `disentanglement`), an unknown metric or kind, or nothing measured.
+    """
+    if unknown := [name for name in metrics if name != "all" and name not in CODE_METRICS]:
+        raise UserError(f"--metrics {unknown[0]}: unknown; known are all, {', '.join(CODE_METRICS)}")
+    if images < 2:
+        raise UserError(f"--images {images}: at least 2 are needed")
+    codes, factors = checked_pair(codes_NL, factors_NF)
+    space = None if kinds is None else space_of(kinds, codes)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(codes))[:images])
+    sample = Sample(codes[rows], factors[rows], space, seed, grid_order(factors), codes, factors)
+    out: dict[str, Any] = {}
+    notes, spans = [], {}
+    wanted = [name for name in CODE_METRICS if "all" in metrics or name in metrics]
+    with progress.bar("measuring codes", len(wanted)) as advance:
+        for name in wanted:
+            try:
+                out |= CODE_METRICS[name](sample)
+                if intervals and name in CODE_INTERVALS:
+                    span = CODE_INTERVALS[name](sample)
+                    spans[name] = [span.low, span.high]
+            except UserError as error:
+                notes.append(f"{name} is left out: {error}.")
+            advance(1, note=name)
+    if not out:
+        raise UserError(f"nothing could be measured: {notes[0]}")
+    about = {"ci95": spans, "images": len(rows), "seed": seed, "codes": codes.shape[1], "factors": factors.shape[1]}
+    return out | about | {"note": " ".join(notes)}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the metrics of codes look at: some of the images, and all of them for those that need the grid."""
+
+    codes: Floats
+    factors: Ints
+    space: FactorSpace | None
+    seed: int
+    order_G: npt.NDArray[np.intp] | None
+    """The image of each point of the grid, where the images are the grid."""
+    all_codes: Floats
+    all_factors: Ints
+
+    def grid(self) -> tuple[Floats, FactorSpace]:
+        """Codes of every point of the grid, and the grid.
+
+        Raises:
+            UserError: the images are not one of every combination.
+        """
+        if self.order_G is None:
+            raise UserError("it needs one image of every combination of the factors' values")
+        sizes = [len(np.unique(column)) for column in self.all_factors.T]
+        return self.all_codes[self.order_G], FactorSpace.grid({f"f{i}": n for i, n in enumerate(sizes)})
+
+
+def grid_order(factors_NF: Ints) -> npt.NDArray[np.intp] | None:
+    """Rows in the order of the grid, row-major; None where they are not one of each combination."""
+    places = [np.unique(column, return_inverse=True) for column in factors_NF.T]
+    sizes = [len(values) for values, _ in places]
+    if int(np.prod(sizes, dtype=np.float64)) != len(factors_NF):
+        return None
+    point_N = np.ravel_multi_index([place for _, place in places], sizes)
+    order = np.argsort(point_N)
+    return order if (point_N[order] == np.arange(len(order))).all() else None
+
+
+def space_of(kinds: Sequence[Kind], codes_NL: Floats) -> FactorSpace:
+    """The kinds of the columns as a space.
+
+    Raises:
+        UserError: another number of kinds than of columns, an unknown one, or values that a kind cannot have.
+    """
+    if len(kinds) != codes_NL.shape[1]:
+        raise UserError(f"--kinds: {len(kinds)} are given, but the codes have {codes_NL.shape[1]} columns")
+    factors = []
+    for i, (kind, column) in enumerate(zip(kinds, codes_NL.T, strict=True)):
+        if kind not in get_args(Kind):
+            raise UserError(f"--kinds {kind}: known are {', '.join(get_args(Kind))}")
+        if kind == "categorical":
+            if (column != np.rint(column)).any() or column.min() < 0 or column.max() > 10_000:
+                raise UserError(
+                    f"codes: column {i} is to be categorical, but holds other numbers than classes 0, 1, ..."
+                )
+            factors.append(Factor.categorical(f"c{i}", tuple(map(str, range(max(int(column.max()) + 1, 2))))))
+        elif kind == "circular":
+            if column.min() < 0 or column.max() > 1:
+                raise UserError(f"codes: column {i} is to be circular, but leaves 0 to 1; give parts of a turn")
+            factors.append(Factor.circular(f"c{i}"))
+        else:
+            factors.append(Factor.scalar(f"c{i}"))
+    return FactorSpace(tuple(factors))
+
+
+# -- the metrics ------------------------------------------------------------------------------------------------------
+
+
+def _mig(s: Sample) -> dict[str, float]:
+    return {"mig": mig_score(s, s.codes, s.factors)}
+
+
+def mig_score(s: Sample, codes: Floats, factors: Ints) -> float:
+    space = s.space or FactorSpace(tuple(Factor.scalar(f"c{i}") for i in range(codes.shape[1])))
+    return mig_decoded(codes, factors, space, BINS)
+
+
+def _modularity(s: Sample) -> dict[str, float]:
+    return {"modularity": modularity(s.codes, s.factors, space=s.space)}
+
+
+def _irs(s: Sample) -> dict[str, float]:
+    return {"irs": irs(s.codes, s.factors, space=s.space)}
+
+
+def _sap(s: Sample) -> dict[str, float]:
+    return {"sap": sap(s.codes, s.factors, s.seed, space=s.space)}
+
+
+def _explicitness(s: Sample) -> dict[str, float]:
+    return {"explicitness": explicitness(s.codes, s.factors, s.seed, space=s.space)}
+
+
+def _dci(s: Sample) -> dict[str, float]:
+    scores = dci(s.codes, s.factors, s.seed, space=s.space)
+    return {f"dci_{name}": value for name, value in scores._asdict().items()}
+
+
+def _info_mec(s: Sample) -> dict[str, float]:
+    scores = info_mec(s.codes, s.factors, s.seed, space=s.space)
+    return {"info_m": scores.modularity, "info_e": scores.explicitness, "info_c": scores.compactness}
+
+
+def _factor_vae(s: Sample) -> dict[str, float]:
+    codes, grid = s.grid()
+    return {"factor_vae": factor_vae_score(codes, grid, seed=s.seed, space=s.space)}
+
+
+def _beta_vae(s: Sample) -> dict[str, float]:
+    codes, grid = s.grid()
+    return {"beta_vae": beta_vae_score(codes, grid, seed=s.seed, space=s.space)}
+
+
+CODE_METRICS: dict[str, Callable[[Sample], dict[str, float]]] = {
+    "mig": _mig,
+    "modularity": _modularity,
+    "irs": _irs,
+    "sap": _sap,
+    "explicitness": _explicitness,
+    "info_mec": _info_mec,
+    "factor_vae": _factor_vae,
+    "beta_vae": _beta_vae,
+    "dci": _dci,
+}
+"""Name -> the fields that it fills. The quick ones come first."""
+
+CODE_INTERVALS: dict[str, Callable[[Sample], Interval]] = {
+    "mig": lambda s: bootstrap(lambda c, f: mig_score(s, c, f), s.codes, s.factors, seed=s.seed, within=(0.0, 1.0)),
+    "modularity": lambda s: bootstrap(
+        lambda c, f: modularity(c, f, space=s.space), s.codes, s.factors, seed=s.seed, within=(0.0, 1.0)
+    ),
+    "irs": lambda s: bootstrap(
+        lambda c, f: irs(c, f, space=s.space), s.codes, s.factors, seed=s.seed, within=(0.0, 1.0)
+    ),
+}
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def read_codes(path: Path, factors: Sequence[str] = ()) -> Codes:
+    """Codes and factors from a file.
+
+    .npz: arrays `codes` (N x L) and `factors` (N x F; whole numbers are value indices, other numbers are numbered by
+    size). .csv: a head with names; columns whose name begins with `code` are entries of the code, a column `file_name`
+    is skipped, all others are factors, of numbers or words.
+
+    Args:
+        path: the file.
+        factors: of a CSV: the columns that are factors; then all others are codes.
+
+    Raises:
+        UserError: not there, another format, a missing array or column, or a cell that is no number.
+    """
+    if path.suffix.lower() == ".npz":
+        return _read_npz(path, factors)
+    if path.suffix.lower() == ".csv":
+        return _read_csv(path, factors)
+    raise UserError(f"{path}: give an .npz with arrays codes and factors, or a .csv")
+
+
+def _read_npz(path: Path, factors: Sequence[str]) -> Codes:
+    if factors:
+        raise UserError(f"--factors: is for CSV files; the factors of {path} are its array `factors`")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [name for name in ("codes", "factors") if name not in file]
+            if missing:
+                found = ", ".join(file) or "nothing"
+                raise UserError(f"{path}: no array `{missing[0]}` (it holds {found}); save codes=..., factors=...")
+            codes, table = file["codes"], file["factors"]
+    except UserError:
+        raise
+    except Exception as error:  # zipfile's, NumPy's and the system's own
+        raise UserError(f"{path}: not readable as .npz ({str(error).splitlines()[0]})") from None
+    if codes.ndim != 2 or table.ndim != 2:
+        raise UserError(f"{path}: codes have shape {codes.shape}, factors {table.shape}; give one row an image in both")
+    names = tuple(f"factor {i}" for i in range(table.shape[1]))
+    return _understood(path, codes, dict(zip(names, table.T, strict=True)))
+
+
+def _read_csv(path: Path, factors: Sequence[str]) -> Codes:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not readable as CSV ({error})") from None
+    if len(rows) < 2:
+        raise UserError(f"{path}: holds no row; give a head and one row an image")
+    head = [name.strip() for name in rows[0]]
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(head):
+            raise UserError(f"{path}, line {number}: {len(row)} cells, but the head has {len(head)}")
+    if absent := [name for name in factors if name not in head]:
+        raise UserError(f"{path}: no column {absent[0]!r}; it has {', '.join(head)}")
+    is_factor = [name in factors if factors else not name.lower().startswith("code") for name in head]
+    columns = {name: np.array([row[i].strip() for row in rows[1:]]) for i, name in enumerate(head)}
+    columns.pop("file_name", None)
+    if len(columns) < len(head) - ("file_name" in head):
+        raise UserError(f"{path}: two columns have the same name; give each its own")
+    code_names = [name for name, own in zip(head, is_factor, strict=True) if not own and name in columns]
+    factor_names = [name for name, own in zip(head, is_factor, strict=True) if own and name in columns]
+    if not code_names or not factor_names:
+        which = "codes (columns that begin with `code`)" if not code_names else "factors"
+        raise UserError(f"{path}: no {which} among {', '.join(head)}; name the factors with --factors")
+    codes = np.stack([_numbers(path, name, columns[name]) for name in code_names], axis=1)
+    return _understood(path, codes, {name: columns[name] for name in factor_names})
+
+
+def _numbers(path: Path, name: str, cells: npt.NDArray[Any]) -> Floats:
+    try:
+        return cells.astype(np.float64)
+    except ValueError:
+        for line, cell in enumerate(cells, start=2):
+            try:
+                float(cell)
+            except ValueError:
+                raise UserError(f"{path}, line {line}: {name} is {str(cell)!r}, not a number") from None
+        raise
+
+
+def _understood(path: Path, codes: npt.NDArray[Any], columns: dict[str, npt.NDArray[Any]]) -> Codes:
+    """Columns of factors -> value indices."""
+    if codes.dtype.kind not in "fiub":
+        raise UserError(f"{path}: codes hold {codes.dtype}, not numbers")
+    notes, indices = [], []
+    for name, column in columns.items():
+        cells = column
+        if cells.dtype.kind not in "fiub":
+            try:
+                cells = cells.astype(np.float64)
+            except ValueError:
+                cells = column  # words
+        if cells.dtype.kind == "f" and not np.isfinite(cells).all():
+            raise UserError(f"{path}: {name} holds blanks, NaN or infinity; leave those images out")
+        values, index = np.unique(cells, return_inverse=True)
+        if cells.dtype.kind == "f" and len(values) > MOST_VALUES and (cells != np.rint(cells)).any():
+            edges = np.linspace(values[0], values[-1], BINS + 1)[1:-1]
+            index = np.searchsorted(edges, cells, side="right")
+            notes.append(f"{name} has {len(values)} values and is measured in {BINS} even bins.")
+        indices.append(index.reshape(-1).astype(np.int64))
+    return Codes(codes.astype(np.float64), np.stack(indices, axis=1), tuple(columns), tuple(notes))
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

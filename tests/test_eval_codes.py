@@ -1,0 +1,164 @@
+"""Codes of anyone's model: what the file says, every metric of it, and one line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from semistylegan import metrics
+from semistylegan.cli.program import main
+from semistylegan.errors import UserError
+from semistylegan.metrics.codes import CODE_METRICS, grid_order, read_codes
+
+GRID = np.stack(np.unravel_index(np.arange(3 * 4 * 5), (3, 4, 5)), axis=1)
+MANY = np.tile(GRID, (8, 1))
+CODES = MANY + 0.1 * np.random.default_rng(0).normal(size=MANY.shape)
+
+
+def test_every_metric_of_good_codes() -> None:
+    scores = metrics.evaluate_codes(CODES, MANY, [name for name in CODE_METRICS if name != "dci"])
+    assert scores["mig"] > 0.9 and scores["modularity"] > 0.95 and scores["irs"] > 0.8
+    assert scores["sap"] > 0.2 and scores["explicitness"] > 0.9 and scores["info_m"] > 0.9
+    assert "factor_vae is left out: it needs one image of every combination" in scores["note"]
+    assert (scores["images"], scores["codes"], scores["factors"]) == (480, 3, 3)
+    assert set(scores["ci95"]) == {"mig", "modularity", "irs"}
+    low, high = scores["ci95"]["mig"]
+    assert low < scores["mig"] <= high or high == 1
+    assert scores["mig"] == metrics.mig(CODES, MANY)
+
+
+def test_the_votes_take_a_whole_grid_in_any_order() -> None:
+    order = np.random.default_rng(0).permutation(60)
+    assert (GRID[order][grid_order(GRID[order])] == GRID).all()  # type: ignore[index]
+    assert grid_order(MANY) is None
+    twice = GRID.copy()
+    twice[1] = twice[0]
+    assert grid_order(twice) is None
+    names = ["factor_vae", "beta_vae"]
+    assert metrics.evaluate_codes(GRID[order] * 2.0, GRID[order], names)["factor_vae"] == 1
+    scores = metrics.evaluate_codes(GRID[order][:, :1] * 2.0, GRID[order], names)
+    assert scores["factor_vae"] < 0.5, "one code cannot tell three factors"
+
+
+def test_kinds_change_what_is_measured() -> None:
+    random = np.random.default_rng(0)
+    factors = np.stack([random.integers(0, 3, 3000), random.integers(0, 12, 3000)], axis=1)
+    turn = (factors[:, 1] / 12 + random.normal(0, 0.01, 3000)) % 1
+    codes = np.stack([np.array([2, 0, 1])[factors[:, 0]], turn], axis=1)
+    names = ["mig", "sap", "explicitness", "irs", "info_mec"]
+    plain = metrics.evaluate_codes(codes, factors, names, intervals=False)
+    kinds = metrics.evaluate_codes(codes, factors, names, kinds=("categorical", "circular"), intervals=False)
+    for field in ("sap", "explicitness", "info_e"):
+        assert kinds[field] > plain[field] + 0.005, field
+    assert kinds["info_e"] > 0.9 and kinds["mig"] > 0.9 and kinds["explicitness"] > 0.99
+
+
+def test_a_subset_is_drawn_by_the_seed() -> None:
+    one, two, other = (metrics.evaluate_codes(CODES, MANY, ["mig"], s, images=200) for s in (0, 0, 1))
+    assert one == two and one["images"] == 200 and one["mig"] != other["mig"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "factors", "more", "says"),
+    [
+        (np.full((30, 2), np.nan), MANY[:30], {}, "NaN"),
+        (CODES[:1], MANY[:1], {}, "1 rows"),
+        (CODES[:30], MANY[:29], {}, "30 codes"),
+        (CODES[:30], np.zeros((30, 3)), {}, "none of them varies"),
+        (CODES[:30, 0], MANY[:30], {}, "two dimensions"),
+        (CODES[:10], MANY[:10], {"metrics": ["mig"]}, "more bins than the 10 images"),
+        (CODES, MANY, {"metrics": ["best"]}, "--metrics best"),
+        (CODES, MANY, {"kinds": ["scalar"]}, "1 are given"),
+        (CODES, MANY, {"kinds": ["scalar", "scalar", "round"]}, "--kinds round"),
+        (CODES, MANY, {"kinds": ["scalar", "scalar", "categorical"]}, "is to be categorical"),
+        (CODES, MANY, {"kinds": ["scalar", "scalar", "circular"]}, "leaves 0 to 1"),
+        (CODES, MANY, {"images": 1}, "--images 1"),
+    ],
+)
+def test_arrays_that_cannot_be_measured(codes: Any, factors: Any, more: dict[str, Any], says: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserError, match=says) as raised:
+            metrics.evaluate_codes(codes, factors, **more)
+    assert "\n" not in str(raised.value)
+
+
+def test_one_image_a_value_leaves_out_what_cannot_be_and_says_so() -> None:
+    scores = metrics.evaluate_codes(CODES[:12], MANY[:12], intervals=False)
+    assert "mig is left out: bins=20: more bins than the 12 images" in scores["note"]
+    assert "sap" in scores and all(np.isfinite(v) for v in scores.values() if isinstance(v, float))
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_npz_and_csv_hold_the_same(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", codes=CODES, factors=MANY / 7)
+    head = "file_name,code_a,code_b,shape,code_c,size,hue"
+    words = np.array(["ring", "box", "star"])
+    lines = [
+        f"{i}.png,{c[0]!r},{c[1]!r},{words[f[0]]},{c[2]!r},{f[1] / 10},{f[2]}"
+        for i, (c, f) in enumerate(zip(CODES.tolist(), MANY, strict=True))
+    ]
+    (tmp_path / "a.csv").write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+    npz, table = read_codes(tmp_path / "a.npz"), read_codes(tmp_path / "a.csv")
+    assert (npz.code_NL == table.code_NL).all() and (npz.index_NF == MANY).all()
+    assert table.factor_names == ("shape", "size", "hue") and (table.index_NF[:, 1:] == MANY[:, 1:]).all()
+    assert (table.index_NF[:, 0] == np.array([1, 0, 2])[MANY[:, 0]]).all()  # words in the order of the alphabet
+    chosen = read_codes(tmp_path / "a.csv", ["shape", "hue"])
+    assert chosen.code_NL.shape == (480, 4) and chosen.factor_names == ("shape", "hue")
+
+
+def test_a_factor_of_very_many_numbers_is_binned_and_told(tmp_path: Path) -> None:
+    light = np.linspace(0, 1, 480)
+    np.savez(tmp_path / "a.npz", codes=CODES, factors=light[:, None])
+    codes = read_codes(tmp_path / "a.npz")
+    assert np.bincount(codes.index_NF[:, 0]).tolist() == [24] * 20
+    assert codes.notes == ("factor 0 has 480 values and is measured in 20 even bins.",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.txt", b"", "give an .npz"),
+        ("a.npz", b"nothing", "not readable as .npz"),
+        ("b.npz", {"codes": CODES}, "no array `factors`"),
+        ("c.npz", {"codes": CODES[:, 0], "factors": MANY}, "one row an image"),
+        ("d.npz", {"codes": np.array([["a"]]), "factors": np.array([[1]])}, "not numbers"),
+        ("e.npz", {"codes": np.array([[{}]], dtype=object), "factors": np.array([[1]])}, "not readable as .npz"),
+        ("f.npz", {"codes": CODES[:2], "factors": np.array([[np.nan], [1.0]])}, "holds blanks, NaN"),
+        ("a.csv", b"code,shape\n", "holds no row"),
+        ("b.csv", b"code,shape\n1,2,3\n", "line 2: 3 cells"),
+        ("c.csv", b"code,shape\n1,a\nx,b\n", "line 3: code is 'x', not a number"),
+        ("d.csv", b"z1,shape\n1,a\n", "no codes"),
+        ("e.csv", b"code,code\n1,2\n", "the same name"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: Any, says: str) -> None:
+    if isinstance(content, dict):
+        np.savez(tmp_path / name, **content)
+    else:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=says) as raised:
+        read_codes(tmp_path / name)
+    assert str(tmp_path / name) in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "codes.npz", codes=CODES, factors=MANY)
+    assert main(["eval-codes", str(tmp_path / "codes.npz"), "--metrics", "mig,sap", "--seed", "2"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == str(tmp_path / "codes.metrics.json") and "MIG" in out and "SAP" in out
+    written = json.loads((tmp_path / "codes.metrics.json").read_text(encoding="utf-8"))
+    assert written["mig"] == metrics.mig(CODES, MANY) and written["sap"] == metrics.sap(CODES, MANY, 2)
+    assert len(written["file_sha256"]) == 64 and written["seed"] == 2
+    assert main(["eval-codes", str(tmp_path / "none.npz")]) == 2
+    assert "none.npz: not readable" in capsys.readouterr().err
+    np.savez(tmp_path / "nan.npz", codes=CODES * np.nan, factors=MANY)
+    assert main(["eval-codes", str(tmp_path / "nan.npz")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "nan.metrics.json").exists()

@@ -1,0 +1,243 @@
+"""The metrics against the formulas of those who defined them, written out slowly here: disentanglement_lib's protocols
+for MIG, modularity, explicitness, SAP, DCI, IRS and the two votes; torchmetrics' for FID and KID."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import mutual_info_score, roc_auc_score
+from sklearn.preprocessing import MultiLabelBinarizer
+from sklearn.svm import LinearSVC
+
+from semistylegan import metrics
+from semistylegan.factors import FactorSpace
+from semistylegan.metrics.boosting import boosted
+
+
+def arrays(seed: int, count: int = 900, values: tuple[int, ...] = (2, 3, 7)) -> tuple[np.ndarray, np.ndarray]:
+    """Codes that mix the factors, with noise, and one entry of noise alone."""
+    random = np.random.default_rng(seed)
+    factors = np.stack([random.integers(0, n, count) for n in values], axis=1)
+    mixing = random.normal(size=(len(values), 4)) * (random.random((len(values), 4)) < 0.6)
+    codes = factors @ mixing + 0.5 * random.normal(size=(count, 4))
+    return np.concatenate([codes, random.normal(size=(count, 1))], axis=1), factors
+
+
+def information(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    binned = [np.digitize(code, np.histogram(code, 20)[1][:-1]) for code in codes.T]
+    return np.array([[mutual_info_score(factor, code) for factor in factors.T] for code in binned])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mig(seed: int) -> None:
+    codes, factors = arrays(seed)
+    entropy = [mutual_info_score(f, f) for f in factors.T]
+    ordered = np.sort(information(codes, factors), axis=0)[::-1]
+    assert metrics.mig(codes, factors) == pytest.approx(np.mean((ordered[0] - ordered[1]) / entropy), abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_modularity(seed: int) -> None:
+    codes, factors = arrays(seed)
+    squares = information(codes, factors) ** 2
+    best = squares.max(axis=1)
+    score = 1 - (squares.sum(axis=1) - best) / (best * (squares.shape[1] - 1.0))
+    score[best == 0] = 0
+    assert metrics.modularity(codes, factors) == pytest.approx(score.mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_sap_of_classes(seed: int) -> None:
+    (codes, factors), (test_codes, test_factors) = arrays(seed), arrays(seed, 950)
+    score = np.zeros((5, 3))
+    for i in range(5):
+        for j in range(3):
+            machine = LinearSVC(C=0.01, class_weight="balanced")
+            machine.fit(codes[:, i][:, None], factors[:, j])
+            score[i, j] = np.mean(machine.predict(test_codes[:, i][:, None]) == test_factors[:, j])
+    ordered = np.sort(score, axis=0)
+    mine = metrics.sap(codes, factors, test=(test_codes, test_factors))
+    assert mine == pytest.approx(np.mean(ordered[-1] - ordered[-2]), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sap_of_numbers(seed: int) -> None:
+    codes, factors = arrays(seed)
+    codes[:, 4] = 7.0
+    score = np.zeros((5, 3))
+    for i in range(5):
+        for j in range(3):
+            cov = np.cov(codes[:, i], factors[:, j], ddof=1)
+            score[i, j] = cov[0, 1] ** 2 / (cov[0, 0] * cov[1, 1]) if cov[0, 0] > 1e-12 else 0
+    ordered = np.sort(score, axis=0)
+    expected = np.mean(ordered[-1] - ordered[-2])
+    assert metrics.sap(codes, factors, continuous=True) == pytest.approx(expected, abs=1e-9)
+
+
+def test_explicitness() -> None:
+    (codes, factors), (test_codes, test_factors) = arrays(0), arrays(0, 950)
+    mean, deviation = codes.mean(axis=0), codes.std(axis=0)
+    areas = []
+    for j in range(3):
+        model = LogisticRegression().fit((codes - mean) / deviation, factors[:, j])
+        said = model.predict_proba((test_codes - mean) / deviation)
+        areas.append(roc_auc_score(MultiLabelBinarizer().fit_transform(test_factors[:, j, None]), said))
+    mine = metrics.explicitness(codes, factors, test=(test_codes, test_factors))
+    assert mine == pytest.approx(np.mean(areas), abs=1e-9)
+
+
+@pytest.mark.parametrize("quantile", [0.99, 1.0])
+def test_irs(quantile: float) -> None:
+    codes, factors = arrays(0)
+    codes[:, 2] = 3.0
+    factors[:, 1] = np.random.default_rng(0).integers(0, 37, len(factors))  # more values than bins
+    binned = np.stack([np.digitize(f, np.histogram(f, 20)[1][:-1]) for f in factors.T], axis=1)
+    active = codes[:, codes.var(axis=0) > 0]
+    largest = np.max(np.abs(active - active.mean(axis=0)), axis=0)
+    deviation = np.zeros((active.shape[1], 3))
+    for i in range(3):
+        values = np.unique(binned[:, i])
+        for value in values:
+            part = active[binned[:, i] == value]
+            deviation[:, i] += np.quantile(np.abs(part - part.mean(axis=0)), q=quantile, axis=0) / len(values)
+    best = (1 - deviation / largest[:, None]).max(axis=1)
+    assert metrics.irs(codes, factors, quantile) == pytest.approx(np.average(best, weights=largest), abs=1e-9)
+
+
+def original_dci(codes: np.ndarray, factors: np.ndarray, test: tuple[np.ndarray, np.ndarray], seed: int) -> list[float]:
+    importance, right = np.zeros((codes.shape[1], factors.shape[1])), []
+    for i in range(factors.shape[1]):
+        model = GradientBoostingClassifier(random_state=seed).fit(codes, factors[:, i])
+        importance[:, i] = np.abs(model.feature_importances_)
+        right.append(np.mean(model.predict(test[0]) == test[1][:, i]))
+    of_code = 1 - scipy.stats.entropy(importance.T + 1e-11, base=importance.shape[1])
+    of_factor = 1 - scipy.stats.entropy(importance + 1e-11, base=importance.shape[0])
+    share = importance / importance.sum()
+    return [float(np.sum(of_code * share.sum(axis=1))), float(np.sum(of_factor * share.sum(axis=0))), np.mean(right)]
+
+
+def test_dci() -> None:
+    """The original itself on request; and grown here, within the spread of the original over its seeds."""
+    (codes, factors), test = arrays(1, 500, (2, 3, 4)), arrays(1, 400, (2, 3, 4))
+    theirs = np.array([original_dci(codes, factors, test, seed) for seed in range(4)])
+    exact = metrics.dci(codes, factors, 2, classifier="scikit-learn", test=test)
+    assert exact == pytest.approx(theirs[2], abs=1e-6)
+    mine = np.array([metrics.dci(codes, factors, seed, test=test) for seed in range(4)])
+    spread = np.maximum(theirs.std(axis=0, ddof=1), mine.std(axis=0, ddof=1))
+    assert (np.abs(mine.mean(axis=0) - theirs.mean(axis=0)) < 3 * spread + 1e-3).all(), (mine, theirs)
+    assert spread.max() < 0.02
+
+
+@pytest.mark.parametrize("values", [2, 5])
+def test_boosting_is_that_of_scikit_learn(values: int) -> None:
+    """Columns of much and of little noise: where no two splits gain the same, every tree is the same."""
+    random = np.random.default_rng(values)
+    label = random.integers(0, values, 400)
+    columns = label[:, None] * [1.0, 0.5, 0.0] + random.normal(size=(400, 3))
+    columns[:, 1] = columns[:, 1].round(1)  # ties
+    model = GradientBoostingClassifier(random_state=0).fit(columns[:300], label[:300])
+    importance, said = boosted(columns[:300], label[:300], columns[300:])
+    assert importance == pytest.approx(model.feature_importances_, abs=0.02)
+    assert np.mean(said == model.predict(columns[300:])) > 0.93
+
+
+def test_first_tree_is_exactly_that_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semistylegan.metrics.boosting.STAGES", 3)
+    random = np.random.default_rng(0)
+    label = random.integers(0, 4, 300)
+    columns = label[:, None] * [1.0, 0.5, 0.0] + random.normal(size=(300, 3))
+    model = GradientBoostingClassifier(random_state=0, n_estimators=3).fit(columns[:200], label[:200])
+    importance, said = boosted(columns[:200], label[:200], columns[200:])
+    assert importance == pytest.approx(model.feature_importances_, abs=1e-9)
+    assert (said == model.predict(columns[200:])).all()
+
+
+def original_votes(codes: np.ndarray, space: FactorSpace, random: np.random.RandomState, count: int) -> np.ndarray:
+    """disentanglement_lib's loop, one vote after the other: factors x entries."""
+    total = codes[random.randint(len(codes), size=10_000)].var(axis=0, ddof=1)
+    active = np.sqrt(total) >= 0.05
+    votes = np.zeros((len(space), codes.shape[1]), dtype=np.int64)
+    for _ in range(count):
+        fixed = random.randint(len(space))
+        values = np.stack([random.randint(n, size=64) for n in space.sizes], axis=1)
+        values[:, fixed] = values[0, fixed]
+        local = codes[space.index_of(values)].var(axis=0, ddof=1)
+        votes[fixed, np.argmin(local[active] / total[active])] += 1
+    return votes
+
+
+def test_factor_vae_score() -> None:
+    space = FactorSpace.grid({"a": 3, "b": 6, "c": 5})
+    random = np.random.default_rng(4)
+    values = space.values_of(np.arange(space.total))
+    codes = values @ (np.eye(3) + 0.45 * random.normal(size=(3, 3))) + 0.6 * random.normal(size=(space.total, 3))
+    codes = np.concatenate([codes, 0.01 * random.normal(size=(space.total, 1))], axis=1)
+    old = np.random.RandomState(0)
+    learnt, test = original_votes(codes, space, old, 6000), original_votes(codes, space, old, 5000)
+    theirs = test[learnt.argmax(axis=0), np.arange(4)].sum() / test.sum()
+    mine = metrics.factor_vae_score(codes, space)
+    assert 0.4 < theirs < 0.95
+    assert mine == pytest.approx(theirs, abs=0.02)  # two draws of 5,000 votes: a standard error of 0.009
+
+
+def test_beta_vae_score() -> None:
+    space = FactorSpace.grid({"a": 3, "b": 6, "c": 5})
+    random = np.random.RandomState(4)
+    codes = random.normal(size=(space.total, 3)) + 0.4 * space.values_of(np.arange(space.total))
+
+    def points(count: int) -> tuple[np.ndarray, np.ndarray]:
+        labels, features = [], []
+        for _ in range(count):
+            fixed = random.randint(len(space))
+            one, two = (np.stack([random.randint(n, size=16) for n in space.sizes], axis=1) for _ in range(2))
+            two[:, fixed] = one[:, fixed]
+            features.append(np.abs(codes[space.index_of(one)] - codes[space.index_of(two)]).mean(axis=0))
+            labels.append(fixed)
+        return np.array(features), np.array(labels)
+
+    theirs = LogisticRegression().fit(*points(2000)).score(*points(2000))
+    mine = metrics.beta_vae_score(codes, space, batch=16, points=2000, test_points=4000)
+    assert 0.4 < theirs < 0.95
+    assert mine == pytest.approx(theirs, abs=0.04)
+
+
+# -- torchmetrics ------------------------------------------------------------------------------------------------------
+
+
+class Pixels(torch.nn.Module):
+    """A feature network that torchmetrics can use: the pixels themselves."""
+
+    num_features = 12
+
+    def forward(self, img: torch.Tensor) -> torch.Tensor:
+        return img.flatten(1).double()
+
+
+@pytest.fixture(scope="module")
+def pictures() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    real = torch.rand(60, 3, 2, 2, generator=generator)
+    return real, torch.rand(50, 3, 2, 2, generator=generator) * 0.7 + 0.2
+
+
+def test_frechet_distance_is_that_of_torchmetrics(pictures: tuple[torch.Tensor, torch.Tensor]) -> None:
+    fid = pytest.importorskip("torchmetrics.image.fid")
+    theirs = fid.FrechetInceptionDistance(feature=Pixels(), normalize=True, input_img_size=(3, 2, 2)).set_dtype(
+        torch.float64
+    )
+    bytes_of = [(p * 255).byte() for p in pictures]
+    for images, real in zip(pictures, (True, False), strict=True):
+        theirs.update(images, real=real)
+    one, two = (b.flatten(1).double().numpy() for b in bytes_of)
+    assert metrics.frechet_distance(one, two) == pytest.approx(float(theirs.compute()), rel=1e-6)
+
+
+def test_kid_is_that_of_torchmetrics(pictures: tuple[torch.Tensor, torch.Tensor]) -> None:
+    kid = pytest.importorskip("torchmetrics.image.kid")
+    real, fake = (p[:50].flatten(1).double() for p in pictures)
+    theirs = kid.poly_mmd(real, fake, degree=3, gamma=None, coef=1.0)
+    assert metrics.kid(real.numpy(), fake.numpy()) == pytest.approx(float(theirs), rel=1e-6)
