@@ -303,7 +303,7 @@ def test_a_pool_trains_the_same_and_ends_with_checkpoints(sprites_zip: Path, tmp
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         runs = tmp_path / "s" / "runs"
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 220
         while len(list(runs.glob("*/seed-0/fakes000000.png"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.2)
             assert process.poll() is None
