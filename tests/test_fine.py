@@ -231,3 +231,14 @@ def test_bad_settings_are_one_line(sprites_zip: Path, tmp_path: Path, fields: di
 def test_options_of_the_editor_belong_to_it(sprites_zip: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--fine-factors: belongs to the preset fine"):
         TrainConfig.preset("semi", str(sprites_zip), str(tmp_path), fine_factors="hue")
+
+
+def test_parts_of_a_single_image_keep_both_terms(sprites_zip: Path) -> None:
+    data = Dataset.open(sprites_zip)
+    chosen = config(sprites_zip, sprites_zip, fine_factors="hue", gamma_cycle=1.0, micro_batch=1).resolved(32)
+    labels, space = labels_and_space(chosen, data)
+    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=8, seen=32)
+    state = TrainState.create(chosen, model, space, torch.device("cpu"))
+    log = train_step(state, Feed(chosen, data, labels, space, torch.device("cpu")).batch(state))
+    assert torch.isfinite(log["loss_rec"])
+    assert torch.isfinite(log["loss_cycle"])

@@ -215,7 +215,7 @@ def coarse_resolution(resolution: int) -> int:
 PRESETS: dict[str, dict[str, Any]] = {
     "semi": {},
     "info": {"label_fraction": 0.0, "gamma_e": 1.0, "alpha": 0.0, "beta": 0.0},
-    "fine": {"gamma_rec": 1.0, "gamma_cycle": 1.0},
+    "fine": {"gamma_rec": 10.0},
     "paper": {
         "backbone": "stylegan",
         "size": "paper",

@@ -273,7 +273,8 @@ def keeping_loss(state: TrainState, real_BCHW: Tensor, fake_BCHW: Tensor, log: L
     """gamma_rec L_rec + gamma_cycle L_cycle: what makes an editor keep what its code does not name.
 
     Every other image keeps its own code and should stay as it is, the others' edits get it back and should be what they
-    were (all of them, where one of the weights is 0). An image's own code is the averaged E's reading.
+    were (all of them, where one of the weights is 0 or there is a single image). An image's own code is the averaged
+    E's reading.
     """
     config = state.config
     weights = {"loss_rec": config.gamma_rec, "loss_cycle": config.gamma_cycle}
@@ -281,7 +282,8 @@ def keeping_loss(state: TrainState, real_BCHW: Tensor, fake_BCHW: Tensor, log: L
     loss = fake_BCHW.new_zeros(())
     if not used:
         return loss
-    rows = {name: slice(i, None, len(used)) for i, name in enumerate(used)}
+    share = len(used) if len(real_BCHW) >= len(used) else 1
+    rows = {name: slice(i % share, None, share) for i, name in enumerate(used)}
     start = torch.cat([(real_BCHW if name == "loss_rec" else fake_BCHW)[rows[name]] for name in used])
     target = torch.cat([real_BCHW[rows[name]] for name in used])
     back_BCHW = state.G(start, reading(state, target))
