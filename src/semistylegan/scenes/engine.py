@@ -88,6 +88,7 @@ class Engine:
         self.mi = mi = variant.load()
         self.stage = stage
         self.sensors: dict[int, Any] = {}
+        self.recorded: dict[tuple[Any, ...], Any] = {}
         self.depth = DEPTH
         self.denoise = True
         self.integrator = mi.load_dict({"type": "path", "max_depth": DEPTH, "rr_depth": DEPTH + 1})
@@ -99,33 +100,29 @@ class Engine:
     # -- loading -------------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
+        """Loads all things once and two scenes of them, which differ in their lights alone."""
         stage, mi = self.stage, self.mi
         materials: dict[int, Any] = {}
-        scene: dict[str, Any] = {"type": "scene"}
-        still: dict[str, Any] = {"type": "shapegroup"}
+        groups: dict[str, dict[str, Any]] = {"still": {"type": "shapegroup"}, "moving": {"type": "shapegroup"}}
         for name, thing in stage.things().items():
             if id(thing.material) not in materials:
                 materials[id(thing.material)] = (thing.material, mi.load_dict(self._resolved(thing.material)))
             shape = self._shape(name, thing.mesh, materials[id(thing.material)][1])
-            (scene if name in stage.moving else still)[name] = shape
-        steady = {"sky": {"type": "constant", "radiance": {"type": "rgb", "value": list(stage.sky)}}}
-        steady |= {name: dict(light) for name, light in stage.lights().items()}
+            groups["moving" if name in stage.moving else "still"][name] = shape
+        loaded = {name: mi.load_dict(group) for name, group in groups.items() if len(group) > 1}
+        sets = {f"{name}_set": {"type": "instance", "group": group} for name, group in loaded.items()}
+        sky = {"type": "constant", "radiance": {"type": "rgb", "value": list(stage.sky)}}
         lamp = {
             "type": "rectangle",
             "bsdf": {"type": "diffuse", "reflectance": {"type": "rgb", "value": 0.0}},
             "emitter": {"type": "area", "radiance": {"type": "rgb", "value": [1.0, 1.0, 1.0]}},
         }
-        scene |= {"still": still, "set": {"type": "instance", "group": {"type": "ref", "id": "still"}}}
-        self.scene = mi.load_dict({**scene, **steady, "key": lamp})
-        self.params = mi.traverse(self.scene)
-        self.lights = {}  # parameter -> (its value when lit, whether it belongs to the key light)
-        for name in self.params:
-            root, last = name.split(".")[0], name.split(".")[-1]
-            if root in steady or root == "key":
-                if name.endswith(("radiance.value", "intensity.value")):
-                    self.lights[name] = (mi.Color3f(self.params[name]), root == "key")
-                elif last == "sampling_weight":
-                    self.lights[name] = (1.0, root == "key")
+        steady = {name: dict(light) for name, light in stage.lights().items()}
+        self.scenes = (
+            mi.load_dict({"type": "scene", **loaded, **sets, "sky": sky, **steady}),
+            mi.load_dict({"type": "scene", **loaded, **sets, "key": lamp}),
+        )
+        self.params = tuple(mi.traverse(scene) for scene in self.scenes)
 
     def _shape(self, name: str, mesh: Mesh, material: Any) -> Any:
         props = self.mi.Properties()
@@ -197,11 +194,17 @@ class Engine:
 
         def key() -> Image:
             self._show(values_F, resolution, lamp=True)
-            return self._clean(self._trace(resolution, key_samples, 3 * key_index + KEY), albedo_HW3, normal_HW3)
+            return self._clean(self._trace(KEY, resolution, key_samples, 3 * key_index + KEY), albedo_HW3, normal_HW3)
 
         key_HW3 = self._once(KEY, (key_index, resolution), key)
         strength = stage.strength.function(*stage.strength.values(stage.factors, values_F))
         return np.asarray(stage.exposure * (strength * key_HW3 + steady_HW3), dtype=np.float32)
+
+    def forget(self) -> None:
+        """Forgets what was rendered last and what is shown: for whoever changes the engine's settings."""
+        self._kept.clear()
+        self._now.clear()
+        self.recorded.clear()
 
     def _once(self, kind: int, what: Any, make: Any) -> Any:
         """The last result of its kind, where it is of the same thing."""
@@ -211,25 +214,30 @@ class Engine:
 
     def _steady(self, values_F: IntArray, number: int, resolution: int, count: int) -> tuple[Image, Image, Image]:
         self._show(values_F, resolution, lamp=False)
-        aov_HW6 = np.array(
-            self.mi.render(
-                self.scene,
-                sensor=self.sensor(resolution),
-                integrator=self.guide,
-                spp=GUIDE_SAMPLES,
-                seed=3 * number + GUIDE,
-            )
-        )
+        aov_HW6 = self._trace(GUIDE, resolution, GUIDE_SAMPLES, 3 * number + GUIDE)
         albedo_HW3 = np.ascontiguousarray(np.clip(aov_HW6[..., :3], 0, 1))
         normal_HW3 = np.ascontiguousarray(aov_HW6[..., 3:6])
-        light_HW3 = self._trace(resolution, count, 3 * number + STEADY)
+        light_HW3 = self._trace(STEADY, resolution, count, 3 * number + STEADY)
         return albedo_HW3, normal_HW3, self._clean(light_HW3, albedo_HW3, normal_HW3)
 
-    def _trace(self, resolution: int, count: int, seed: int) -> Image:
-        image = self.mi.render(
-            self.scene, sensor=self.sensor(resolution), integrator=self.integrator, spp=count, seed=seed
-        )
-        return np.ascontiguousarray(np.array(image)[..., :3], dtype=np.float32)
+    def _trace(self, kind: int, resolution: int, count: int, seed: int) -> Image:
+        """Renders what the stage shows now: H x W x 3, or x 6 of the guide."""
+        scene, sensor = self.scenes[kind == KEY], self.sensor(resolution)
+        integrator = self.guide if kind == GUIDE else self.integrator
+        if self.mi.variant().startswith("scalar"):
+            return np.array(self.mi.render(scene, sensor=sensor, integrator=integrator, spp=count, seed=seed))
+        import drjit
+
+        # Recorded once and replayed: Mitsuba would otherwise trace the whole program again for every image. A recording
+        # does not see a new search tree of the moving things, so that each pose needs its own.
+        program = (kind, resolution, count)
+        if program not in self.recorded:
+
+            def run(scene: Any, sensor: Any, seed: Any) -> Any:
+                return self.mi.render(scene, sensor=sensor, integrator=integrator, spp=count, seed=seed)
+
+            self.recorded[program] = drjit.freeze(run)
+        return np.array(self.recorded[program](scene, sensor, drjit.opaque(self.mi.UInt32, seed)))
 
     def _clean(self, light_HW3: Image, albedo_HW3: Image, normal_HW3: Image) -> Image:
         if not self.denoise:
@@ -241,26 +249,27 @@ class Engine:
     # -- what changes --------------------------------------------------------------------------------------------
 
     def _show(self, values_F: IntArray, resolution: int, lamp: bool) -> None:
-        """Sets the stage: everything of this image, lit by the key light alone or by all the rest."""
-        stage, params, mi = self.stage, self.params, self.mi
+        """Sets the stage: everything of this image, and the key light where it is wanted."""
+        stage, mi = self.stage, self.mi
+        dark, lit = self.params
         if stage.poses and self._changed("poses", stage.poses.values(stage.factors, values_F)):
+            self.recorded.clear()
             for name, mesh in stage.poses.function(*self._now["poses"]).items():
-                params[f"{name}.vertex_positions"] = _flat(mesh.vertices)
-                params[f"{name}.vertex_normals"] = _flat(mesh.normals)
+                for kind, array in (("vertex_positions", mesh.vertices), ("vertex_normals", mesh.normals)):
+                    dark[self._parameter(name, kind)] = _flat(array)
+                    # Also where they are the same as before: without normals, Mitsuba makes its own.
+                    dark.set_dirty(self._parameter(name, kind))
+            lit.set_dirty("moving_set.to_world")  # has the other scene look at them again
         for number, by in enumerate(stage.colours):
             if self._changed(f"colours {number}", by.values(stage.factors, values_F)):
                 for name, colour in by.function(*self._now[f"colours {number}"]).items():
-                    params[self._colour_of(name)] = mi.Color3f(linear(colour))
+                    dark[self._parameter(name, "base_color.value", "reflectance.value")] = mi.Color3f(linear(colour))
         if lamp and self._changed("key", stage.key.values(stage.factors, values_F)):
             place: Lamp = stage.key.function(*self._now["key"])
-            params["key.to_world"] = self._opaque(self._look(place) @ mi.ScalarTransform4f().scale(place.half))
-            name = "key.emitter.radiance.value"
-            self.lights[name] = (mi.Color3f(list(place.colour)), True)
-            self._now.pop("lit", None)
-        if self._changed("lit", (int(lamp),)):
-            for name, (value, of_key) in self.lights.items():
-                params[name] = value if of_key == lamp else 0.0 * value
-        params.update()
+            lit["key.to_world"] = self._opaque(self._look(place) @ mi.ScalarTransform4f().scale(place.half))
+            lit["key.emitter.radiance.value"] = mi.Color3f(list(place.colour))
+        dark.update()
+        lit.update()
         camera = stage.camera.values(stage.factors, values_F)
         if self._changed(f"camera {resolution}", camera):
             view: Camera = stage.camera.function(*camera)
@@ -275,11 +284,10 @@ class Engine:
         self._now[part] = values
         return True
 
-    def _colour_of(self, thing: str) -> str:
-        """The parameter that holds a thing's plain colour."""
-        ends = ("base_color.value", "diffuse_reflectance.value", "reflectance.value")
-        found = [k for k in self.params if thing in k.split(".") and k.endswith(ends)]
-        assert len(found) == 1, f"{thing}: one plain colour wanted, found {found}"
+    def _parameter(self, thing: str, *ends: str) -> str:
+        """The one parameter of a thing that ends so."""
+        found = [k for k in self.params[0].keys() if thing in k.split(".") and k.endswith(ends)]  # noqa: SIM118
+        assert len(found) == 1, f"{thing}: one parameter {' or '.join(ends)} wanted, found {found}"
         return found[0]
 
     def _look(self, place: Camera | Lamp) -> Any:

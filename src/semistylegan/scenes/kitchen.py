@@ -32,11 +32,18 @@ HIDDEN = -5.0
 def things() -> Mapping[str, Thing]:
     """The room, the robot and the object."""
     start = pose(0, 0, 0, 0)
+    paint = painted(ORANGE, roughness=0.28, clearcoat=0.6)
+    rubber = painted((0.07, 0.07, 0.075), roughness=0.4)
+    steel = metal((0.76, 0.77, 0.79), roughness=0.25)
+    body, black, bare = robot.base()
     return {
         **kitchen_room.things(WALLS[0]),
-        "paint": Thing(start["paint"], painted(ORANGE, roughness=0.28, clearcoat=0.6)),
-        "rubber": Thing(start["rubber"], painted((0.07, 0.07, 0.075), roughness=0.4)),
-        "steel": Thing(start["steel"], metal((0.76, 0.77, 0.79), roughness=0.25)),
+        "body": Thing(body, paint),
+        "wheels": Thing(black, rubber),
+        "hubs": Thing(bare, steel),
+        "paint": Thing(start["paint"], paint),
+        "rubber": Thing(start["rubber"], rubber),
+        "grip": Thing(start["grip"], steel),
         "object": Thing(start["object"], painted(OBJECTS[0], roughness=0.25, clearcoat=0.4)),
     }
 
@@ -44,7 +51,7 @@ def things() -> Mapping[str, Thing]:
 def pose(shape: int, x: int, y: int, scale: int) -> dict[str, Mesh]:
     """The robot and what it holds."""
     half = SCALES[scale]
-    arm = robot.pose(np.array([_between(-0.62, 0.86, x, 8), -0.12, _between(0.98, 1.72, y, 5)]))
+    arm = robot.pose(np.array([_between(-0.54, 0.78, x, 8), -0.12, _between(0.98, 1.72, y, 5)]))
     centre = robot.held(arm, half)
     shapes = [
         mesh.scaled(half).moved(*(centre if number == shape else (0, 0, HIDDEN - number)))
@@ -53,7 +60,7 @@ def pose(shape: int, x: int, y: int, scale: int) -> dict[str, Mesh]:
     return {
         "paint": robot.paint(arm),
         "rubber": robot.rubber(arm),
-        "steel": robot.steel(arm, half),
+        "grip": robot.steel(arm, half),
         "object": join(*shapes),
     }
 
@@ -65,10 +72,10 @@ def _box() -> Mesh:
 def _cone() -> Mesh:
     tip = arc((0, 0.94), 0.10, 28, 90, 5)
     tip[-1, 0] = 0
-    return lathe([(0, -0.95), (1.02, -0.95), *arc((1.04, -0.87), 0.08, -90, 28, 6), *tip], 64)
+    return lathe([(0, -0.95), (1.02, -0.95), *arc((1.04, -0.87), 0.08, -90, 28, 6), *tip], 48)
 
 
-SHAPES = (_box(), sphere(1.08, 64), _cone())
+SHAPES = (_box(), sphere(1.08, 48), _cone())
 """Of half size 1: a box on its corner, a ball, a cone."""
 
 
@@ -110,6 +117,6 @@ STAGE = Stage(
     strength=By(strength, "lighting_intensity"),
     poses=By(pose, "object_shape", "robot_x-move", "robot_y-move", "object_scale"),
     colours=(By(object_colour, "object_color"), By(wall_colour, "wall_color")),
-    sky=(0.15, 0.16, 0.18),
-    exposure=1.15,
+    sky=(0.20, 0.21, 0.235),
+    exposure=1.3,
 )

@@ -39,7 +39,7 @@ def things(wall: Rgb) -> dict[str, Thing]:
     """All of it; `wall` is the colour of the walls to begin with."""
     white = painted((0.93, 0.91, 0.86), roughness=0.34)
     brass = metal((0.83, 0.66, 0.38), roughness=0.28)
-    steel = metal((0.68, 0.69, 0.71), roughness=0.30)
+    steel = metal((0.72, 0.73, 0.75), roughness=0.36)
     black = painted((0.05, 0.05, 0.055), roughness=0.30)
     cream = plastic((0.90, 0.86, 0.77), 0.08)
     return {
@@ -119,12 +119,11 @@ def _cupboards() -> Iterator[Mesh]:
 
 def _front(width: float, height: float, at: tuple[float, float, float]) -> Mesh:
     """A shaker door: a frame around a panel that lies deeper."""
-    border = 0.06
     x, y, z = at
-    return join(
-        frame(width - 0.006 - 2 * border, height - 0.006 - 2 * border, border, 0.02, 0.004, at=at),
-        rounded_box(width - 0.02, 0.008, height - 0.02, 0.002, 1, at=(x, y + 0.006, z)),
-    )
+    border, w, h = 0.06, width - 0.006, height - 0.006
+    across = [rounded_box(w, 0.02, border, 0.004, 1, at=(x, y, z + side * (h - border) / 2)) for side in (-1, 1)]
+    upright = [rounded_box(border, 0.02, h, 0.004, 1, at=(x + side * (w - border) / 2, y, z)) for side in (-1, 1)]
+    return join(*across, *upright, rounded_box(w - 0.02, 0.008, h - 0.02, 0.002, 1, at=(x, y + 0.006, z)))
 
 
 def _handles() -> Iterator[Mesh]:
@@ -142,7 +141,7 @@ def _handles() -> Iterator[Mesh]:
 
 def _handle(length: float) -> Mesh:
     half = length / 2
-    return tube([(-half, 0, 0), (-half, -0.028, 0), (half, -0.028, 0), (half, 0, 0)], 0.0065, 10, 0)
+    return tube([(-half, 0, 0), (-half, -0.028, 0), (half, -0.028, 0), (half, 0, 0)], 0.0065, 8, 0)
 
 
 def _planks() -> Texture:

@@ -1,0 +1,212 @@
+"""Rendered scenes: the same index gives the same bytes whatever was rendered before; each factor shows.
+
+They run in the scalar variant, which starts at once; what the probe of LLVM does is tested with a made-up library.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
+from semistylegan.scenes import engine, kitchen, meshes, variant
+from semistylegan.scenes.materials import Rgb, Texture, linear, matte, painted
+from semistylegan.scenes.stage import By, Camera, Lamp, Stage, Thing
+
+pytest.importorskip("mitsuba")
+pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _scalar() -> None:
+    os.environ[variant.CHOICE] = "scalar_rgb"
+    variant.choose.cache_clear()
+    yield
+    del os.environ[variant.CHOICE]
+    variant.choose.cache_clear()
+
+
+# -- a small stage: a ball on a floor, every part of a stage in use ---------------------------------------------------
+
+
+def things() -> dict[str, Thing]:
+    checks = np.kron(np.eye(2), np.ones((8, 8)))[..., None] * 0.5 + np.full(3, 0.3)
+    return {
+        "floor": Thing(meshes.plane((-2, -2, 0), (4, 0, 0), (0, 4, 0), (4, 4)), matte(Texture(checks, 1.0))),
+        "ball": Thing(poses(0)["ball"], painted((0.8, 0.1, 0.1), roughness=0.3)),
+    }
+
+
+def poses(x: int) -> dict[str, meshes.Mesh]:
+    return {"ball": meshes.sphere(0.3, 16, at=(0.4 * x - 0.4, 0, 0.3))}
+
+
+def colour(value: int) -> dict[str, Rgb]:
+    return {"ball": ((0.8, 0.1, 0.1), (0.1, 0.2, 0.8))[value]}
+
+
+def camera(height: int) -> Camera:
+    return Camera((0, -3, 1 + 0.5 * height), (0, 0, 0.2), 40)
+
+
+def key(place: int) -> Lamp:
+    return Lamp((2 * place - 1, -1.5, 2.5), (0, 0, 0), 0.2, (1, 0.9, 0.8))
+
+
+def strength(value: int) -> float:
+    return (5.0, 20.0, 60.0)[value]
+
+
+STAGE = Stage(
+    name="ball",
+    factors=FactorSpace.grid({"x": 3, "height": 2, "colour": 2, "place": 2, "strength": 3}),
+    things=things,
+    camera=By(camera, "height"),
+    key=By(key, "place"),
+    strength=By(strength, "strength"),
+    poses=By(poses, "x"),
+    colours=(By(colour, "colour"),),
+)
+SIDE = 32
+
+
+def image(index: int) -> np.ndarray:
+    return engine.render(STAGE, index, SIDE)
+
+
+def write(index: int) -> None:
+    sys.stdout.buffer.write(image(index).tobytes())
+
+
+def test_the_same_index_gives_the_same_bytes_whatever_was_before() -> None:
+    order = np.random.default_rng(0).permutation(STAGE.factors.total)[:10]
+    first = {int(i): image(int(i)) for i in order}
+    engine.opened.cache_clear()
+    for i in reversed(order):
+        assert (image(int(i)) == first[int(i)]).all(), i
+
+
+def test_another_process_gives_the_same_bytes() -> None:
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_scenes as t; t.write(41)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout == image(41).tobytes()
+
+
+def test_each_factor_shows_and_light_adds_up() -> None:
+    middle = np.array([1, 0, 0, 0, 1])
+    start = image(STAGE.factors.index_of(middle)).astype(float)
+    for f, size in enumerate(STAGE.factors.sizes):
+        other = middle.copy()
+        other[f] = (middle[f] + 1) % size
+        assert np.abs(image(STAGE.factors.index_of(other)) - start).mean() > 1, STAGE.factors.names[f]
+    dark, middling, bright = (opened().light(STAGE.factors.index_of([1, 0, 0, 0, s]), SIDE) for s in range(3))
+    key_light = (bright - dark) / 55
+    np.testing.assert_allclose(middling, dark + 15 * key_light, atol=1e-4)
+    assert key_light.mean() > 0 and dark.mean() > 0
+
+
+def opened() -> engine.Engine:
+    return engine.opened(STAGE)
+
+
+def test_key_and_steady_light_are_all_the_light(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rendered apart and added, or in one go: the same picture but for the noise."""
+    e = opened()
+    monkeypatch.setattr(e, "denoise", False)
+    monkeypatch.setattr(engine, "samples", lambda resolution: (256, 256))
+    e.forget()
+    apart = e.light(1, SIDE)
+    e.forget()
+    both = e.mi.load_dict(
+        {
+            "type": "scene",
+            **{
+                name: e._shape(name, thing.mesh, e.mi.load_dict(e._resolved(thing.material)))
+                for name, thing in things().items()
+            },
+            "sky": {"type": "constant", "radiance": {"type": "rgb", "value": list(STAGE.sky)}},
+            "key": {
+                "type": "rectangle",
+                "to_world": e._look(key(0)) @ e.mi.ScalarTransform4f().scale(key(0).half),
+                "emitter": {
+                    "type": "area",
+                    "radiance": {"type": "rgb", "value": [strength(1) * c for c in key(0).colour]},
+                },
+            },
+        }
+    )
+    together = np.array(e.mi.render(both, sensor=e.sensor(SIDE), integrator=e.integrator, spp=256, seed=5))
+    assert abs(apart.mean() / together.mean() - 1) < 0.01
+    assert np.abs(apart - together).mean() < 0.05 * together.mean()
+    e.forget()
+
+
+def test_order_puts_what_shares_most_side_by_side() -> None:
+    indices = np.arange(STAGE.factors.total)
+    order = STAGE.order(np.random.default_rng(1).permutation(indices))
+    assert (np.sort(order) == indices).all()
+    values = STAGE.factors.values_of(order)
+    changes = dict(zip(STAGE.factors.names, (np.diff(values, axis=0) != 0).sum(axis=0), strict=True))
+    assert changes["x"] == 2 and changes["height"] == 5 and changes["colour"] == 11 and changes["place"] == 23
+
+
+def test_linear_is_the_srgb_curve() -> None:
+    assert linear((0, 0.04045, 1)) == pytest.approx([0, 0.0031308, 1], rel=1e-4)
+    assert linear((0.5, 0.5, 0.5))[0] == pytest.approx(0.21404, rel=1e-4)
+
+
+def test_a_stage_survives_being_sent_to_a_process() -> None:
+    import pickle
+
+    assert pickle.loads(pickle.dumps(kitchen.STAGE)) == kitchen.STAGE  # noqa: S301  (our own bytes)
+    assert hash(dataclasses.replace(STAGE, version=2)) != hash(STAGE)
+
+
+def test_every_pose_of_the_kitchen_has_the_same_vertices_in_number() -> None:
+    first = kitchen.pose(0, 0, 0, 0)
+    for values in ((0, 7, 4, 3), (1, 0, 2, 1), (2, 3, 1, 2), (2, 7, 0, 0)):
+        for name, mesh in kitchen.pose(*values).items():
+            assert len(mesh.vertices) == len(first[name].vertices)
+            assert (mesh.faces == first[name].faces).all()
+            assert np.isfinite(mesh.vertices).all()
+
+
+# -- the variant ------------------------------------------------------------------------------------------------------
+
+
+def test_a_library_that_ends_the_process_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tmp_path / "libLLVM-19.so"
+    library.write_bytes(b"no library at all")
+    monkeypatch.setenv("SEMISTYLEGAN_CACHE", str(tmp_path))
+    monkeypatch.setenv(variant.LLVM_PATH, str(library))
+    monkeypatch.setattr(variant, "PROBE", "import os; os.abort()")
+    monkeypatch.delenv(variant.CHOICE)
+    variant.choose.cache_clear()
+    chosen = variant.choose()
+    assert chosen.name == "scalar_rgb" and "status -6" in chosen.why
+    monkeypatch.setattr(variant, "_probe", lambda library: pytest.fail("asked again"))
+    variant.choose.cache_clear()
+    assert variant.choose() == chosen
+    monkeypatch.setenv(variant.CHOICE, "llvm_ad_rgb")
+    variant.choose.cache_clear()
+    with pytest.raises(UserError, match="install libllvm19"):
+        variant.choose()
+    monkeypatch.setenv(variant.CHOICE, "cuda_ad_rgb")
+    variant.choose.cache_clear()
+    with pytest.raises(UserError, match="give llvm_ad_rgb or scalar_rgb"):
+        variant.choose()
+    monkeypatch.undo()
+    variant.choose.cache_clear()
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variant.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'semistylegan\[render\]'"):
+        variant.need()
