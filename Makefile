@@ -68,6 +68,7 @@ $(VENV)/.all: $(VENV)/.made pyproject.toml constraints.txt
 	@touch $(VENV)/.core $@
 
 # Debian packages that tests use; the script says what it could not install and ends well all the same.
-$(VENV)/.system: $(VENV)/.made .ci/system-packages
+$(VENV)/.system: $(VENV)/.all .ci/system-packages
 	@.ci/system-packages
+	@$(BIN)/python -m semistylegan.scenes.variant || true
 	@touch $@

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from tyro.conf import Positional, arg
 
@@ -60,8 +60,10 @@ class Render(Command):
 
     The same command again goes on where it stopped; the same seed gives the same bytes.
 
+    The kitchen and the living room need Mitsuba: pip install 'semistylegan[render]'.
+
     Example:
-      semistylegan render sprites --out sprites.zip --resolution 32
+      semistylegan render kitchen --out kitchen.zip --resolution 64 --count 10000
     """
 
     scene: Annotated[Positional[str], arg(metavar="SCENE")]
@@ -80,6 +82,8 @@ class Render(Command):
     """Render part I of N alone, I from 0: for several machines."""
     workers: Whole = None
     """Processes. Not given: one a core."""
+    cluster: Annotated[Literal["ray"] | None, arg(metavar="ray")] = None
+    """Send the work to the Ray cluster that RAY_ADDRESS names, else to one on this machine."""
 
     def run(self) -> Path:
         from semistylegan.data.rendering import render_dataset
@@ -97,6 +101,7 @@ class Render(Command):
             seed=self.seed,
             shard=_shard(self.shard),
             workers=self.workers,
+            cluster=self.cluster,
         )
         # Until the last shard is done there are parts alone.
         return written or self.out.with_name(f"{self.out.name}.parts")

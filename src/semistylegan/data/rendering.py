@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import os
+import platform
 import signal
 import sys
 import threading
@@ -19,12 +20,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from semistylegan import __version__, progress
+from semistylegan.data.cluster import over_ray
 from semistylegan.data.dataset import TRAINABLE
 from semistylegan.data.parts import Parts
 from semistylegan.data.pictures import encode_png
@@ -83,6 +85,7 @@ def render_dataset(
     seed: int = 0,
     shard: tuple[int, int] = (0, 1),
     workers: int | None = None,
+    cluster: Literal["ray"] | None = None,
 ) -> Path | None:
     """Renders `scene` into the zip `out`, and a contact sheet beside it (`out` with the ending .png).
 
@@ -97,6 +100,7 @@ def render_dataset(
         seed: 0 or more; of no effect without `count`.
         shard: (i, n): render part i of n alone, i from 0. The last shard to end writes `out`.
         workers: processes; None means one a core.
+        cluster: `ray` sends the work to the cluster that RAY_ADDRESS names, or to one on this machine.
 
     Returns:
         `out`, or None while chunks of other shards are missing.
@@ -106,12 +110,12 @@ def render_dataset(
         OSError: what writing raised, e.g. ENOSPC; what is rendered so far is kept.
     """
     out = Path(out)
-    _check(scene, out, resolution, count, seed, shard, workers)
+    _check(scene, out, resolution, count, seed, shard, workers, cluster)
     job = Job(scene, out, resolution, None if count == scene.space.total else count, seed)
     parts = job.parts
     if not parts.finished():
         parts.claim()
-        _render_missing(job, shard, workers or cores())
+        _render_missing(job, shard, workers, cluster)
         if missing := sum(not parts.file(k).exists() for k in range(len(job.chunks()))):
             if not parts.finished():  # another shard may have written it meanwhile
                 progress.console().print(
@@ -135,6 +139,7 @@ def _check(
     seed: int,
     shard: tuple[int, int],
     workers: int | None,
+    cluster: str | None,
 ) -> None:
     total = scene.space.total
     if out.suffix.lower() != ".zip":
@@ -149,12 +154,14 @@ def _check(
         raise UserError(f"shard {shard[0]}/{shard[1]}: shards are numbered from 0/n to (n-1)/n")
     if workers is not None and workers < 1:
         raise UserError(f"workers {workers}: give at least 1")
+    if cluster not in (None, "ray"):
+        raise UserError(f"cluster {cluster}: known is ray")
 
 
 # -- chunks ------------------------------------------------------------------------------------------------
 
 
-def _render_missing(job: Job, shard: tuple[int, int], workers: int) -> None:
+def _render_missing(job: Job, shard: tuple[int, int], workers: int | None, cluster: Literal["ray"] | None) -> None:
     """Renders this shard's chunks that are not there yet."""
     chunks = job.chunks()
     own = range(shard[0], len(chunks), shard[1])
@@ -167,7 +174,8 @@ def _render_missing(job: Job, shard: tuple[int, int], workers: int) -> None:
     with progress.bar(f"rendering {job.scene.name}", images, images - left) as advance:
         began = time.monotonic()
         done = 0
-        for count in _rendered(job, chunks, todo, workers):
+        counts = _on_ray(job, chunks, todo, workers) if cluster else _rendered(job, chunks, todo, workers or cores())
+        for count in counts:
             done += count
             advance(count, f"{done / (time.monotonic() - began):.1f} images/s")
 
@@ -189,9 +197,40 @@ def _rendered(job: Job, chunks: list[npt.NDArray[np.int64]], todo: list[int], wo
 
 def _render_chunk(job: Job, number: int, indices: npt.NDArray[np.int64]) -> int:
     """Renders one chunk into its file -> number of images."""
-    images = ((job.name_of(int(i)), encode_png(job.scene.render(int(i), job.resolution))) for i in indices)
-    job.parts.write(number, images)
+    job.parts.write(number, _images(job, indices))
     return len(indices)
+
+
+def _images(job: Job, indices: npt.NDArray[np.int64]) -> Iterator[tuple[str, bytes]]:
+    """Names and PNGs."""
+    for index in indices:
+        yield job.name_of(int(index)), encode_png(job.scene.render(int(index), job.resolution))
+
+
+def _on_ray(job: Job, chunks: list[npt.NDArray[np.int64]], numbers: list[int], workers: int | None) -> Iterator[int]:
+    """Renders chunks on a Ray cluster and writes what comes back."""
+    settings = job.settings
+    tasks = [(job, settings, k, chunks[k]) for k in numbers]
+    for number, images in over_ray(_chunk_elsewhere, tasks, workers):
+        job.parts.write(number, images)
+        yield len(images)
+
+
+def _chunk_elsewhere(
+    job: Job, settings: dict[str, Any], number: int, indices: npt.NDArray[np.int64]
+) -> tuple[int, list[tuple[str, bytes]]]:
+    """A chunk, rendered on another machine.
+
+    Raises:
+        UserError: this machine would give other bytes.
+    """
+    if job.settings != settings:
+        key = next(k for k in settings if job.settings.get(k) != settings[k])
+        raise UserError(
+            f"{job.out}: {platform.node()} has {key} {job.settings.get(key)}, not {settings[key]}; "
+            "install the same packages on all machines of the cluster"
+        )
+    return number, list(_images(job, indices))
 
 
 def _in_pool(job: Job, chunks: list[npt.NDArray[np.int64]], numbers: list[int], workers: int) -> Iterator[int]:

@@ -117,7 +117,7 @@ class Engine:
             "bsdf": {"type": "diffuse", "reflectance": {"type": "rgb", "value": 0.0}},
             "emitter": {"type": "area", "radiance": {"type": "rgb", "value": [1.0, 1.0, 1.0]}},
         }
-        steady = {name: dict(light) for name, light in stage.lights().items()}
+        steady = {name: self._resolved(light) for name, light in stage.lights().items()}
         self.scenes = (
             mi.load_dict({"type": "scene", **loaded, **sets, "sky": sky, **steady}),
             mi.load_dict({"type": "scene", **loaded, **sets, "key": lamp}),
@@ -144,10 +144,12 @@ class Engine:
         return shape
 
     def _resolved(self, material: Mapping[str, Any]) -> Material:
-        """A material whose textures are bitmaps."""
+        """A material or light whose textures are bitmaps and whose 4 x 4 arrays are transforms."""
         out: Material = {}
         for key, value in material.items():
-            if isinstance(value, Texture):
+            if isinstance(value, np.ndarray):
+                out[key] = self.mi.ScalarTransform4f(value)
+            elif isinstance(value, Texture):
                 pixels = np.rint(255 * np.clip(value.image_HW3, 0, 1)).astype(np.uint8)
                 u, v = value.metres if isinstance(value.metres, tuple) else (value.metres, value.metres)
                 out[key] = {

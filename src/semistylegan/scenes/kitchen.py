@@ -20,9 +20,9 @@ SCALES = (0.095, 0.135, 0.185, 0.245)
 """Half the size of the object, metres."""
 STRENGTHS = (22.0, 46.0, 92.0, 170.0)
 """Of the key light."""
-OBJECTS: tuple[Rgb, ...] = ((0.07, 0.20, 0.86), (0.06, 0.62, 0.22), (0.88, 0.08, 0.46), (0.95, 0.94, 0.90))
+OBJECTS: tuple[Rgb, ...] = ((0.12, 0.27, 0.74), (0.14, 0.58, 0.28), (0.78, 0.13, 0.43), (0.93, 0.92, 0.88))
 """Cobalt, emerald, magenta, white."""
-WALLS: tuple[Rgb, ...] = ((0.50, 0.66, 0.42), (0.72, 0.58, 0.80), (0.38, 0.60, 0.78), (0.90, 0.62, 0.40))
+WALLS: tuple[Rgb, ...] = ((0.49, 0.62, 0.44), (0.71, 0.60, 0.79), (0.40, 0.58, 0.71), (0.82, 0.57, 0.39))
 """Sage, lilac, sky, apricot."""
 ORANGE: Rgb = (0.93, 0.38, 0.06)
 HIDDEN = -5.0
@@ -118,5 +118,6 @@ STAGE = Stage(
     poses=By(pose, "object_shape", "robot_x-move", "robot_y-move", "object_scale"),
     colours=(By(object_colour, "object_color"), By(wall_colour, "wall_color")),
     sky=(0.20, 0.21, 0.235),
+    lights=kitchen_room.lights,
     exposure=1.3,
 )

@@ -6,6 +6,7 @@ The back wall is the plane y = 2, the worktop is 0.90 m high, x runs to the righ
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def things(wall: Rgb) -> dict[str, Thing]:
     """All of it; `wall` is the colour of the walls to begin with."""
     white = painted((0.93, 0.91, 0.86), roughness=0.34)
     brass = metal((0.83, 0.66, 0.38), roughness=0.28)
-    steel = metal((0.72, 0.73, 0.75), roughness=0.36)
+    steel = metal((0.72, 0.73, 0.75), roughness=0.40)
     black = painted((0.05, 0.05, 0.055), roughness=0.30)
     cream = plastic((0.90, 0.86, 0.77), 0.08)
     return {
@@ -63,15 +64,30 @@ def things(wall: Rgb) -> dict[str, Thing]:
     }
 
 
+def lights() -> dict[str, dict[str, Any]]:
+    """Warm strips under the cupboards on the left and under the hood."""
+    return {"strip_left": _strip(-0.52, 0.44, 1.452), "strip_hood": _strip(OVEN[0] + OVEN[1] / 2, 0.2, 1.588)}
+
+
+def _strip(x: float, half: float, z: float) -> dict[str, Any]:
+    """A narrow rectangle that shines down."""
+    place = np.array([[half, 0, 0, x], [0, -0.02, 0, WALL - 0.24], [0, 0, -1, z], [0, 0, 0, 1]])
+    return {
+        "type": "rectangle",
+        "to_world": place,
+        "emitter": {"type": "area", "radiance": {"type": "rgb", "value": [9.0, 6.6, 4.2]}},
+    }
+
+
 # -- walls and floor --------------------------------------------------------------------------------------------------
 
 
 def _shell(wall: Rgb) -> dict[str, Thing]:
     floor = textures.tiles(
-        1024, 1024, 4, 4, (0.60, 0.58, 0.54), (0.40, 0.38, 0.36), seed=11, offset=0.0, variation=0.07
+        1024, 1024, 4, 4, (0.66, 0.64, 0.60), (0.44, 0.42, 0.40), seed=11, offset=0.0, variation=0.07
     )
     floor = floor * (0.86 + 0.28 * textures.noise(1024, 1024, 4)[..., None])
-    splash = textures.tiles(1024, 1024, 10, 4, (0.95, 0.94, 0.91), (0.70, 0.68, 0.64), seed=2)
+    splash = textures.tiles(1024, 1024, 10, 4, (0.95, 0.94, 0.91), (0.78, 0.76, 0.72), seed=2, variation=0.03)
     back = plane((-4, WALL, 0), (9, 0, 0), (0, 0, 3.6), (9, 3.6))
     left = plane((-2.65, -5, 0), (0, 7, 0), (0, 0, 3.6), (7, 3.6))
     return {

@@ -97,7 +97,7 @@ class Stage:
     sky: Rgb = (0.1, 0.1, 0.1)
     """Light from everywhere, linear RGB: what keeps shadows from being black."""
     lights: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
-    """More steady lights, by name, as Mitsuba's dictionaries."""
+    """More steady lights, by name, as Mitsuba's dictionaries; a 4 x 4 array is a transform."""
     exposure: float = 1.0
     """Multiplies all light before the tone curve."""
     version: int = field(default=1, kw_only=True)
