@@ -25,25 +25,27 @@ from semistylegan.models.config import ModelConfig
 from semistylegan.training import Run, TrainConfig, train
 from semistylegan.training.loop import Diverged, Feed, labels_and_space
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Batch, LabelledBatch, decay, train_step
+from semistylegan.training.step import Batch, LabelledBatch, decay, look, train_step
 
 SPACE = FactorSpace.grid({"a": 3, "b": 4})
 
 
 def make_state(**fields: Any) -> TrainState:
-    config = TrainConfig.preset("semi", "none", "none", kimg=1.0, batch=4, labelled_batch=4, **fields).resolved(16)
+    config = TrainConfig.preset(
+        "semi", "none", "none", **{"kimg": 1.0, "batch": 4, "labelled_batch": 4, **fields}
+    ).resolved(16)
     model = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, encoder=config.encoder)
     return TrainState.create(config, model, SPACE, torch.device("cpu"))
 
 
-def make_batch(known: bool = True, code: float = 0.5) -> Batch:
+def make_batch(known: bool = True, code: float = 0.5, rows: int = 4) -> Batch:
     generator = torch.Generator().manual_seed(0)
     labelled = LabelledBatch(
         img_LCHW=torch.randn(4, 3, 16, 16, generator=generator),
         code_LC=torch.full((4, 2), code),
         known_LF=torch.full((4, 2), known),
     )
-    return Batch(torch.randn(4, 3, 16, 16, generator=generator), torch.rand(4, 2, generator=generator), labelled)
+    return Batch(torch.randn(rows, 3, 16, 16, generator=generator), torch.rand(rows, 2, generator=generator), labelled)
 
 
 def weights(network: torch.nn.Module) -> torch.Tensor:
@@ -127,6 +129,49 @@ def test_both_gan_losses_train(gan: str) -> None:
     state = make_state(gan=gan)
     log = train_step(state, make_batch())
     assert all(torch.isfinite(v) for v in log.values()) and log["loss_gan_d"] > 0
+
+
+@pytest.mark.parametrize("fields", [{}, {"mix_with": "fakes", "beta": 1.0, "gamma_e": 1.0, "gan": "relativistic"}])
+@pytest.mark.parametrize("encoder", ["separate", "shared"])
+def test_a_batch_in_parts_gives_the_same_weights(fields: dict[str, Any], encoder: str) -> None:
+    """In double precision, over steps with and without R1."""
+    try:
+        torch.set_default_dtype(torch.float64)
+        states = [make_state(batch=8, encoder=encoder, micro_batch=m, **fields) for m in (0, 4)]
+        for _ in range(3):
+            logs = [train_step(state, double(make_batch(rows=8))) for state in states]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for name in ("G", "D", "E", "G_ema", "E_ema"):
+        whole, parts = (weights(getattr(state, name)) for state in states)
+        torch.testing.assert_close(whole, parts, rtol=1e-9, atol=1e-11)
+    for key, value in logs[0].items():
+        assert float(value) == pytest.approx(float(logs[1][key]), rel=1e-6)
+
+
+def double(batch: Batch) -> Batch:
+    labelled = batch.labelled
+    assert labelled is not None
+    labelled = LabelledBatch(labelled.img_LCHW.double(), labelled.code_LC.double(), labelled.known_LF)
+    return Batch(batch.real_BCHW.double(), batch.code_BC.double(), labelled)
+
+
+def test_real_and_generated_images_do_not_share_a_minibatch_deviation() -> None:
+    """D must not see whether other real images are like its generated ones."""
+    state, (a, b, c) = make_state(), torch.randn(3, 4, 3, 16, 16)
+    with torch.no_grad():
+        (first, _), (second, _) = look(state, [a, b], [])[0], look(state, [a, c], [])[0]
+    torch.testing.assert_close(first, second)
+    torch.testing.assert_close(first, state.D(a))
+
+
+def test_one_pass_reads_what_two_do() -> None:
+    for encoder in ("separate", "shared"):
+        state, (a, b) = make_state(encoder=encoder), torch.randn(2, 4, 3, 16, 16)
+        with torch.no_grad():
+            logits, codes = look(state, [a, b], [b, a])
+            torch.testing.assert_close(torch.stack(logits), torch.stack([state.D(a), state.D(b)]), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(torch.stack(codes), torch.stack([state.E(b), state.E(a)]), rtol=1e-4, atol=1e-5)
 
 
 def test_gamma_e_begins_when_it_should() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -37,13 +38,20 @@ class Meter(Protocol):
 
 def console() -> Console:
     """Where progress and messages go: stderr, so that stdout holds results alone."""
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    return Console(stderr=True, soft_wrap=True, highlight=False, quiet=not first_process())
+
+
+def first_process() -> bool:
+    """Whether this is the process that speaks, where torchrun started several."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
 def bar(title: str, total: float, start: float = 0.0) -> Iterator[Meter]:
     """Shows how far a long task is and how long it will still take."""
-    if sys.stderr.isatty():
+    if not first_process():
+        yield _Silent()
+    elif sys.stderr.isatty():
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
@@ -87,6 +95,16 @@ class _Bar:
 
     def log(self, line: str) -> None:
         self.progress.console.print(line, markup=False)
+
+
+class _Silent:
+    """No progress: another process shows it."""
+
+    def __call__(self, amount: float = 1.0, note: str | None = None) -> None:
+        pass
+
+    def log(self, line: str) -> None:
+        pass
 
 
 class _Lines:

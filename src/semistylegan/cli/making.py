@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,18 +153,26 @@ class Train(Command):
     """
 
     config: TrainConfig
+    processes: int
+    args: Sequence[str]
 
     @classmethod
     def parse(cls, name: str, args: Sequence[str]) -> Self:
         from semistylegan.cli.train_options import TrainOptions, defaults
 
         options = parsing.options(TrainOptions, name, args, inspect.getdoc(cls), defaults(args))
-        return cls(options.config())
+        return cls(options.config(), options.processes, args)
 
-    def run(self) -> Path:
-        from semistylegan.training import train
+    def run(self) -> Path | None:
+        from semistylegan.training import distributed, train
 
-        return train(self.config).path
+        if self.processes > 1 and not distributed.launched():
+            command = [sys.executable, "-m", "semistylegan", "train", *self.args]
+            if status := distributed.launch(command, self.processes):
+                raise SystemExit(status)
+            return None  # the first process has said where
+        path = train(self.config).path
+        return path if os.environ.get("RANK", "0") == "0" else None
 
 
 @dataclass(frozen=True)

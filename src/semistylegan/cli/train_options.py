@@ -24,9 +24,15 @@ class TrainOptions(TrainConfig):
     in and image out. paper: as semi, with the paper's networks and schedules (GPUs, days). Sets the defaults of the
     other options."""
 
+    processes: int = 1
+    """Processes on this machine that share each batch: the same model, to rounding. torchrun does it over machines."""
+
     def config(self) -> TrainConfig:
         """The configuration, checked; UserError names the first option that cannot be."""
-        return TrainConfig(**asdict(self)).validated()
+        fields = asdict(self)
+        if fields.pop("processes") < 1:
+            raise UserError(f"--processes {self.processes}: must be over 0")
+        return TrainConfig(**fields).validated()
 
 
 def defaults(args: Sequence[str]) -> TrainOptions:

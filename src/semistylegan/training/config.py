@@ -136,7 +136,7 @@ class TrainConfig:
         over_zero = ("kimg", "batch", "labelled_batch", "xi", "r1_interval", "grow_kimg", "grow_batch")
         often = ("tick_kimg", "snap_kimg")
         weights = ("gamma_g", "gamma_e", "gamma_rec", "gamma_cycle", "alpha", "beta", "ce_weight", "r1_gamma")
-        not_under_zero = (*weights, "label_noise", "ema_kimg")
+        not_under_zero = (*weights, "label_noise", "ema_kimg", "micro_batch")
         limits: tuple[tuple[tuple[str, ...], float, str], ...]
         limits = (((*over_zero, *often), 0, "over"), (not_under_zero, -1e-300, "at least"))
         for options, low, word in limits:
@@ -254,5 +254,5 @@ LEARNING_RATES: dict[str, tuple[float, float, float]] = {
 }
 """G, D, E. Only those of `tiny` are measured; the others follow the usual rule of less for wider networks."""
 
-FREE_TO_CHANGE = ("out", "device", "threads", "tick_kimg", "data")
+FREE_TO_CHANGE = ("out", "device", "threads", "micro_batch", "tick_kimg", "data")
 """Fields that a resumed run may set otherwise: they do not decide what is learned (data is compared by content)."""

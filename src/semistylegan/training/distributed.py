@@ -1,8 +1,40 @@
-"""Several processes that train one model: who this one is."""
+"""Several processes that train one model: who this one is, sums over all of them, and starting them here.
+
+Each process computes its rows of every batch, the gradients are summed before each update (`optimiser.py`), and so all
+hold the same weights at all times. The first one writes; nothing is sent but sums.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from types import FrameType
+
+import torch
 import torch.distributed as dist
+from torch import Tensor
+
+from semistylegan.errors import UserError
+
+PATIENCE = timedelta(hours=2)
+"""How long a process waits for the others: the first may be measuring a snapshot. A death is noticed at once."""
+GRACE = 20.0
+"""Seconds that the others get to end by themselves when one process has died."""
+
+
+class Lost(UserError):
+    """Another process of this training has ended."""
+
+
+def launched() -> bool:
+    """Whether torchrun, or :func:`launch`, started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def count() -> int:
@@ -11,5 +43,99 @@ def count() -> int:
 
 
 def rank() -> int:
-    """Which of them this is, from 0."""
+    """Which of them this is, from 0. Process 0 writes."""
     return dist.get_rank() if dist.is_initialized() else 0
+
+
+def local_device(name: str) -> str:
+    """`cuda` for the GPU of this process: torchrun starts one process a GPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" and launched() else name
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[None]:
+    """Inside, the processes that torchrun started know each other (gloo on CPUs, NCCL on GPUs)."""
+    if not launched() or dist.is_initialized():
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def sum_(x: Tensor) -> Tensor:
+    """Sums `x` over all processes, in place.
+
+    Raises:
+        Lost: another process has ended.
+    """
+    if count() > 1:
+        try:
+            dist.all_reduce(x)
+        except RuntimeError as error:
+            raise Lost(f"process {rank()} of {count()}: another one has ended ({str(error).splitlines()[0]})") from None
+    return x
+
+
+def any_(flag: bool, device: torch.device) -> bool:
+    """Whether `flag` holds in any process."""
+    return flag if count() == 1 else bool(sum_(torch.tensor(float(flag), device=device)) > 0)
+
+
+def wait(device: torch.device) -> None:
+    """Until all processes are here."""
+    any_(False, device)
+
+
+# -- starting them --------------------------------------------------------------------------------------------------
+
+
+def launch(command: Sequence[str], processes: int) -> int:
+    """Runs `command` in so many processes on this machine, as torchrun does; returns the exit status.
+
+    Where one of them fails, the others are ended too, and the status is the failed one's.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    started = [
+        subprocess.Popen(command, env={**os.environ, **place, "RANK": str(i), "LOCAL_RANK": str(i)})
+        for i in range(processes)
+    ]
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        for process in started:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    # Ctrl-C reaches the children by itself: each finishes its step and writes, and we wait for that.
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, hand_on),
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None),
+    }
+    try:
+        return _watch(started)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _watch(started: list[subprocess.Popen[bytes]]) -> int:
+    """Waits for all; the status of the first that failed, else 0."""
+    status, since = 0, 0.0
+    while any(process.poll() is None for process in started):
+        if not status and (failed := [p.returncode for p in started if p.returncode]):
+            status, since = failed[0], time.monotonic()
+        if status and time.monotonic() - since > GRACE:
+            for process in started:
+                process.kill()
+        time.sleep(0.1)
+    status = status or next((p.returncode for p in started if p.returncode), 0)
+    return status if status >= 0 else 128 - status

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +30,16 @@ from semistylegan.factors import Factor, FactorSpace
 from semistylegan.models.checkpoint import checkpoint_name, checkpoints
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.stylegan import as_grown
+from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.growing import advance
+from semistylegan.training.memory import check_parts, require_memory
 from semistylegan.training.run import CONFIG, FACTORS, LABELS, STATS, Run, read_jsonl
 from semistylegan.training.scope import fine_factors, training_rows
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
 from semistylegan.training.step import Batch, LabelledBatch, train_step
 
+Rows = TypeVar("Rows", Tensor, npt.NDArray[np.int64])
 OnSnapshot = Callable[[Path, float], None]
 """Called with a new checkpoint's folder and its kimg. What it does is not counted as training time."""
 
@@ -58,10 +61,23 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
     keep_freed_memory()
     if threads := config.threads or (1 if config.size == "tiny" else 0):
         torch.set_num_threads(threads)
-    device = pick_device(config.device)
+    device = pick_device(distributed.local_device(config.device))
+    with distributed.joined(device):
+        try:
+            return train_here(config, device, on_snapshot)
+        except distributed.Lost as error:
+            good = checkpoints(Path(config.out))
+            where = f"the same command goes on from {good[-1]}" if good else "no checkpoint was written yet"
+            raise UserError(f"{config.out}: {error}; {where}") from None
+
+
+def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapshot | None) -> Run:
+    """What one of the processes of a training does, or the only one."""
+    writes = distributed.rank() == 0
     data = Dataset.open(config.data)
     data.require_trainable()
     config = config.validated().resolved(data.resolution)
+    check_parts(config)
     run = Run(Path(config.out))
     if config.system == "fine":
         config = dataclasses.replace(config, fine_factors=",".join(fine_factors(config.fine_factors, data)))
@@ -77,11 +93,13 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
         config.coarse or 0,
         config.seen or 0,
     )
+    require_memory(config, model, space, device)
     state = TrainState.create(config, model, space, device)
-    if (run.path / CONFIG).exists():
+    if writes and (run.path / CONFIG).exists():
         run.check_same(config, data.fingerprint())
-    else:
+    elif writes:
         start_run(run, config, model, data, labels, space)
+    distributed.wait(device)
     resume(run, state)
 
     feed = Feed(config, data, labels, space, device)
@@ -99,12 +117,13 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
                 ticker.add(losses, state.kimg - before)
                 if crossed(before, state.kimg, config.tick_kimg) or state.progress >= 1:
                     ticker.write()
-                if crossed(before, state.kimg, config.snap_kimg) or state.progress >= 1 or interrupted():
+                stop = distributed.any_(interrupted(), device)
+                if crossed(before, state.kimg, config.snap_kimg) or state.progress >= 1 or stop:
                     checkpoint = save_checkpoint(run, state)
-                    if interrupted():
+                    if stop:
                         raise KeyboardInterrupt
                     save_fakes(run, state, feed)
-                    if on_snapshot is not None:
+                    if on_snapshot is not None and writes:
                         on_snapshot(checkpoint, state.kimg)
     return run
 
@@ -205,8 +224,9 @@ def resume(run: Run, state: TrainState) -> None:
     found = [p for p in checkpoints(run.path) if (p / STATE_FILE).is_file() and (p / COUNTERS_FILE).is_file()]
     if found:
         state.load(found[-1])
-    kept = [row for row in read_jsonl(run.path / STATS) if row["kimg"] <= state.kimg]
-    files.write_jsonl(run.path / STATS, kept)
+    if distributed.rank() == 0:
+        kept = [row for row in read_jsonl(run.path / STATS) if row["kimg"] <= state.kimg]
+        files.write_jsonl(run.path / STATS, kept)
 
 
 # -- during the training --------------------------------------------------------------------------------------------
@@ -229,9 +249,9 @@ class Feed:
         if self.config.grow_kimg is not None:
             now = advance(state)
             count, self.stage = now.batch, (now.resolution, now.share)
-        level_BF = self.prior(count, random)
-        real_BCHW = self.images(self.order(state.images, count))
-        self.data.prefetch(self.order(state.images + count, count))
+        level_BF = own_rows(self.prior(count, random))
+        real_BCHW = self.images(own_rows(self.order(state.images, count)))
+        self.data.prefetch(own_rows(self.order(state.images + count, count)))
         return Batch(
             real_BCHW=real_BCHW,
             code_BC=self.space.encode(level_BF).to(self.device),
@@ -249,7 +269,7 @@ class Feed:
 
     def labelled(self, random: np.random.Generator) -> LabelledBatch:
         """Labelled images drawn with replacement."""
-        rows = self.rows[random.integers(len(self.rows), size=self.config.labelled_batch)]
+        rows = own_rows(self.rows[random.integers(len(self.rows), size=self.config.labelled_batch)])
         return LabelledBatch(
             img_LCHW=self.images(rows),
             code_LC=self.space.encode(self.level_NF[rows]).to(self.device),
@@ -264,6 +284,12 @@ class Feed:
             rows = self.rows[random.integers(len(self.rows), size=count)]
             level_BF = torch.where(self.known_NF[rows], self.level_NF[rows], level_BF)
         return level_BF
+
+
+def own_rows(rows: Rows) -> Rows:
+    """Of the rows of a whole batch, those that this process computes."""
+    size = len(rows) // distributed.count()
+    return rows[distributed.rank() * size : (distributed.rank() + 1) * size]
 
 
 class Ticker:
@@ -287,14 +313,16 @@ class Ticker:
     def write(self) -> None:
         """Raises Diverged where a mean is not finite."""
         state = self.state
-        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        total = distributed.sum_(torch.stack([self.sums[name].float() for name in self.sums])) / distributed.count()
+        means = {name: value / self.counts[name] for name, value in zip(self.sums, total.tolist(), strict=True)}
         if broken := [name for name, value in means.items() if not math.isfinite(value)]:
             raise Diverged(diagnosis(self.run, state, f"{', '.join(broken)} not finite"))
         kimg = max(state.kimg - self.began_kimg, 1e-9)
         row: dict[str, Any] = {"kimg": state.kimg, "seconds": round(state.seconds, 2), **means}
         row["sec_per_kimg"] = round((state.seconds - self.began_seconds) / kimg, 3)
         row["mem_gb"] = round(peak_memory(), 3)
-        files.append_jsonl(self.run.path / STATS, row)
+        if distributed.rank() == 0:
+            files.append_jsonl(self.run.path / STATS, row)
         self.meter.log(
             f"kimg {state.kimg:<8.1f} time {clock(state.seconds):<9} sec/kimg {row['sec_per_kimg']:<8.2f}"
             f"D {means['loss_gan_d']:<7.3f}G {means['loss_gan_g']:<7.3f}"
@@ -316,6 +344,8 @@ def save_checkpoint(run: Run, state: TrainState) -> Path:
             if not torch.isfinite(weight).all():
                 raise Diverged(diagnosis(run, state, f"weight {name}.{key} not finite"))
     folder = run.path / checkpoint_name(state.kimg)
+    if distributed.rank():
+        return folder
     state.save(folder)
     for old in checkpoints(run.path)[:-2]:
         (old / STATE_FILE).unlink(missing_ok=True)
@@ -338,6 +368,8 @@ def diagnosis(run: Run, state: TrainState, what: str) -> str:
 def save_fakes(run: Run, state: TrainState, feed: Feed, columns: int = 10) -> None:
     """Writes `fakes<kimg>.png`: two rows a factor. A row has one z (or one image to start from); its columns go through
     the factor's values."""
+    if distributed.rank():
+        return
     rows = 2 * max(len(state.space), 1)
     generator = torch.Generator().manual_seed(state.config.seed)
     start_R = torch.randn(rows, state.G.z_dim, generator=generator)

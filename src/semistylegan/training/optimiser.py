@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from semistylegan.training import distributed
+
 
 class FlatAdam:
     """Adam (Kingma and Ba 2015) on all weights of a network at once, with the layers' own rates.
@@ -51,9 +53,8 @@ class FlatAdam:
 
     @torch.no_grad()
     def step(self, factor: float = 1.0) -> None:
-        """One update from the parameters' gradients, with `factor` times the learning rate."""
-        gradient = self.gradient()
-        gradient.mul_(self.rate)
+        """One update from the parameters' gradients, summed over all processes. `factor`: on the learning rate."""
+        distributed.sum_(self.gradient()).mul_(self.rate)
         self.adam.param_groups[0]["lr"] = self.lr * factor
         self.adam.step()
         torch.mul(self.unit, self.rate, out=self.used)

@@ -1,0 +1,147 @@
+"""How much memory a training needs, from its networks' shapes alone, and what to do where that is too much."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
+from semistylegan.models.config import ModelConfig
+from semistylegan.models.layers import group_size
+from semistylegan.training import distributed
+from semistylegan.training.config import TrainConfig
+from semistylegan.training.state import TrainState
+from semistylegan.training.step import LabelledBatch, Log, Part, generate, loss_of_D_and_E, loss_of_G
+
+SPARE = 1.3
+"""What is needed beside weights, their moments and the kept activations (gradients on the way, the allocator's gaps),
+as a factor on the activations: measured peaks lie below (`benchmarks/train_step.py` says how far)."""
+
+
+def check_parts(config: TrainConfig) -> None:
+    """Whether the batch can be cut over the processes and into micro-batches so that every part means the same.
+
+    Raises:
+        UserError: it cannot; says what can.
+    """
+    processes = distributed.count()
+    if config.batch % processes or config.labelled_batch % processes:
+        raise UserError(
+            f"--batch {config.batch} --labelled-batch {config.labelled_batch}: each must be a multiple of the "
+            f"{processes} processes"
+        )
+    rows, group = config.batch // processes, group_size(config.batch)
+    micro = config.micro_batch or rows
+    parts = rows // micro if rows % micro == 0 else 0
+    if not parts or micro % group or (config.labelled_batch // processes) % parts:
+        fitting = [str(m) for m in parts_possible(config)]
+        if not fitting:
+            raise UserError(
+                f"--batch {config.batch}: cannot be cut over {processes} processes, since D compares groups of {group} "
+                f"images; give a multiple of {group * processes}"
+            )
+        raise UserError(f"--micro-batch {config.micro_batch}: choose one of {', '.join(fitting)}")
+
+
+def parts_possible(config: TrainConfig) -> list[int]:
+    """Sizes of micro-batches that fit this batch, the largest first."""
+    rows, labels = config.batch // distributed.count(), config.labelled_batch // distributed.count()
+    group = group_size(config.batch)
+    return [m for m in range(rows, 0, -1) if rows % m == 0 and m % group == 0 and labels % (rows // m) == 0]
+
+
+def require_memory(config: TrainConfig, model: ModelConfig, space: FactorSpace, device: torch.device) -> float | None:
+    """Bytes that a process will need on `device`, or None where nobody knows.
+
+    Raises:
+        UserError: more than there is; proposes the largest micro-batch that fits.
+    """
+    free = free_memory(device)
+    if model.backbone != "stylegan2" or free is None:
+        return None
+    if device.type == "cpu":
+        free /= int(os.environ.get("LOCAL_WORLD_SIZE", distributed.count()))
+    sizes = [m for m in parts_possible(config) if m <= (config.micro_batch or config.batch)]
+    needed = {m: estimate(config, model, space, m) for m in sizes}
+    first = next(iter(needed))
+    if needed[first] <= free:
+        return needed[first]
+    what = f"--batch {config.batch}" if not config.micro_batch else f"--micro-batch {config.micro_batch}"
+    fitting = next((f"--micro-batch {m} needs about {gigabytes(b)}" for m, b in needed.items() if b <= free), None)
+    raise UserError(
+        f"{what}: needs about {gigabytes(needed[first])} of memory on {device}, and {gigabytes(free)} are free; "
+        + (fitting or "not even the smallest micro-batch fits: take a smaller --size or smaller images")
+    )
+
+
+def estimate(config: TrainConfig, model: ModelConfig, space: FactorSpace, rows: int) -> float:
+    """Bytes for weights, moments and the activations that a step over parts of `rows` images keeps at its peak.
+
+    The step itself is run on torch's `meta` device, where tensors have shapes and nothing else.
+    """
+    meta = torch.device("meta")
+    state = TrainState.create(config, model, space, meta)
+    labels = config.labelled_batch * rows * distributed.count() // config.batch // distributed.count()
+    shape = (model.channels, model.resolution, model.resolution)
+    labelled = None
+    if config.system != "info":
+        labelled = LabelledBatch(
+            torch.empty(labels, *shape, device=meta),
+            torch.empty(labels, space.code_width, device=meta),
+            torch.empty(labels, len(space), dtype=torch.bool, device=meta),
+        )
+    part = Part(
+        real_BCHW=torch.empty(rows, *shape, device=meta),
+        code_BC=torch.empty(rows, space.code_width, device=meta),
+        z_BZ=torch.empty(rows, state.G.z_dim, device=meta),
+        labelled=labelled,
+        share_2L=torch.empty(2, labels, device=meta),
+    )
+    kept: dict[int, int] = {}
+
+    def keep(x: Tensor) -> Tensor:
+        storage = x.untyped_storage()
+        kept[storage._cdata] = storage.nbytes()
+        return x
+
+    peaks = []
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        fake_BCHW = generate(state, part)
+        with_G = dict(kept)
+        for loss in (loss_of_D_and_E, loss_of_G):
+            kept.clear()
+            kept.update(with_G)
+            # The result is held until its graph is counted.
+            result = loss(state, part, fake_BCHW.detach() if loss is loss_of_D_and_E else fake_BCHW, Log(1))
+            peaks.append(sum(kept.values()))
+            del result
+    weights = sum(p.numel() for net in (state.G, state.D, state.E) for p in net.parameters())
+    averages = sum(p.numel() for net in (state.G_ema, state.E_ema) for p in net.parameters())
+    # Used, unit, gradient, its flat copy and two moments of every weight; one number of every average.
+    return 4.0 * (6 * weights + averages) + SPARE * max(peaks)
+
+
+def free_memory(device: torch.device) -> float | None:
+    """Bytes that are free on a device, None where nobody says."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        available = next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return None
+    try:  # a container may be allowed less
+        limit = float(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
+        used = float(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
+        return min(available, limit - used)
+    except (OSError, ValueError):
+        return available
+
+
+def gigabytes(count: float) -> str:
+    """2.5e9 -> "2.5 GB"."""
+    return f"{count / 1e9:.1f} GB"

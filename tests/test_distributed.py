@@ -1,0 +1,155 @@
+"""Several processes: the same weights as one, one writer, a resume with another number, a death that is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
+from semistylegan.models.config import ModelConfig
+from semistylegan.training import TrainConfig, memory, train
+from semistylegan.training.distributed import launch
+from semistylegan.training.memory import check_parts, estimate, parts_possible, require_memory
+from semistylegan.training.step import partners
+
+SPACE = FactorSpace.grid({"a": 3, "b": 4})
+
+
+def command(data: Path, out: Path, *options: str) -> list[str]:
+    fixed = "--kimg 0.024 --label-fraction 0.1 --tick-kimg 0.008 --snap-kimg 0.008 --seed 3".split()  # noqa: SIM905
+    return [sys.executable, "-m", "semistylegan", "train", "--data", str(data), "--out", str(out), *fixed, *options]
+
+
+def alone(data: Path, out: Path) -> None:
+    """The same training in this process."""
+    fields = {"kimg": 0.024, "label_fraction": 0.1, "tick_kimg": 0.008, "snap_kimg": 0.008, "seed": 3}
+    train(TrainConfig.preset("semi", str(data), str(out), **fields))
+
+
+def weights(out: Path, name: str = "checkpoint-000000.024") -> dict[str, torch.Tensor]:
+    return load_file(out / name / "train-state.safetensors")
+
+
+def assert_close(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    """To rounding. Few steps: Adam makes much of the sign of gradients near zero, so that later on rounding shows."""
+    assert a.keys() == b.keys()
+    for key in a:
+        torch.testing.assert_close(a[key], b[key], rtol=1e-4, atol=2e-5, msg=lambda m, key=key: f"{key}: {m}")
+
+
+def stats(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "stats.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.timeout(180)
+def test_two_processes_make_the_model_of_one_and_go_on_as_one(
+    sprites_zip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Three steps as one process, as two, and two of them as two followed by one as one."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    alone(sprites_zip, one)
+    assert launch(command(sprites_zip, two), 2) == 0
+    assert capfd.readouterr().out.splitlines() == [str(two)]
+    assert_close(weights(one), weights(two))
+    # One writer: every tick once, with the means over all rows, and no file that a single process does not leave.
+    assert [row["kimg"] for row in stats(two)] == [0.008, 0.016, 0.024]
+    for name in ("loss_gan_d", "loss_gan_g", "loss_unsup", "loss_sr"):
+        assert stats(one)[1][name] == pytest.approx(stats(two)[1][name], rel=1e-3)
+    assert {p.name for p in two.iterdir()} == {p.name for p in one.iterdir()}
+
+    shutil.rmtree(two / "checkpoint-000000.024")
+    alone(sprites_zip, two)
+    assert_close(weights(one), weights(two))
+
+
+@pytest.mark.timeout(120)
+def test_a_process_that_dies_ends_the_others_and_leaves_a_good_checkpoint(sprites_zip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    args = command(sprites_zip, out, "--kimg", "100")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+    log = (tmp_path / "log").open("w+", encoding="utf-8")
+    ranks = [{**os.environ, **place, "RANK": str(i), "LOCAL_RANK": str(i)} for i in range(2)]
+    started = [subprocess.Popen(args, env=ranks[i], stderr=log if i == 0 else subprocess.DEVNULL) for i in range(2)]
+    try:
+        until = time.monotonic() + 90
+        while not list(out.glob("checkpoint-*")):
+            assert time.monotonic() < until and all(p.poll() is None for p in started)
+            time.sleep(0.1)
+        started[1].send_signal(signal.SIGKILL)
+        started[0].wait(timeout=30)
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    log.seek(0)
+    said = log.read()
+    log.close()
+    assert started[0].returncode == 2
+    last = said.splitlines()[-1]
+    assert "another one has ended" in last and "the same command goes on from" in last, said
+    newest = sorted(out.glob("checkpoint-*"))[-1]
+    assert newest.name in last and load_file(newest / "model.safetensors")
+
+
+def config(**fields: object) -> TrainConfig:
+    return TrainConfig.preset("semi", "none", "none", **fields).resolved(64)
+
+
+@pytest.mark.parametrize(
+    ("processes", "fields", "says"),
+    [
+        (1, {"batch": 8, "micro_batch": 3}, "--micro-batch 3: choose one of 8, 4"),
+        (1, {"batch": 8, "micro_batch": 2}, "choose one of 8, 4"),
+        (3, {"batch": 8}, "multiple of the 3 processes"),
+        (4, {"batch": 8}, "give a multiple of 16"),
+        (2, {"batch": 16, "labelled_batch": 2, "micro_batch": 4}, "choose one of 8"),
+    ],
+)
+def test_a_batch_that_cannot_be_cut_is_refused(
+    processes: int, fields: dict[str, int], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory.distributed, "count", lambda: processes)
+    with pytest.raises(UserError, match=says):
+        check_parts(config(**fields))
+
+
+def test_what_can_be_cut_passes() -> None:
+    check_parts(config(batch=16, micro_batch=4))
+    check_parts(config(batch=7))
+    assert parts_possible(config(batch=16, labelled_batch=8)) == [16, 8, 4]
+
+
+@pytest.mark.parametrize(("labelled", "images"), [(8, 8), (4, 8), (16, 8)])
+def test_partners_are_the_same_whole_and_in_parts(labelled: int, images: int) -> None:
+    whole = partners(labelled, images)
+    halves = [partners(labelled // 2, images // 2) + start for start in (0, images // 2)]
+    assert torch.equal(whole, torch.cat(halves)) and whole.max() < images
+
+
+def test_the_memory_needed_is_told_and_a_part_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, cpu = config(batch=16), torch.device("cpu")
+    model = ModelConfig.of_size("tiny", 64, 3, SPACE.code_width)
+    whole, part = (estimate(settings, model, SPACE, rows) for rows in (16, 4))
+    assert 0.25 < part / whole < 0.5
+    monkeypatch.setattr(memory, "free_memory", lambda device: whole * 1.01)
+    assert require_memory(settings, model, SPACE, cpu) == whole
+    monkeypatch.setattr(memory, "free_memory", lambda device: part * 1.01)
+    with pytest.raises(UserError, match=r"--batch 16: needs about .* GB .*--micro-batch 4 needs about"):
+        require_memory(settings, model, SPACE, cpu)
+    monkeypatch.setattr(memory, "free_memory", lambda device: 1e6)
+    with pytest.raises(UserError, match="smaller --size"):
+        require_memory(settings, model, SPACE, cpu)
