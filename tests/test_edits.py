@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +13,17 @@ import torch
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.writing import ZipWriter
 from semistylegan.metrics import edits
+from semistylegan.metrics import evaluate as evaluate_module
+from semistylegan.metrics import oracle as oracle_module
 from semistylegan.metrics.edits import Asked, nearest_pictures, other_values, psnr, ssim, true_pictures
+from semistylegan.metrics.oracle_network import Plan
+from semistylegan.models.build import build_networks
+from semistylegan.models.checkpoint import Networks, load_model
+from semistylegan.models.config import ModelConfig
 from semistylegan.scenes.render import SCENES
 from semistylegan.scenes.sprites import FACTORS, render
+from semistylegan.training import TrainConfig, train
+from semistylegan.training.scope import training_rows
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +113,110 @@ def test_ssim_against_torchmetrics() -> None:
     theirs = structural_similarity_index_measure(*tensors, data_range=1.0, reduction="none")
     assert ssim(a, b) == pytest.approx(np.asarray(theirs), abs=1e-3)
     assert ssim(a, b)[2] == pytest.approx(1.0)
+
+
+# -- the scores -----------------------------------------------------------------------------------------------------
+
+
+class KnowsSprites:
+    """An oracle that knows the true pictures by heart, and says the middle of everything of any other."""
+
+    def __init__(self) -> None:
+        self.seen: dict[bytes, np.ndarray] = {}
+
+    def learn(self, level_NF: np.ndarray) -> None:
+        for level_F in level_NF:
+            picture = render(int(FACTORS.index_of(FACTORS.indices_of_levels(level_F))), 32)
+            self.seen[picture.tobytes()] = level_F
+
+    def read(self, img_BCHW: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        pictures = ((img_BCHW + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        middle = np.array([0.0, 0.5, 0.5, 0.5, 0.5])
+        return np.stack([self.seen.get(p.tobytes(), middle) for p in pictures]), np.zeros((len(pictures), 1))
+
+
+def networks(editor: bool) -> Networks:
+    torch.manual_seed(0)
+    space = FACTORS.only(["shape", "scale"]) if editor else FACTORS
+    shape = {"coarse": 8, "seen": 32} if editor else {}
+    config = ModelConfig.of_size("tiny", 32, 3, space.code_width, **shape)
+    G, _, E = build_networks(config)
+    return Networks(config, space, G.eval().requires_grad_(False), E.eval().requires_grad_(False))
+
+
+def measured(model: Networks, data: Dataset, rows: list[int]) -> dict[str, Any]:
+    oracle = KnowsSprites()
+    asked = Asked.all_values(data, np.array(rows), model.space.names)
+    oracle.learn(np.concatenate([asked.level_NF, data.labels.level_NF]))
+    return edits.measure(model, data, oracle, np.array(rows), np.arange(10, 64), seed=0)  # type: ignore[arg-type]
+
+
+def test_true_pictures_are_perfect_edits_and_copies_none(made_zip: Path) -> None:
+    data = Dataset.open(made_zip)
+    scores = measured(networks(editor=True), data, [0, 1])
+    truth, copy, nearest = (scores["edit_beside"][name] for name in ("truth", "copy", "nearest"))
+    assert truth == {"error": 0.0, "drift": 0.0}
+    asked = Asked.all_values(data, np.array([0, 1]), ("shape", "scale"))
+    off = FACTORS.error(asked.level_IF[asked.image_N], asked.level_NF)[asked.set_NF]
+    assert copy["error"] == pytest.approx(off.mean())
+    assert copy["drift"] == 0
+    assert copy["psnr"] < 40
+    assert nearest["error"] == 0
+    assert nearest["drift"] > 0
+    assert set(scores["per_factor"]["scale"]) == {"edit_error", "edit_drift", "edit_psnr", "copy_psnr"}
+    assert set(scores["per_factor"]["x"]) == {"edit_drift"}
+    # Random weights draw no sprite: the oracle says the middle of everything.
+    wrong = FACTORS.error(np.tile([0, 0.5, 0.5, 0.5, 0.5], (len(off), 1)), asked.level_NF)[asked.set_NF]
+    assert scores["edit_error"] == pytest.approx(wrong.mean())
+
+
+def test_an_editor_that_knows_the_truth_scores_full(made_zip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = Dataset.open(made_zip)
+
+    def perfect(_: Networks, asked: Asked) -> Any:
+        return true_pictures(data, asked.level_NF)
+
+    monkeypatch.setattr(edits, "in_one_pass", perfect)
+    scores = measured(networks(editor=True), data, [0, 1])
+    assert (scores["edit_error"], scores["edit_drift"], scores["edit_psnr"]) == (0, 0, 99)
+    assert scores["edit_ssim"] == pytest.approx(1)
+
+
+def test_other_models_are_measured_by_inversion(made_zip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edits, "INVERSION_STEPS", 1)
+    scores = measured(networks(editor=False), Dataset.open(made_zip), [0])
+    assert all("edit_error" in scores["per_factor"][name] for name in FACTORS.names)
+    assert np.isfinite([scores["edit_error"], scores["edit_psnr"]]).all()
+
+
+def test_scalar_kinds_are_asked_for_in_their_own_levels(made_zip: Path) -> None:
+    """With --factor-kinds scalar class 2 of 3 is the level 1, and class 1 the level 1/2."""
+    data = Dataset.open(made_zip)
+    asked = Asked.all_values(data, np.array([0]), ("shape",))
+    level_NK, set_NK = edits.in_space(FACTORS.only(["shape", "scale"]).with_kinds("scalar"), asked)
+    assert level_NK[:, 0].tolist() == [level / 2 for level in asked.level_NF[:, 0]]
+    assert set_NK.tolist() == [[True, False]] * 2
+
+
+def test_eval_measures_edits_of_what_was_held_out(made_zip: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    def quick(data: Dataset, device: torch.device) -> Any:
+        plan = Plan(widths=(8, 8, 8, 8), residual=0, features=8, steps=3, batch=8)
+        return oracle_module.train(data, torch.device(device), plan)
+
+    monkeypatch.setattr(evaluate_module, "oracle_for", quick)
+    monkeypatch.setattr(edits, "EDITED", 3)
+    fields: dict[str, Any] = {"kimg": 0.008, "batch": 4, "labelled_batch": 4, "device": "cpu", "hold_out": "0.5"}
+    run = train(TrainConfig.preset("fine", str(made_zip), str(tmp_path / "run"), **fields))
+    found = evaluate_module.evaluate(run.path, ["edit", "l2", "l2_gen"], images=100, device="cpu")
+    assert {"edit_error", "edit_drift", "edit_psnr", "edit_ssim", "l2", "l2_gen"} <= set(found)
+    assert {name for name, entry in found["per_factor"].items() if "edit_error" in entry} == {"hue", "scale"}
+    assert found["per_factor"]["hue"]["mae"] is not None
+    (row,) = [json.loads(line) for line in (run.path / "metric-edit.jsonl").read_text().splitlines()]
+    assert row["protocol"]["images"] == 3
+    # Only images that were held out are edited.
+    data = Dataset.open(made_zip)
+    held_out = np.setdiff1d(np.arange(64), training_rows(run.config, data))
+    oracle = quick(data, torch.device("cpu"))
+    readings = evaluate_module.readings_of(run, load_model(run.checkpoint()), data, oracle, 100, 0)
+    assert len(held_out) == 32
+    assert np.isin(readings.edited, held_out).all()
