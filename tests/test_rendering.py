@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from semistylegan.data import Dataset, rendering
@@ -188,6 +189,9 @@ def test_nothing_of_others_is_overwritten(tmp_path: Path) -> None:
     ("fields", "words"),
     [
         ({"out": Path("a.png")}, "ends in .zip"),
+        ({"resolution": 0}, "resolution 0: give one of"),
+        ({"resolution": 5000}, "resolution 5000: give one of"),
+        ({"cluster": "slurm"}, "known is ray"),
         ({"resolution": 33}, "resolution 33: give one of 16, 32"),
         ({"count": 0}, "1 to 11520"),
         ({"count": 11_521}, "1 to 11520"),
@@ -201,3 +205,35 @@ def test_settings_that_cannot_be(fields: dict[str, object], words: str, tmp_path
     with pytest.raises(UserError, match=words):
         render_dataset(SCENE, **settings)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ray_cluster_gives_the_same_bytes_though_a_worker_dies(tmp_path: Path, reference: str) -> None:
+    ray = pytest.importorskip("ray")
+    marker = tmp_path / "died"
+    render = sprites.render
+
+    def dies_once(index: int, resolution: int) -> npt.NDArray[np.uint8]:
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return render(index, resolution)
+
+    ray.init(num_cpus=1, log_to_driver=False, include_dashboard=False)
+    try:
+        scene = dataclasses.replace(SCENE, render=dies_once)
+        render_dataset(scene, tmp_path / "a.zip", 16, count=COUNT, cluster="ray")
+    finally:
+        ray.shutdown()
+    assert marker.exists() and digest(tmp_path / "a.zip") == reference
+
+
+def test_a_machine_that_would_give_other_bytes_is_refused(tmp_path: Path) -> None:
+    job = rendering.Job(SCENE, tmp_path / "a.zip", 16, 8, 0)
+    other = {**job.settings, "variant": "llvm_ad_rgb"}
+    with pytest.raises(UserError, match="has variant None, not llvm_ad_rgb"):
+        rendering._chunk_elsewhere(job, other, 0, job.chunks()[0])
+
+
+def test_chunks_shrink_with_the_resolution() -> None:
+    scene = dataclasses.replace(SCENE, chunk=96)
+    assert [scene.chunk_at(r) for r in (32, 128, 256, 512, 1024)] == [96, 96, 24, 6, 4]
