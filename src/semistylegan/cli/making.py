@@ -69,7 +69,7 @@ class Render(Command):
     """
 
     scene: Annotated[Positional[str], arg(metavar="SCENE")]
-    """Which one: sprites, kitchen."""
+    """Which one: sprites, kitchen, living-room."""
     out: Path
     """The zip to write."""
     resolution: int

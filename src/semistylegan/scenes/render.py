@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semistylegan.factors import FactorSpace, IntArray
-from semistylegan.scenes import engine, kitchen, sprites
+from semistylegan.scenes import engine, kitchen, living_room, sprites
 from semistylegan.scenes.stage import Stage
 
 
@@ -66,6 +66,7 @@ def rendered(stage: Stage) -> Scene:
 SCENES: dict[str, Scene] = {
     "sprites": Scene("sprites", sprites.FACTORS, sprites.render),
     "kitchen": rendered(kitchen.STAGE),
+    "living-room": rendered(living_room.STAGE),
 }
 """Every scene by name."""
 

@@ -1,0 +1,170 @@
+"""The living room: factors as Falcor3D's, a lamp that is never seen, and pictures that every factor changes."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from semistylegan.factors import FactorSpace
+from semistylegan.scenes import furniture, living_room
+from semistylegan.scenes.living_room import STAGE
+from semistylegan.scenes.meshes import Mesh, join, rounded_box
+from semistylegan.scenes.stage import Camera
+
+GRID = list(itertools.product(range(6), repeat=3))
+Array = npt.NDArray[np.float64]
+
+
+@functools.cache
+def meshes() -> furniture.Parts:
+    """All that stands there, by material."""
+    return living_room.meshes()
+
+
+def in_view(view: Camera, points_P3: Array) -> Array:
+    """Where the camera sees points: P x 2, the picture is [-1, 1]; beyond it, and infinite, what lies behind it."""
+    origin, target = np.asarray(view.origin, dtype=float), np.asarray(view.target, dtype=float)
+    forward = (target - origin) / np.linalg.norm(target - origin)
+    right = np.cross(forward, [0, 0, 1])
+    right /= np.linalg.norm(right)
+    offset = points_P3 - origin
+    depth = offset @ forward
+    plane = np.stack([offset @ right, offset @ np.cross(right, forward)], axis=1)
+    seen = plane / np.maximum(depth, 1e-9)[:, None] / np.tan(np.radians(view.fov / 2))
+    return np.where(depth[:, None] > 0, seen, np.inf)
+
+
+def test_factors_are_those_of_falcor3d() -> None:
+    assert STAGE.factors == FactorSpace.falcor3d()
+    used = [*STAGE.key.factors, *STAGE.camera.factors, *STAGE.strength.factors]
+    assert sorted(used) == sorted(STAGE.factors.names)
+
+
+def test_no_camera_sees_the_key_light() -> None:
+    lamps = np.array([living_room.key(*place).origin for place in GRID])
+    reach = living_room.key(0, 0, 0).half * np.sqrt(2)
+    around = np.array(list(itertools.product((-reach, reach), repeat=3)))
+    corners = (lamps[:, None] + around).reshape(-1, 3)
+    for place in GRID:
+        seen = np.abs(in_view(living_room.camera(*place), corners)).max(axis=1)
+        assert seen.min() > 1, f"camera {place} sees the lamp"
+
+
+def test_every_camera_sees_the_sofa() -> None:
+    x, y = living_room.SOFA
+    for place in GRID:
+        seen = in_view(living_room.camera(*place), np.array([[x, y, 0.5]]))
+        assert np.abs(seen).max() < 0.8
+
+
+def test_no_light_and_no_camera_is_inside_of_something() -> None:
+    """All places lie inside the room and outside the box around each piece that reaches as high."""
+    places = [living_room.key(*p).origin for p in GRID] + [living_room.camera(*p).origin for p in GRID]
+    points = np.array(places, dtype=float)
+    assert (points[:, 0] > living_room.LEFT + 0.2).all() and (points[:, 1] < living_room.BACK - 0.2).all()
+    assert (points[:, 2] > 0.5).all()
+    for name, mesh in furniture.merge(living_room.seats(), living_room.tables(), living_room.wall()).items():
+        low, high = mesh.vertices.min(axis=0) - 0.1, mesh.vertices.max(axis=0) + 0.1
+        assert not ((points > low) & (points < high)).all(axis=1).any(), name
+
+
+def test_light_grows_in_even_steps_and_is_as_strong_on_the_table_from_everywhere() -> None:
+    strengths = np.array([living_room.strength(i) for i in range(5)])
+    np.testing.assert_allclose(strengths[1:] / strengths[:-1], 1.65)
+    arriving = []
+    for place in GRID:
+        lamp = living_room.key(*place)
+        distance = np.linalg.norm(np.asarray(lamp.origin, dtype=float) - np.asarray(lamp.target, dtype=float))
+        arriving.append(lamp.colour[0] * (2 * lamp.half) ** 2 / distance**2)
+    np.testing.assert_allclose(arriving, arriving[0])
+
+
+def test_every_thing_has_a_material_and_every_material_a_thing() -> None:
+    assert set(meshes()) == set(living_room.materials())
+
+
+def test_things_are_sound_and_the_same_in_every_process() -> None:
+    again = living_room.meshes()
+    for name, mesh in meshes().items():
+        assert np.isfinite(mesh.vertices).all() and np.isfinite(mesh.uv).all(), name
+        np.testing.assert_allclose(np.linalg.norm(mesh.normals, axis=1), 1, atol=1e-9, err_msg=name)
+        np.testing.assert_array_equal(mesh.vertices, again[name].vertices, err_msg=name)
+        assert mesh.vertices[:, 2].min() > -0.01, f"{name} sinks into the floor"
+
+
+@pytest.mark.parametrize("name", ["painting one", "painting two", "wall", "rug", "floor"])
+def test_what_is_seen_from_one_side_alone_faces_the_room(name: str) -> None:
+    mesh = meshes()[name]
+    towards = np.array([0.0, 0.0, 1.0]) if name in ("rug", "floor") else np.array([0.0, -1.0, 0.0])
+    np.testing.assert_allclose(mesh.normals, np.tile(towards, (len(mesh.normals), 1)), atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["round", "tall", "bottle", "bowl"])
+def test_vases_stand_and_are_as_high_as_asked(kind: str) -> None:
+    vase = furniture.vase(kind, 0.3, (1.0, 2.0, 0.4))
+    assert vase.vertices[:, 2].min() == pytest.approx(0.4)
+    assert vase.vertices[:, 2].max() == pytest.approx(0.7, abs=0.01)
+    np.testing.assert_allclose(vase.vertices[:, :2].mean(axis=0), (1, 2), atol=0.02)
+    p = vase.vertices[vase.faces]
+    assert np.einsum("fi,fi->", p[:, 0], np.cross(p[:, 1], p[:, 2])) > 0
+
+
+def test_merging_joins_by_material() -> None:
+    a, b = rounded_box(1, 1, 1), rounded_box(2, 2, 2)
+    merged = furniture.merge({"oak": a, "steel": b}, {"oak": b})
+    assert set(merged) == {"oak", "steel"}
+    np.testing.assert_array_equal(merged["oak"].vertices, join(a, b).vertices)
+    assert isinstance(merged["steel"], Mesh)
+
+
+# -- rendered -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def picture() -> dict[tuple[int, ...], npt.NDArray[np.float64]]:
+    """A few images at 32 pixels: the middle of the grid, and each factor at both ends."""
+    pytest.importorskip("mitsuba")
+    from semistylegan.scenes import engine
+
+    middle = [2, 2, 2, 2, 2, 2, 2]
+    wanted = {tuple(middle)}
+    for factor, size in enumerate(STAGE.factors.sizes):
+        for value in (0, size - 1):
+            wanted.add((*middle[:factor], value, *middle[factor + 1 :]))
+    indices = STAGE.order(np.array([STAGE.factors.index_of(v) for v in sorted(wanted)]))
+    images = {tuple(int(v) for v in STAGE.factors.values_of(i)): engine.render(STAGE, int(i), 32) for i in indices}
+    return {values: image.astype(np.float64) for values, image in images.items()}
+
+
+def test_each_factor_changes_the_picture(picture: dict[tuple[int, ...], Array]) -> None:
+    for factor, size in enumerate(STAGE.factors.sizes):
+        ends = []
+        for value in (0, size - 1):
+            values = [2] * 7
+            values[factor] = value
+            ends.append(picture[tuple(values)])
+        # 1,024 samples and 8 differ by less than 1 of 255.
+        assert np.abs(ends[0] - ends[1]).mean() > 8, STAGE.factors.names[factor]
+
+
+def test_no_picture_is_black_or_blown_out(picture: dict[tuple[int, ...], Array]) -> None:
+    for values, image in picture.items():
+        assert 30 < image.mean() < 215, values
+        assert (image.max(axis=2) > 250).mean() < 0.2, values
+
+
+def test_intensity_makes_every_part_brighter(picture: dict[tuple[int, ...], Array]) -> None:
+    dark, bright = picture[(0, 2, 2, 2, 2, 2, 2)], picture[(4, 2, 2, 2, 2, 2, 2)]
+    assert (bright.mean(axis=2) - dark.mean(axis=2)).min() > -1
+    assert (bright.mean(axis=2) > dark.mean(axis=2) + 5).mean() > 0.9
+
+
+def test_the_light_from_the_left_lights_the_left(picture: dict[tuple[int, ...], Array]) -> None:
+    """Of the back wall, the half on the side of the lamp is brighter than with the lamp on the other side."""
+    left, right = (picture[(2, x, 2, 2, 2, 2, 2)][2:10].mean(axis=(0, 2)) for x in (0, 5))
+    change = left - right
+    assert change[4:12].mean() > change[20:28].mean() + 5
