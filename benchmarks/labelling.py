@@ -98,12 +98,34 @@ def choose(
     if way == "balance":
         read_NF = space.indices_of_levels(space.decode(torch.from_numpy(said)).numpy(), bins=5)
         own = space.indices_of_levels(level_NF[labelled], bins=5)
-        return some[active.balance(read_NF, own, np.ones(own.shape, np.bool_), count, random)]
+        return some[balance(read_NF, own, count, random)]
     most = active.doubtful(active.doubt(said, space), count)
     if way == "doubt":
         return some[most[:count]]
     code, of_labelled = active.reading(said, space)[most], active.reading(read(E, images[labelled]), space)
     return some[most[active.spread(code, active.nearest(code, of_labelled), count)]]
+
+
+def balance(read_NF: Rows, labelled_MF: Rows, count: int, random: np.random.Generator) -> list[int]:
+    """Places of `count` images that even out how often each value of each factor is labelled.
+
+    One after the other, the image whose values, as an encoder reads them, have the fewest labels: the largest sum over
+    factors of 1 / (1 + labels of that value); ties are drawn.
+
+    Args:
+        read_NF: value indices as read (factors without a grid: bins).
+        labelled_MF: value indices of the labels so far.
+    """
+    values = int(max(read_NF.max(initial=0), labelled_MF.max(initial=0))) + 1
+    have_FV = np.stack([np.bincount(column, minlength=values) for column in labelled_MF.T]).astype(np.float64)
+    factors = np.arange(read_NF.shape[1])
+    chosen: list[int] = []
+    for _ in range(min(count, len(read_NF))):
+        need_N = (1 / (1 + have_FV[factors, read_NF])).sum(axis=1) + 1e-6 * random.random(len(read_NF))
+        need_N[chosen] = -1
+        chosen.append(int(need_N.argmax()))
+        have_FV[factors, read_NF[chosen[-1]]] += 1
+    return chosen
 
 
 def rarer(level_NF: npt.NDArray[np.float32], space: FactorSpace, seed: int) -> npt.NDArray[np.bool_]:
@@ -194,7 +216,7 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[48, 96, 192])
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=1000, help="of each training")
+    parser.add_argument("--steps", type=int, default=800, help="of each training")
     parser.add_argument("--skew", action="store_true", help="some classes are rare")
     parser.add_argument("--plot", type=Path, help="draw what --out holds into this PNG, measure nothing")
     args = parser.parse_args()

@@ -24,6 +24,7 @@ from semistylegan.models.encoder import Encoder, Trunk
 from semistylegan.models.stylegan2 import StyleGAN2
 from semistylegan.report import grids
 from semistylegan.report.grids import save_traversal, show_value
+from semistylegan.scenes import sprites
 
 SPACE = FactorSpace(
     (
@@ -87,6 +88,22 @@ def test_load_says_what_would_work(tmp_path: Path) -> None:
         ssg.load("sprouts")
     with pytest.raises(UserError, match="no finished checkpoint"):
         ssg.load(tmp_path)
+
+
+def test_the_model_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ssg.load("sprites")
+    assert model.factors == sprites.FACTORS and model.resolution == 32
+    rows = np.random.default_rng(0).integers(sprites.FACTORS.total, size=60)
+    level_NF = sprites.FACTORS.levels_of_indices(sprites.FACTORS.values_of(rows))
+    read_NF = model.read_levels(np.stack([sprites.render(int(i), 32) for i in rows]))
+    assert model.factors.error(read_NF, level_NF).mean(axis=0).max() < 0.1
+    drawn = model.images(*model.draw(0, 60))
+    assert model.factors.error(model.read_levels(drawn), model.draw(0, 60)[1].numpy()).mean(axis=0).max() < 0.1
+    assert sum(p.stat().st_size for p in model.checkpoint.iterdir()) < 2_000_000
+    # A path that exists wins over the name.
+    write_model(tmp_path / "sprites" / "checkpoint-000001")
+    monkeypatch.chdir(tmp_path)
+    assert ssg.load("sprites").factors == SPACE
 
 
 def test_generate(model: Model) -> None:

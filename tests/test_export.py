@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import http.server
 import json
+import math
+import threading
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 
 from semistylegan.cli.program import main
+from semistylegan.data.pictures import save_png
 from semistylegan.editing import Model, load
 from semistylegan.errors import UserError
-from semistylegan.export import card, forms
+from semistylegan.export import card, forms, runtime
+from semistylegan.export.web import export_web
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
+from semistylegan.scenes import sprites
 from semistylegan.training import TrainConfig, train
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 SPACE = FactorSpace(
     (Factor.categorical("shape", ("ring", "cross")), Factor.circular("hue", 12), Factor.scalar("size", None, 1, 3))
@@ -139,6 +150,116 @@ def test_onnx_without_its_extra(model: Model, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(UserError, match=r"onnxscript, which is not installed: pip install 'semistylegan\[onnx\]'"):
         forms.export_onnx(model, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_package_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMISTYLEGAN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "ort.tgz").write_bytes(b"not it")
+    with pytest.raises(UserError, match=rf"ort.tgz: is not onnxruntime-web {runtime.VERSION} as it was published"):
+        runtime.runtime(tmp_path / "ort.tgz")
+    with pytest.raises(UserError, match="cannot be read"):
+        runtime.runtime(tmp_path / "nothing.tgz")
+    monkeypatch.setattr(runtime.shutil, "which", lambda name: None)
+    with pytest.raises(UserError, match=r"needs npm once.*or give --runtime onnxruntime-web-[\d.]+tgz"):
+        runtime.runtime()
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the model that ships."""
+    pytest.importorskip("onnxscript")
+    try:
+        runtime.runtime()
+    except UserError as error:
+        pytest.skip(f"the published page is not tested: {error}")
+    return export_web(load("sprites"), tmp_path_factory.mktemp("web") / "site", "Sprites & <co>")
+
+
+class Static(http.server.SimpleHTTPRequestHandler):
+    """Any static server; what it was asked for is kept."""
+
+    asked: ClassVar[list[str]] = []
+
+    def log_message(self, *args: object) -> None:
+        self.asked.append(self.path)
+
+
+def drawn(page: Page) -> Any:
+    return page.evaluate("[...document.querySelector('#picture').getContext('2d').getImageData(0, 0, 32, 32).data]")
+
+
+@pytest.mark.timeout(240)
+def test_the_published_page_needs_nothing_but_its_files(page: Page, site: Path, tmp_path: Path) -> None:
+    """Nothing of ours runs: the page comes from a static server, and that one ends before the sliders move."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Static, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    page.goto(f"http://127.0.0.1:{server.server_port}/?backend=wasm")
+    page.wait_for_selector("body[data-ready]", timeout=60_000)
+    assert page.title() == "Sprites & <co>"
+    # An image is read in the browser, before the server ends since the encoder is fetched when it is first needed.
+    picture = sprites.render(sprites.FACTORS.index_of([1, 4, 4, 2, 6]), 32)
+    save_png(tmp_path / "square.png", picture)
+    page.locator("#file").set_input_files(tmp_path / "square.png")
+    page.wait_for_selector(".reads:not([hidden])")
+    expected = load("sprites").encode(picture)
+    shown = page.locator("[data-factor=shape] button[aria-checked=true]").text_content()
+    assert shown == expected["shape"][0] == "square"
+    assert float(page.locator("[data-factor=scale] .value").input_value()) == pytest.approx(
+        expected["scale"][0], abs=2e-3
+    )
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    asked = len(Static.asked)
+    before = drawn(page)
+    count = int(page.locator("#picture").get_attribute("data-drawn") or 0)
+    page.locator("[data-factor=shape] button").nth(2).click()
+    page.wait_for_function("n => document.querySelector('#picture').dataset.drawn > n", arg=count)
+    after = drawn(page)
+    assert np.abs(np.subtract(before, after)).max() > 50 and np.std(after) > 10
+    assert len(Static.asked) == asked
+    assert all(path.startswith("/") for path in Static.asked)
+
+
+def normal(seed: int, count: int) -> list[float]:
+    """The page's normal numbers: mulberry32, and Box and Muller's transform."""
+    state = seed
+
+    def multiply(a: int, b: int) -> int:
+        return a * b & 0xFFFFFFFF
+
+    def uniform() -> float:
+        nonlocal state
+        state = state + 0x6D2B79F5 & 0xFFFFFFFF
+        x = multiply(state ^ state >> 15, state | 1)
+        x ^= x + multiply(x ^ x >> 7, x | 61) & 0xFFFFFFFF
+        return (x ^ x >> 14) / 2**32
+
+    return [math.sqrt(-2 * math.log(1 - uniform())) * math.cos(2 * math.pi * uniform()) for _ in range(count)]
+
+
+@pytest.mark.timeout(240)
+def test_the_published_page_draws_what_the_model_draws(page: Page, site: Path) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Static, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{server.server_port}/?backend=wasm")
+        page.wait_for_selector("body[data-ready]", timeout=60_000)
+        model = load("sprites")
+        settings = {"shape": "triangle", "hue": 240.0, "scale": 0.21, "x": 0.41, "y": 0.36}
+        page.locator("[data-factor=shape] button").nth(2).click()
+        for name in ("hue", "scale", "x", "y"):
+            field = page.locator(f"[data-factor={name}] .value")
+            field.fill(str(settings[name]))
+            field.press("Enter")
+        page.wait_for_timeout(500)
+        z = torch.tensor(normal(7, 16))
+        level = torch.tensor([[model.factors[n].level_of(v) for n, v in settings.items()]])
+        expected = model.images(z[None], level)[0].astype(int)
+        found = np.array(drawn(page)).reshape(32, 32, 4)[..., :3]
+        assert np.abs(found - expected).max() <= 1
+        server.shutdown()
 
 
 def test_the_command(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,30 +95,3 @@ def doubtful(doubt_N: Floats, least: int) -> Ints:
     """Places of the most doubtful DOUBTFUL part of N images, at least `least` of them, most doubtful first."""
     count = max(round(DOUBTFUL * len(doubt_N)), least)
     return np.argsort(-doubt_N, kind="stable")[:count].astype(np.int64)
-
-
-def balance(
-    read_NF: Ints, labelled_MF: Ints, known_MF: npt.NDArray[np.bool_], count: int, random: np.random.Generator
-) -> list[int]:
-    """Places of `count` images that even out how often each value of each factor is labelled.
-
-    One after the other, the image whose values, as an encoder reads them, have the fewest labels: the largest sum over
-    factors of 1 / (1 + labels of that value); ties are drawn.
-
-    Args:
-        read_NF: value indices as read (factors without a grid: bins).
-        labelled_MF: value indices of the labels so far, and which of them are known.
-        count: at most N.
-    """
-    values = int(max(read_NF.max(initial=0), labelled_MF.max(initial=0))) + 1
-    have_FV = np.stack(
-        [np.bincount(labelled_MF[known_MF[:, f], f], minlength=values) for f in range(read_NF.shape[1])]
-    ).astype(np.float64)
-    factors = np.arange(read_NF.shape[1])
-    chosen: list[int] = []
-    for _ in range(min(count, len(read_NF))):
-        need_N = (1 / (1 + have_FV[factors, read_NF])).sum(axis=1) + 1e-6 * random.random(len(read_NF))
-        need_N[chosen] = -1
-        chosen.append(int(need_N.argmax()))
-        have_FV[factors, read_NF[chosen[-1]]] += 1
-    return chosen

@@ -12,18 +12,19 @@ from semistylegan.cli.command import Command
 from semistylegan.cli.using import Model
 from semistylegan.errors import UserError
 
-Format = Literal["safetensors", "onnx"]
+Format = Literal["safetensors", "onnx", "web"]
 
 
 @dataclass(frozen=True)
 class Export(Command):
-    """Writes a model for others: a clean checkpoint, or ONNX files.
+    """Writes a model for others: a clean checkpoint, ONNX files, or a page that needs no server.
 
     safetensors: a folder that every command takes as MODEL, with a card. onnx: generator.onnx and encoder.onnx, any
-    batch, checked against torch.
+    batch, checked against torch. web: a folder with a page whose sliders run in the visitor's browser; the first such
+    export gets onnxruntime-web with npm.
 
     Example:
-      semistylegan export runs/sprites --format onnx --out sprites-onnx
+      semistylegan export runs/sprites --format web --out site
     """
 
     model: Model
@@ -34,6 +35,10 @@ class Export(Command):
     """Folder to write; an earlier export there is replaced."""
     half: bool = False
     """safetensors: store the weights in half precision, half the size."""
+    title: Annotated[str | None, arg(metavar="TEXT")] = None
+    """web: what stands above the page. Not given: the model's name."""
+    runtime: Annotated[Path | None, arg(metavar="FILE")] = None
+    """web: the file of the npm package onnxruntime-web, where npm cannot be asked for it."""
 
     def run(self) -> Path:
         from semistylegan.editing import load
@@ -45,6 +50,11 @@ class Export(Command):
             from semistylegan.export.forms import export_safetensors
 
             return export_safetensors(model, self.out, self.half)
-        from semistylegan.export.forms import export_onnx
+        if self.format == "onnx":
+            from semistylegan.export.forms import export_onnx
 
-        return export_onnx(model, self.out)
+            return export_onnx(model, self.out)
+        from semistylegan.export.web import export_web
+
+        title = Path(self.model).resolve().name if Path(self.model).exists() else self.model
+        return export_web(model, self.out, self.title or title, self.runtime)

@@ -1,0 +1,262 @@
+// The published page: sliders -> code -> G, in this browser. No server is asked for anything but the files beside this one.
+
+import { $, Latest, download, keys, make, say } from "/static/base.js";
+import { Control } from "/static/controls.js";
+import { Factor } from "/static/units.js";
+
+const SLOW = 40; // milliseconds: a picture that takes longer is worth the larger download of WebGPU
+const wanted = new URLSearchParams(location.search).get("backend"); // ?backend=wasm or webgpu chooses by hand
+
+/** A network: `run({z, code}) -> Float32Array`. WebAssembly, or WebGPU. */
+async function network(file, backend) {
+  const ort = await import(backend === "webgpu" ? "./ort.webgpu.js" : "./ort.wasm.js");
+  const wasm = backend === "webgpu" ? "./ort-wasm-simd-threaded.asyncify.wasm" : "./ort-wasm-simd-threaded.wasm";
+  ort.env.wasm.numThreads = 1; // more need headers that a static server does not send
+  ort.env.wasm.wasmPaths = { wasm: new URL(wasm, import.meta.url).href };
+  ort.env.logLevel = "error";
+  const session = await ort.InferenceSession.create(file, { executionProviders: [backend], logSeverityLevel: 3 });
+  return async (inputs) => {
+    const feeds = Object.fromEntries(Object.entries(inputs).map(([name, { data, dims }]) => [name, new ort.Tensor("float32", data, dims)]));
+    const outputs = await session.run(feeds);
+    return outputs[session.outputNames[0]].data;
+  };
+}
+
+/** Standard normal numbers of a seed: the same on every machine. */
+function normal(seed, count) {
+  let state = seed >>> 0;
+  const uniform = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let x = Math.imul(state ^ (state >>> 15), state | 1);
+    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
+    return ((x ^ (x >>> 14)) >>> 0) / 4294967296;
+  };
+  return Float32Array.from({ length: count }, () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
+}
+
+const about = await (await fetch("./model.json")).json();
+const { resolution: side, channels } = about;
+const factors = about.factors.map((entry) => new Factor({ ...entry, low: entry.range?.[0], high: entry.range?.[1], unit: entry.unit ?? "" }));
+const canvas = $("#picture");
+canvas.width = canvas.height = side;
+canvas.classList.toggle("px", side <= 128);
+
+// -- state -----------------------------------------------------------------------------------------------------------
+
+let seed = 0;
+let base = {}; // drawn for the seed
+let set = {}; // set by hand
+let read = {}; // what E reads off the image that was dropped
+let given = null; // that image as the networks see it; an editor starts from it
+let generate = null;
+let encode = null;
+
+const valueOf = (factor) => set[factor.name] ?? base[factor.name];
+
+function sample(next = Math.floor(Math.random() * 2 ** 31)) {
+  seed = next;
+  const chance = normal(seed + 1, 2 * factors.length).map((x) => 0.5 + 0.5 * Math.tanh(0.8 * x));
+  base = Object.fromEntries(
+    factors.map((factor, i) => {
+      if (factor.isClass) return [factor.name, factor.categories[Math.min(factor.size - 1, Math.floor(chance[i] * factor.size))]];
+      const ticks = factor.ticks;
+      return [factor.name, factor.valueOf(ticks.length ? ticks[Math.min(ticks.length - 1, Math.floor(chance[i] * ticks.length))] : chance[i])];
+    }),
+  );
+  set = {};
+  read = {};
+  changed();
+}
+
+/** Values -> code: a number (scalar), one-hot (class), or a point on a circle of diameter 1 (angle). */
+function code() {
+  const out = new Float32Array(about.code);
+  factors.forEach((factor, i) => {
+    const [start] = about.factors[i].code;
+    const level = factor.levelOf(valueOf(factor));
+    if (factor.isClass) out[start + level] = 1;
+    else if (factor.isRound) [out[start], out[start + 1]] = [0.5 * Math.cos(2 * Math.PI * level), 0.5 * Math.sin(2 * Math.PI * level)];
+    else out[start] = level;
+  });
+  return out;
+}
+
+/** What E says -> values: the largest class, the angle, the number within its range. */
+function values(said) {
+  return Object.fromEntries(
+    factors.map((factor, i) => {
+      const part = [...said.slice(...about.factors[i].code)];
+      const level = factor.isClass ? part.indexOf(Math.max(...part)) : factor.isRound ? Math.atan2(part[1], part[0]) / (2 * Math.PI) : Math.min(1, Math.max(0, part[0]));
+      return [factor.name, factor.valueOf(level)];
+    }),
+  );
+}
+
+// -- pictures ----------------------------------------------------------------------------------------------------------
+
+const shape = [1, channels, side, side];
+const picture = new Latest(
+  async () => {
+    const start = about.start === "z" ? { z: { data: normal(seed, about.z), dims: [1, about.z] } } : { image: { data: given, dims: shape } };
+    return generate({ ...start, code: { data: code(), dims: [1, about.code] } });
+  },
+  draw,
+  (error) => say(error.message, { bad: true }),
+);
+
+function draw(data) {
+  const image = new ImageData(side, side);
+  const plane = side * side;
+  for (let i = 0; i < plane; i++) {
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = Math.round(data[(channels === 1 ? 0 : c * plane) + i] * 127.5 + 127.5);
+    image.data[4 * i + 3] = 255;
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  canvas.dataset.drawn = Number(canvas.dataset.drawn ?? 0) + 1;
+}
+
+let active = null;
+const controls = factors.map(
+  (factor, i) =>
+    new Control(
+      factor,
+      {
+        input: (value) => {
+          set[factor.name] = value;
+          changed();
+        },
+        commit: () => {},
+        lock: () => {},
+        reset: () => {
+          delete set[factor.name];
+          changed();
+        },
+        refused: (text) => say(`${factor.name}: ${text} does not fit; give ${factor.span}.`, { bad: true }),
+        chosen: () => {
+          active = i;
+          show();
+        },
+      },
+      i,
+    ),
+);
+
+function show() {
+  controls.forEach((control, i) => {
+    const factor = factors[i];
+    control.show({ value: valueOf(factor), set: factor.name in set, locked: false, read: read[factor.name] ?? null, active: i === active });
+  });
+  $("#resetall").disabled = !Object.keys(set).length;
+  canvas.setAttribute("aria-label", `Picture: ${factors.map((factor) => `${factor.name} ${factor.show(valueOf(factor))}`).join(", ")}`);
+}
+
+function changed() {
+  show();
+  if (generate && (about.start === "z" || given)) picture.want();
+}
+
+// -- an image that is dropped ---------------------------------------------------------------------------------------------
+
+async function take(file) {
+  if (!file) return;
+  try {
+    const bitmap = await createImageBitmap(file);
+    const least = Math.min(bitmap.width, bitmap.height);
+    const small = make("canvas", { width: side, height: side });
+    const pen = small.getContext("2d");
+    pen.imageSmoothingQuality = "high";
+    pen.fillStyle = "white";
+    pen.fillRect(0, 0, side, side);
+    pen.drawImage(bitmap, (bitmap.width - least) / 2, (bitmap.height - least) / 2, least, least, 0, 0, side, side);
+    const { data } = pen.getImageData(0, 0, side, side);
+    const image = new Float32Array(channels * side * side);
+    for (let i = 0; i < side * side; i++) {
+      const [r, g, b] = data.slice(4 * i, 4 * i + 3);
+      const parts = channels === 1 ? [0.299 * r + 0.587 * g + 0.114 * b] : [r, g, b];
+      parts.forEach((value, c) => (image[c * side * side + i] = value / 127.5 - 1));
+    }
+    encode ??= await network("./encoder.onnx", "wasm");
+    read = values(await encode({ image: { data: image, dims: shape } }));
+    given = image;
+    set = { ...read };
+    changed();
+    say(about.start === "z" ? "The picture shows what the encoder reads: another sample with the same factors." : "Move a slider to change the image.");
+  } catch (error) {
+    say(`${file.name} cannot be read as an image (${error.message}).`, { bad: true });
+  }
+}
+
+const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+let over = 0;
+const dragging = (by) => {
+  over = by ? Math.max(0, over + by) : 0;
+  $("#drophere").hidden = over === 0;
+};
+document.addEventListener("dragenter", (event) => hasFile(event) && dragging(1));
+document.addEventListener("dragleave", (event) => hasFile(event) && dragging(-1));
+document.addEventListener("dragover", (event) => hasFile(event) && event.preventDefault());
+document.addEventListener("drop", (event) => {
+  if (!hasFile(event)) return;
+  event.preventDefault();
+  dragging(0);
+  take(event.dataTransfer.files[0]);
+});
+$("#file").addEventListener("change", () => take($("#file").files[0]));
+
+// -- start -------------------------------------------------------------------------------------------------------------------
+
+const reset = () => {
+  set = {};
+  changed();
+};
+const png = () => canvas.toBlob((blob) => download(blob, "picture.png"));
+$("#factors").append(...controls.map(({ element }) => element));
+$("#factors").addEventListener("submit", (event) => event.preventDefault());
+$("#new").addEventListener("click", () => sample());
+$("#png").addEventListener("click", png);
+$("#resetall").addEventListener("click", reset);
+$("#open").addEventListener("click", () => $("#file").click());
+const step = (direction, fine) => {
+  if (active === null) return;
+  set[factors[active].name] = factors[active].next(valueOf(factors[active]), direction, fine);
+  changed();
+};
+keys({
+  n: () => sample(), p: png, o: () => $("#file").click(), "shift+r": reset,
+  arrowright: () => step(1), arrowleft: () => step(-1), "shift+arrowright": () => step(1, true), "shift+arrowleft": () => step(-1, true),
+});
+if (about.start === "image") {
+  $("#new").hidden = true;
+  $("#invite").textContent = "Drop an image anywhere to change it. It does not leave this browser.";
+}
+sample(7);
+
+/** Milliseconds of a picture. */
+async function time(run) {
+  const start = about.start === "z" ? { z: { data: normal(0, about.z), dims: [1, about.z] } } : { image: { data: new Float32Array(channels * side * side), dims: shape } };
+  const inputs = { ...start, code: { data: code(), dims: [1, about.code] } };
+  await run(inputs);
+  const began = performance.now();
+  await run(inputs);
+  return performance.now() - began;
+}
+
+async function use(backend) {
+  const run = await network("./generator.onnx", backend);
+  const took = await time(run);
+  generate = run;
+  $("#backend").textContent = `runs in your browser: ${backend === "webgpu" ? "WebGPU" : "WebAssembly"}, ${took < 10 ? took.toFixed(1) : Math.round(took)} ms a picture`;
+  document.body.dataset.backend = backend;
+  changed();
+  return took;
+}
+
+try {
+  const gpu = wanted !== "wasm" && (await navigator.gpu?.requestAdapter().catch(() => null));
+  const took = wanted === "webgpu" && gpu ? await use("webgpu") : await use("wasm");
+  $("#loading").hidden = true;
+  document.body.dataset.ready = "true";
+  if (wanted !== "webgpu" && gpu && took > SLOW) await use("webgpu").catch(() => {});
+} catch (error) {
+  $("#loading").replaceChildren(make("p", {}, `The model could not be started: ${error.message}`));
+}

@@ -1,0 +1,65 @@
+"""A folder that any static server can publish: a page whose sliders run the model in the visitor's browser."""
+
+from __future__ import annotations
+
+import html
+import shutil
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from semistylegan.editing import Model
+from semistylegan.export.forms import GENERATOR, new_folder, write_networks
+from semistylegan.export.runtime import FILES, PACKAGE, VERSION, runtime
+from semistylegan.files import write_text
+
+PAGE = ("index.html", "page.css", "page.js")
+SHARED = ("base.css", "base.js", "sliders.css", "controls.js", "units.js")
+"""What the page shares with the one that `app` serves."""
+LICENCE = f"""\
+The files ort.*.js and ort-*.wasm are those of the npm package {PACKAGE} {VERSION}, unchanged but for their names:
+
+MIT License. Copyright (c) Microsoft Corporation.
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
+
+
+def export_web(model: Model, out: Path, title: str, package: Path | None = None) -> Path:
+    """Writes the page, the networks as ONNX, and onnxruntime-web, which runs them.
+
+    Args:
+        out: the folder; new, empty, or an earlier export.
+        title: stands above the page.
+        package: the npm package's file, see `runtime`.
+
+    Raises:
+        UserError: the extra `onnx` is missing, onnxruntime-web cannot be had, or `out` holds other files.
+    """
+    ort = runtime(package)
+    own, shared = files("semistylegan") / "export" / "page", files("semistylegan") / "app" / "static"
+    with new_folder(out, GENERATOR) as folder:
+        for place, names in ((own, PAGE), (shared, SHARED)):
+            for name in names:
+                write_text(folder / name, _moved(place / name, title))
+        for name in FILES.values():
+            shutil.copyfile(ort / name, folder / name)
+        write_text(folder / "LICENCE-onnxruntime-web.txt", LICENCE)
+        write_networks(model, folder)
+    return out
+
+
+def _moved(file: Traversable, title: str) -> str:
+    """A file of the page as it stands in the folder, whatever address that gets."""
+    return file.read_text(encoding="utf-8").replace("/static/", "./").replace("{{title}}", html.escape(title))
