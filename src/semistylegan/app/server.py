@@ -293,11 +293,11 @@ def _http(request: Request, error: Exception) -> Response:
 class Worker:
     """One thread that does what takes long, one thing after the other, and a queue of bounded length before it."""
 
-    def __init__(self, waiting: int = 32) -> None:
+    def __init__(self, waiting: int = 32, begin: Callable[[], object] | None = None) -> None:
+        """`waiting` jobs may wait or be done at once; `begin` is called in the thread before the first."""
         self.waiting = waiting
-        """Jobs that may wait or be done at once."""
         self.jobs = 0
-        self._pool = ThreadPoolExecutor(1)
+        self._pool = ThreadPoolExecutor(1, initializer=begin)
 
     def start(self, work: Callable[..., T], *args: Any) -> Future[T]:
         """Begins `work(*args)` in the thread, or lines it up. To be called from a coroutine.

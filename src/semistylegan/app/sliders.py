@@ -38,6 +38,8 @@ KEPT = REMEMBERED - 4
 """Dropped images that are kept: fewer than the inversions that the model remembers."""
 LARGEST_SEED = 2**53 - 1
 """The largest whole number that JavaScript keeps exactly."""
+SMALL = 64
+"""Pixels a side up to which one core draws a picture in a few milliseconds."""
 STEPS = 200
 """Updates of an inversion, as `Model.edit` and `edit` have it."""
 GIF_COLUMNS = 16
@@ -197,7 +199,11 @@ def make_app(model: Model, given: str, steps: int = STEPS) -> FastAPI:
     """
     app = create("sliders")
     sliders = Sliders(model, steps, app.state.ending)
-    drawing, searching = Worker(waiting=32), Worker(waiting=4)
+    # torch keeps a number of cores for each thread. Small pictures are drawn on one: two gain little where the browser
+    # needs the other, and lose much where the machine is busy.
+    cores = torch.get_num_threads()
+    drawing = Worker(32, lambda: torch.set_num_threads(1 if model.resolution <= SMALL else cores))
+    searching = Worker(4, lambda: torch.set_num_threads(cores))
 
     @app.get("/api/model")
     def about() -> dict[str, Any]:
