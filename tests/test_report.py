@@ -273,6 +273,46 @@ def test_the_command_says_what_differs_from_the_preset(folder: Path) -> None:
     assert data.is_dir()
 
 
+def test_a_run_beside_others(folder: Path, tmp_path: Path) -> None:
+    measure(folder / "run")
+    other, elsewhere, new = (Path(shutil.copytree(folder / "run", tmp_path / n / "run")) for n in ("b<i>", "c", "d"))
+    scores = json.loads((other / "metrics.json").read_text())
+    files.write_json(other / "metrics.json", scores | {"mig": 0.9, "l2": 0.2, "fd_oracle": 99.0})
+    files.append_jsonl(other / "metric-l2.jsonl", {"kimg": 4, "l2": 0.2, "protocol": {"bins": 20, "images": 50}})
+    for run, changes in ((other, {"gamma_g": 7.25}), (elsewhere, {}), (new, {})):
+        document = json.loads((run / "config.json").read_text())
+        document["data_fingerprint"] = "other" if run is elsewhere else ""
+        files.write_json(run / "config.json", document | {"train": document["train"] | changes})
+    (new / "metrics.json").unlink()
+
+    path = write_report(folder / "run", [other, elsewhere, new])
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.sections == [*SECTIONS[:6], "beside", *SECTIONS[6:]]
+    part = text.split('<section id="beside"')[1].split("</section>")[0]
+    assert "b&lt;i&gt;/run" in part and "<i>" not in part
+    rows = {
+        re.sub(r"<.*?>", "", name).strip(): re.findall(r"<td(.*?)>(.*?)</td>", cells)
+        for name, cells in re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', part)
+    }
+    assert [cell for _, cell in rows["gamma-g"]] == ["3.5", "7.25", "3.5", "3.5"]
+    assert "gamma-e" not in rows  # the same in all
+    # The best is marked, in the direction of the score, among those measured alike and on the same data.
+    assert rows["MIG ↑"] == [("", "0.412"), (" class=best", "0.900"), ("", "0.412<sup>‡</sup>"), ("", "–")]
+    assert rows["FD-oracle ↓"][:2] == [(" class=best", "12.500"), ("", "99.000")]
+    assert rows["L2 ↓"][:2] == [("", "0.300"), ("", "0.200<sup>†</sup>")]
+    assert "another protocol" in part and "on other data" in part and "not measured" in part
+    assert part.count('class="sheet"') == 4
+
+
+def test_a_run_beside_what_is_none(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="this is the run of the report"):
+        write_report(folder / "run", [folder / "run"])
+    with pytest.raises(UserError, match="not a run"):
+        write_report(folder / "run", [tmp_path])
+    assert not (folder / "run" / "report.html").exists()
+
+
 def test_chance() -> None:
     random = np.random.default_rng(0)
     for factor in (*SPACE, Factor.scalar("n", 3), Factor.circular("odd", 5)):

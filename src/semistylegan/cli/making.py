@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from semistylegan.cli import parsing
 from semistylegan.cli.command import Command, Whole
@@ -215,16 +215,18 @@ class Report(Command):
     """Rebuilds the page of a run: pictures, curves and scores in one file.
 
     Example:
-      semistylegan report runs/sprites
+      semistylegan report runs/sprites --beside runs/others
     """
 
     run_path: RunFolder
     """Folder of a run."""
+    beside: Annotated[UseAppendAction[tuple[Path, ...]], arg(metavar="RUN")] = ()
+    """Another run to compare it with; may be given several times."""
 
     def run(self) -> Path:
         from semistylegan.report.page import write_report
 
-        return write_report(self.run_path)
+        return write_report(self.run_path, self.beside)
 
 
 def _shard(text: str) -> tuple[int, int]:

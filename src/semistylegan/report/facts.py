@@ -146,7 +146,7 @@ def gather(run_path: Path) -> Facts:
         labelled=_labelled(run_path / "labels.csv", model.factors, data),
         reals=_reals(run_path, model, data),
         readings=_readings(model, data, train, named),
-        metrics=_metrics(run_path / "metrics.json"),
+        metrics=scores_of(run_path),
         history={p.stem.removeprefix("metric-"): lines(p) for p in sorted(run_path.glob("metric-*.jsonl"))},
         stats=stats,
         missing=missing,
@@ -192,7 +192,13 @@ def _kimg(checkpoint: Path, stats: list[dict[str, Any]]) -> float:
         return number(stats[-1].get("kimg")) or 0.0 if stats else 0.0
 
 
-def _metrics(path: Path) -> dict[str, Any]:
+def scores_of(run_path: Path) -> dict[str, Any]:
+    """What `metrics.json` of a run holds; nothing before an evaluation.
+
+    Raises:
+        UserError: a damaged file; names it.
+    """
+    path = run_path / "metrics.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -5,9 +5,11 @@ The sections stand in the order in which a reader meets them; each is one functi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from semistylegan.files import write_text
+from semistylegan.report.beside import beside
 from semistylegan.report.curves import Chart, Line, bars, charts, counts
 from semistylegan.report.facts import SAMPLES, Facts, Reading, chance_level, gather, number
 from semistylegan.report.grids import show_value
@@ -21,8 +23,11 @@ OFF = 0.1
 """A reading that misses the truth by more than this part of the range is marked."""
 
 
-def write_report(run_path: str | Path) -> Path:
+def write_report(run_path: str | Path, others: Sequence[Path] = ()) -> Path:
     """Writes `report.html` into the folder of a run, from whatever the run holds by then.
+
+    Args:
+        others: runs that it is compared with.
 
     Returns:
         the file's path.
@@ -32,11 +37,11 @@ def write_report(run_path: str | Path) -> Path:
     """
     run = Path(run_path)
     facts = gather(run)
-    write_text(run / FILE, page(facts))
+    write_text(run / FILE, page(facts, others))
     return run / FILE
 
 
-def page(facts: Facts) -> str:
+def page(facts: Facts, others: Sequence[Path] = ()) -> str:
     """The whole page."""
     parts = [
         traversals(facts),
@@ -45,6 +50,7 @@ def page(facts: Facts) -> str:
         factor_by_factor(facts),
         readings(facts),
         edits(facts),
+        beside(facts, others),
         labels(facts),
         training(facts),
         again(facts),

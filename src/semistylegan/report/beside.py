@@ -1,0 +1,197 @@
+"""A run beside others: what each was told, what was measured of each, what each draws."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from semistylegan.editing import load
+from semistylegan.errors import UserError
+from semistylegan.report.facts import Facts, lines, number, scores_of
+from semistylegan.report.html import ImageArray, escape, percent, section, sheet, whole
+from semistylegan.report.scores import MORE, TILES
+from semistylegan.training.run import LABELS, Run
+
+SAMPLES = 12
+"""Generated images of each run."""
+UNINTERESTING = ("data", "out", "seed", "device", "threads", "tick_kimg", "snap_kimg", "workers")
+"""Fields of the training that say nothing about what was learned, or stand in the table anyway."""
+OWN = ("weights_sha256", "oracle_sha256", "oracle_l2", "oracle")
+"""Entries of a protocol that differ from run to run though the measuring is the same."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One run of the comparison."""
+
+    name: str
+    train: dict[str, Any]
+    fingerprint: str
+    """Of the data's content."""
+    labelled: int
+    kimg: float | None
+    """At which it was measured."""
+    metrics: dict[str, Any]
+    protocols: dict[str, dict[str, Any]]
+    """Score -> how it was measured."""
+    made: ImageArray | None
+    """Some generated images; None where the model draws none."""
+
+
+def beside(facts: Facts, others: Sequence[Path]) -> str:
+    """The section; nothing where there are no others.
+
+    Raises:
+        UserError: one of them is no run, or is the run itself; names it.
+    """
+    if not others:
+        return ""
+    columns = [_column(facts.run), *(_column(path) for path in others)]
+    for path in others:
+        if path.resolve() == facts.run.resolve():
+            raise UserError(f"--beside {path}: this is the run of the report; name another one")
+    columns = _named(columns, [facts.run, *others])
+    intro = (
+        "Each is one training. What differs by less than another seed would make says nothing; a sweep over seeds "
+        "shows how much that is. The best of each row is underlined."
+    )
+    body = f'<div class="wide-table">{_scores(columns)}</div>{_notes(columns)}{_errors(columns)}{_sheets(columns)}'
+    return section("beside", "Beside other runs", intro, body)
+
+
+def _column(path: Path) -> Column:
+    run = Run(path)
+    document = run.document()
+    metrics = scores_of(path)
+    history = {p.stem.removeprefix("metric-"): lines(p) for p in path.glob("metric-*.jsonl")}
+    labelled = 0
+    if (path / LABELS).is_file():
+        with (path / LABELS).open(encoding="utf-8", newline="") as file:
+            labelled = sum(1 for _ in csv.DictReader(file))
+    model = load(path)
+    try:
+        made = model.generate(seed=100, count=SAMPLES)
+    except UserError:  # an editor without images to start from
+        made = None
+    return Column(
+        name="",
+        train=document["train"],
+        fingerprint=str(document.get("data_fingerprint", "")),
+        labelled=labelled,
+        kimg=number(metrics.get("kimg")),
+        metrics=metrics,
+        protocols={k: p for k, rows in history.items() if rows and isinstance(p := rows[-1].get("protocol"), dict)},
+        made=made,
+    )
+
+
+def _named(columns: list[Column], paths: Sequence[Path]) -> list[Column]:
+    """The shortest ends of their paths that tell them apart."""
+    parts = [path.resolve().parts for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(p[-length:]) for p in parts]
+        if len(set(names)) == len(names):
+            break
+    return [Column(**(vars(c) | {"name": name})) for c, name in zip(columns, names, strict=True)]
+
+
+def _scores(columns: Sequence[Column]) -> str:
+    """What each was told, and the scores that any of them has: a row a score."""
+    head = "".join(f'<th scope="col">{escape(c.name)}</th>' for c in columns)
+    rows = [_row("Seed", [str(c.train.get("seed", "")) for c in columns])]
+    rows.append(_row("Labelled images", [whole(c.labelled) for c in columns]))
+    rows.append(_row("kimg", [f"{round(c.kimg, 1):g}" if c.kimg is not None else "–" for c in columns]))
+    fields = dict.fromkeys(name for c in columns for name in c.train if name not in UNINTERESTING)
+    for field in fields:
+        values = [c.train.get(field) for c in columns]
+        if field not in ("label_fraction", "kimg") and any(value != values[0] for value in values):
+            rows.append(_row(field.replace("_", "-"), ["not set" if v is None else str(v) for v in values]))
+    told = [(key, name, better) for key, name, better, *_ in TILES] + [
+        (key, name, better) for key, name, better, _ in MORE
+    ]
+    measured = []
+    for key, name, better in told:
+        values = [number(c.metrics.get(key)) for c in columns]
+        if any(v is not None for v in values):
+            measured.append(_measured(name, better, values, [_otherwise(key, c, columns[0]) for c in columns]))
+    return (
+        f'<table class="beside"><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
+        f"<tbody>{''.join(measured)}</tbody></table>"
+    )
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
+
+
+def _measured(name: str, better: str, values: Sequence[float | None], marks: Sequence[str]) -> str:
+    known = [v for v, mark in zip(values, marks, strict=True) if v is not None and not mark]
+    best = (max(known) if better == "higher" else min(known)) if len(known) > 1 else None
+    arrow = "↑" if better == "higher" else "↓"
+    cells = "".join(
+        "<td>–</td>"
+        if v is None
+        else f"<td{' class=best' if v == best and not mark else ''}>{v:.3f}{f'<sup>{mark}</sup>' if mark else ''}</td>"
+        for v, mark in zip(values, marks, strict=True)
+    )
+    return f'<tr><th scope="row">{escape(name)} <span class="soft">{arrow}</span></th>{cells}</tr>'
+
+
+def _otherwise(key: str, column: Column, first: Column) -> str:
+    """A dagger where a score was measured in another way than the first run's, or on other data."""
+    if column.fingerprint != first.fingerprint:
+        return "‡"
+    own = [{k: v for k, v in c.protocols.get(key, {}).items() if k not in OWN} for c in (column, first)]
+    return "†" if own[0] != own[1] else ""
+
+
+def _notes(columns: Sequence[Column]) -> str:
+    """What the daggers mean, where there are any."""
+    first, out = columns[0], []
+    keys = [key for key, *_ in TILES] + [key for key, *_ in MORE]
+    seen = {_otherwise(key, c, first) for c in columns for key in keys if number(c.metrics.get(key)) is not None}
+    if "†" in seen:
+        out.append("† measured by another protocol than the first run’s (images, split or bins): not to be compared.")
+    if "‡" in seen:
+        out.append("‡ on other data: not to be compared.")
+    if any(not c.metrics for c in columns):
+        out.append("– not measured: run semistylegan eval.")
+    return f'<p class="small soft">{" ".join(out)}</p>' if out else ""
+
+
+def _errors(columns: Sequence[Column]) -> str:
+    """Mean errors for each factor: the encoder's, then the generator's."""
+    names = dict.fromkeys(name for c in columns for name in (c.metrics.get("per_factor") or {}))
+    if not names:
+        return ""
+    rows = []
+    for name in names:
+        cells = []
+        for c in columns:
+            entry = (c.metrics.get("per_factor") or {}).get(name) or {}
+            both = [
+                f'<span class="{colour}">{percent(v)}</span>'
+                for colour, key in (("e", "mae"), ("g", "mae_gen"))
+                if (v := number(entry.get(key))) is not None
+            ]
+            cells.append(f"<td>{' / '.join(both) or '–'}</td>")
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
+    head = "".join(f'<th scope="col">{escape(c.name)}</th>' for c in columns)
+    return (
+        '<h3>Errors for each factor: <span class="e">encoder</span> / <span class="g">generator</span></h3>'
+        f'<div class="wide-table"><table class="beside"><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _sheets(columns: Sequence[Column]) -> str:
+    """What each draws, at random."""
+    figures = "".join(
+        f"<figure>{sheet(c.made, 4, f'{SAMPLES} images of {c.name}')}<figcaption>{escape(c.name)}</figcaption></figure>"
+        for c in columns
+        if c.made is not None
+    )
+    return f'<h3>Drawn at random, none left out</h3><div class="sheets">{figures}</div>' if figures else ""
