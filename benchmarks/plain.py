@@ -1,0 +1,208 @@
+"""The training step written plainly, as public code writes it: the reference that `train_step` is measured against.
+
+The same networks and losses as the package's default preset, from the same weights: modulated weights for each image in
+one grouped convolution, equalised weights scaled at run time, real and generated images through D one after the other,
+generated images drawn anew for each update, one Adam entry a weight, everything in torch's own memory layout. It shares
+no forward code with the package: `tests/test_plain.py` compares both over steps, and `train_step.py` their times.
+
+With `before=True` it also upsamples before it convolves and convolves before it pools, as StyleGAN2 does: networks of
+equal width that are not ours, for the time alone.
+
+Suffixes: B batch, C channels or code, I inputs, O outputs, L labelled rows, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Weights = dict[str, Tensor]
+
+
+class Plain:
+    """G, D and E of one state as dictionaries of unit weights, with their optimisers."""
+
+    def __init__(self, state, dtype: torch.dtype = torch.float64, before: bool = False) -> None:  # type: ignore[no-untyped-def]
+        assert state.model.backbone == "stylegan2" and state.model.encoder == "separate"
+        self.state, self.before = state, before
+        self.rates: dict[str, float] = {}
+        self.weights: Weights = {}
+        for key in ("G", "D", "E"):
+            for prefix, module in getattr(state, key).named_modules():
+                own = getattr(module, "rates", {})
+                for name, value in module.named_parameters(recurse=False):
+                    full = ".".join(part for part in (key, prefix, name) if part)
+                    self.rates[full] = own.get(name, 1.0)
+                    unit = value.detach().to(dtype).contiguous() / self.rates[full]
+                    self.weights[full] = nn.Parameter(unit)
+        self.average = {k: v.detach().clone() for k, v in self.weights.items() if not k.startswith("D.")}
+        config = state.config
+        settings = {"G": (config.lr_g, (0.0, 0.99)), "D": (config.lr_d, (0.0, 0.99)), "E": (config.lr_e, (0.9, 0.99))}
+        self.adam = {
+            key: torch.optim.Adam([v for k, v in self.weights.items() if k.startswith(key)], lr, betas)
+            for key, (lr, betas) in settings.items()
+        }
+
+    def get(self, name: str, source: Weights | None = None) -> Tensor:
+        """A weight as it is used: unit weight times its scale."""
+        return (self.weights if source is None else source)[name] * self.rates[name]
+
+    # -- G ----------------------------------------------------------------------------------------------------------
+
+    def linear(self, x: Tensor, name: str, source: Weights | None = None) -> Tensor:
+        return F.linear(x, self.get(f"{name}.weight", source), self.get(f"{name}.bias", source))
+
+    def generate(self, z_BZ: Tensor, code_BC: Tensor) -> Tensor:
+        x = torch.cat([normal(z_BZ), normal(self.linear(code_BC, "G.mapping.embed"))], dim=1)
+        for i in range(len(self.state.G.mapping.layers)):
+            x = F.leaky_relu(self.linear(x, f"G.mapping.layers.{i}"), 0.2)
+        w, image = x, None
+        x = self.get("G.const").expand(len(w), -1, -1, -1)
+        for i in range(len(self.state.G.blocks)):
+            block = f"G.blocks.{i}"
+            if i:
+                x = F.leaky_relu(self.modulated(x, w, f"{block}.up", up=True), 0.2)
+            x = F.leaky_relu(self.modulated(x, w, f"{block}.conv"), 0.2)
+            style_BI = self.linear(w, f"{block}.to_image.style")
+            weight_OI = self.get(f"{block}.to_image.weight").t()
+            here = grouped(x, (weight_OI[None] * style_BI[:, None])[..., None, None])
+            here = here + self.get(f"{block}.to_image.bias")[:, None, None]
+            image = here if image is None else up(image) + here
+        assert image is not None
+        return image
+
+    def modulated(self, x: Tensor, w: Tensor, name: str, up: bool = False) -> Tensor:
+        """StyleGAN2, equations 1 to 3: each image's own weights, in one grouped convolution."""
+        style_BI = self.linear(w, f"{name}.style")
+        weight = self.get(f"{name}.weight")[None] * style_BI[:, None, :, None, None]
+        weight = weight * torch.rsqrt(weight.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8) * math.sqrt(2)
+        if up and self.before:
+            x = grouped(bilinear(x), weight)
+        else:
+            x = bilinear(grouped(x, weight)) if up else grouped(x, weight)
+        return x + self.get(f"{name}.bias")[:, None, None]
+
+    # -- D and E ----------------------------------------------------------------------------------------------------
+
+    def conv(self, x: Tensor, name: str, source: Weights | None = None) -> Tensor:
+        weight = self.get(f"{name}.weight", source)
+        return F.conv2d(x, weight, self.get(f"{name}.bias", source), padding=weight.shape[-1] // 2)
+
+    def trunk(self, x: Tensor, key: str, source: Weights | None = None) -> list[Tensor]:
+        x = F.leaky_relu(self.conv(x, f"{key}.trunk.from_image", source), 0.2)
+        maps = []
+        for i in range(len(self.state.D.trunk.blocks)):
+            block = f"{key}.trunk.blocks.{i}"
+            y = F.leaky_relu(self.conv(x, f"{block}.conv", source), 0.2)
+            if self.before:
+                y = F.avg_pool2d(F.leaky_relu(self.conv(y, f"{block}.down", source), 0.2), 2)
+                x = y + F.avg_pool2d(self.conv(x, f"{block}.skip", source), 2)
+            else:
+                y = F.leaky_relu(self.conv(F.avg_pool2d(y, 2), f"{block}.down", source), 0.2)
+                x = y + self.conv(F.avg_pool2d(x, 2), f"{block}.skip", source)
+            maps.append(x)
+        return maps
+
+    def judge(self, img_BCHW: Tensor) -> Tensor:
+        x = self.trunk(img_BCHW, "D")[-1]
+        size = max(s for s in range(1, 5) if len(x) % s == 0)
+        groups = x.reshape(len(x) // size, size, *x.shape[1:])
+        spread = (groups.var(dim=1, unbiased=False) + 1e-8).sqrt().flatten(1).mean(dim=1)
+        extra = spread.repeat_interleave(size).reshape(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
+        x = F.leaky_relu(self.conv(torch.cat([x, extra], dim=1), "D.conv"), 0.2)
+        return self.linear(F.leaky_relu(self.linear(x.flatten(1), "D.hidden"), 0.2), "D.out")[:, 0]
+
+    def read(self, img_BCHW: Tensor, source: Weights | None = None) -> Tensor:
+        maps = self.trunk(img_BCHW, "E", source)
+        what = F.leaky_relu(self.conv(maps[-1], "E.conv", source), 0.2)
+        x = maps[-2]
+        place = x.flatten(2).softmax(dim=2).reshape(x.shape)
+        line = torch.linspace(-1, 1, x.shape[-1], dtype=x.dtype)
+        where = [(place * line[:, None]).sum(dim=(2, 3)), (place * line).sum(dim=(2, 3))]
+        seen = torch.cat([what.mean(dim=(2, 3)), what.amax(dim=(2, 3)), *where], dim=1)
+        return self.linear(F.leaky_relu(self.linear(seen, "E.hidden", source), 0.2), "E.out", source)
+
+    # -- a step -----------------------------------------------------------------------------------------------------
+
+    def update(self, key: str, loss: Callable[[], Tensor]) -> None:
+        for weight in self.weights.values():
+            weight.grad = None
+        for name, weight in self.weights.items():
+            weight.requires_grad_(name.startswith(tuple(key)))
+        loss().backward()  # type: ignore[no-untyped-call]
+        for network in key:
+            for group in self.adam[network].param_groups:
+                for weight in group["params"]:
+                    # Weights without a gradient in a step count as ones with gradient zero, as in FlatAdam.
+                    weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+            self.adam[network].step()
+
+    def step(self, part, supervised: Callable[[Tensor, Tensor], Tensor], unsupervised: Callable[..., Tensor]) -> Tensor:  # type: ignore[no-untyped-def]
+        """One update of D, E and G on a `Part`, in this class's dtype, before the rates fall; returns the fakes."""
+        config, dtype = self.state.config, self.weights["G.const"].dtype
+        real, z, code = (x.to(dtype) for x in (part.real_BCHW, part.z_BZ, part.code_BC))
+        labelled = part.labelled
+        with torch.no_grad():
+            fake = self.generate(z, code)
+            said = soft(self.read(real, self.average), self.state.space)
+        self.update("D", lambda: F.softplus(-self.judge(real)).mean() + F.softplus(self.judge(fake)).mean())
+        share = part.share_2L[0].to(dtype)
+        img = mix(labelled.img_LCHW.to(dtype), real, share)
+        aim = mix(labelled.code_LC.to(dtype), said, share)
+        self.update("E", lambda: config.alpha * supervised(self.read(img), aim))
+        if self.state.step % config.r1_interval == 0:
+
+            def penalty() -> Tensor:
+                x = real.clone().requires_grad_(True)
+                (slope,) = torch.autograd.grad(self.judge(x).sum(), x, create_graph=True)
+                return config.r1_interval * config.r1_gamma / 2 * slope.square().sum(dim=(1, 2, 3)).mean()
+
+            self.update("D", penalty)
+
+        def loss_of_G() -> Tensor:
+            again = self.generate(z, code)
+            return F.softplus(-self.judge(again)).mean() + config.gamma_g * unsupervised(self.read(again), code)
+
+        self.update("G", loss_of_G)
+        images = self.state.images + len(real)
+        amount = 1 - 0.5 ** (len(real) / max(min(1000 * config.ema_kimg, 0.05 * images), 1e-8))
+        with torch.no_grad():
+            for key, value in self.average.items():
+                value.lerp_(self.weights[key], amount)
+        return fake
+
+
+def normal(x: Tensor) -> Tensor:
+    return x / (x.square().mean(dim=1, keepdim=True) + 1e-8).sqrt()
+
+
+def mix(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
+    share = share.reshape(-1, *[1] * (a.dim() - 1))
+    return share * a + (1 - share) * b
+
+
+def soft(said: Tensor, space) -> Tensor:  # type: ignore[no-untyped-def]
+    out = said.clone()
+    for factor, where in zip(space, space.slices, strict=True):
+        if factor.kind == "categorical":
+            out[:, where] = said[:, where].softmax(dim=1)
+    return out
+
+
+def grouped(x: Tensor, weight_BOIKK: Tensor) -> Tensor:
+    """One convolution whose groups are the images."""
+    batch, outputs, inputs, kernel, _ = weight_BOIKK.shape
+    y = F.conv2d(x.reshape(1, -1, *x.shape[2:]), weight_BOIKK.flatten(0, 1), padding=kernel // 2, groups=batch)
+    assert y.shape[1] == batch * outputs and x.shape[1] == inputs
+    return y.reshape(batch, outputs, *y.shape[2:])
+
+
+def bilinear(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+up = bilinear

@@ -1,0 +1,219 @@
+"""Times of the training step beside plain formulations of it, in one run on one machine.
+
+    python benchmarks/train_step.py --json step.json --plot step.png          # CPU, one thread; about 5 minutes
+    python benchmarks/train_step.py --device cuda --size base --batch 32      # a GPU: left ready, not run yet
+    python benchmarks/train_step.py --resolutions 32 --processes 2            # ours alone, the batch over 2 processes
+
+`ours` is `train_step`; `plain` is the same step, plainly written (`plain.py`); `public` also convolves at the large
+resolution, as StyleGAN2 does. Every width is `--width` maps at every resolution (0: the widths of `--size`). Random
+images: what is timed does not depend on them. Times are medians over steps with R1 in its turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from plain import Plain
+from torch.utils.flop_counter import FlopCounterMode
+
+from semistylegan import losses
+from semistylegan.models.config import ModelConfig
+from semistylegan.scenes.sprites import FACTORS
+from semistylegan.training import TrainConfig, distributed
+from semistylegan.training.loop import keep_freed_memory, own_rows
+from semistylegan.training.state import TrainState
+from semistylegan.training.step import Batch, LabelledBatch, split, train_step
+
+STEPS = 16
+"""One round of lazy R1."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--resolutions", type=lambda t: [int(r) for r in t.split(",")], default=[32, 64])
+    parser.add_argument("--size", default="tiny")
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--methods", type=lambda t: t.split(","), default=["ours", "plain", "public"])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    args = parser.parse_args()
+    if args.processes > 1 and not distributed.launched():
+        sys.exit(distributed.launch([sys.executable, *sys.argv], args.processes))
+    torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    device = torch.device(distributed.local_device(args.device))
+    with distributed.joined(device):
+        methods = ["ours"] if distributed.count() > 1 else args.methods
+        peak = ceiling(args, device)
+        rows = []
+        for resolution in args.resolutions:
+            seconds = times(args, resolution, methods, device)
+            gflop = work(args, resolution) / 1e9 * 1000 / args.batch
+            for method, value in seconds.items():
+                row = {
+                    "resolution": resolution,
+                    "method": method,
+                    "seconds_per_kimg": round(value, 2),
+                    "of_public": round(value / seconds["public"], 3) if "public" in seconds else None,
+                    "of_plain": round(value / seconds["plain"], 3) if "plain" in seconds else None,
+                }
+                if method == "ours":
+                    row |= {"gflops": round(gflop / value, 1), "of_ceiling": round(gflop / value / peak, 3)}
+                rows.append(row)
+                if distributed.rank() == 0:
+                    print(json.dumps(row), flush=True)
+    if distributed.rank() or os.environ.get("RANK", "0") != "0":
+        return
+    document = {
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "batch": args.batch,
+        "width": args.width or args.size,
+        "threads": args.threads,
+        "processes": args.processes,
+        "ceiling_gflops": round(peak, 1),
+        "memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
+        "rows": rows,
+    }
+    print(json.dumps({k: v for k, v in document.items() if k != "rows"}))
+    if args.json:
+        args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    if args.plot:
+        plot(rows, args.plot)
+
+
+def make(args: argparse.Namespace, resolution: int, device: torch.device) -> tuple[TrainState, Batch]:
+    """A state at its first step and this process's rows of a batch."""
+    config = TrainConfig.preset(
+        "semi", "none", "none", kimg=1e6, batch=args.batch, labelled_batch=args.batch, size=args.size
+    ).resolved(resolution)
+    model = ModelConfig.of_size(config.size, resolution, 3, FACTORS.code_width)
+    if args.width:
+        model = dataclasses.replace(model, max_width=args.width, base_width=args.width * resolution)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2 * args.batch, 3, resolution, resolution, generator=generator)
+    codes = FACTORS.encode(FACTORS.sample(2 * args.batch, generator))
+    real, labelled = (own_rows(rows).to(device) for rows in images.chunk(2))
+    code, label = (own_rows(rows).to(device) for rows in codes.chunk(2))
+    known = torch.ones(len(label), len(FACTORS), dtype=torch.bool, device=device)
+    batch = Batch(real, code, LabelledBatch(labelled, label, known))
+    return TrainState.create(config, model, FACTORS, device), batch
+
+
+def stepper(method: str, state: TrainState, batch: Batch) -> Callable[[], Any]:
+    """A function that takes one step."""
+    if method == "ours":
+        return lambda: train_step(state, batch)
+    plain = Plain(state, torch.float32, before=method == "public")
+    weight = state.config.ce_weight
+
+    def supervised(said: torch.Tensor, aim: torch.Tensor) -> torch.Tensor:
+        assert batch.labelled is not None
+        return losses.supervised(said, aim, batch.labelled.known_LF, FACTORS, weight)
+
+    def step() -> None:
+        (part,) = split(state, batch)
+        plain.step(part, supervised, lambda said, code: losses.unsupervised(said, code, FACTORS, weight))
+        state.step, state.images = state.step + 1, state.images + len(batch.real_BCHW)
+
+    return step
+
+
+def times(args: argparse.Namespace, resolution: int, methods: list[str], device: torch.device) -> dict[str, float]:
+    """Seconds a kimg of each method: rounds in turn, so that a change of the machine's pace meets all of them."""
+    steps = {method: stepper(method, *make(args, resolution, device)) for method in methods}
+    found: dict[str, list[float]] = {method: [] for method in methods}
+    for step in steps.values():
+        for _ in range(2):
+            step()
+    for _ in range(args.rounds):
+        for method, step in steps.items():
+            synchronise(device)
+            began = time.perf_counter()
+            for _ in range(STEPS):
+                step()
+            synchronise(device)
+            found[method].append((time.perf_counter() - began) / STEPS * 1000 / args.batch)
+    return {method: statistics.median(seconds) for method, seconds in found.items()}
+
+
+def synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def work(args: argparse.Namespace, resolution: int) -> float:
+    """Operations of one of our steps without R1: convolutions and matrix products, forward and backward."""
+    state, batch = make(args, resolution, torch.device("cpu"))
+    state.step = 1
+    with FlopCounterMode(display=False) as counter:
+        train_step(state, batch)
+    return float(counter.get_total_flops() * distributed.count())
+
+
+def ceiling(args: argparse.Namespace, device: torch.device) -> float:
+    """GFLOP/s of the best dense 3x3 convolution: forward and both gradients, weighted as in a step."""
+    best = 0.0
+    for width, size in ((64, 32), (64, 64), (128, 32)):
+        x, g = (torch.randn(16, width, size, size, device=device) for _ in range(2))
+        w = torch.randn(width, width, 3, 3, device=device)
+        x, g, w = (t.contiguous(memory_format=torch.channels_last) for t in (x, g, w))
+        parts = []
+        for which in (None, (True, False, False), (False, True, False)):
+
+            def once(which: Any = which, x: Any = x, g: Any = g, w: Any = w) -> None:
+                if which is None:
+                    F.conv2d(x, w, padding=1)
+                else:
+                    torch.ops.aten.convolution_backward(g, x, w, None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1, which)
+
+            once()
+            synchronise(device)
+            laps = []
+            for _ in range(5):
+                began = time.perf_counter()
+                once()
+                synchronise(device)
+                laps.append(time.perf_counter() - began)
+            parts.append(min(laps))
+        # Passes with width x width kernels: per image D sees 3 forward, 3 input, 2 weight gradients; E and G likewise.
+        flop = 2 * 16 * width * width * 9 * size * size
+        best = max(best, flop * 8 / (3 * parts[0] + 3 * parts[1] + 2 * parts[2]) / 1e9)
+    return best * (distributed.count() if device.type == "cpu" else 1)
+
+
+def plot(rows: list[dict[str, Any]], path: Path) -> None:
+    """Seconds a kimg against resolution."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5, 3.4), layout="constrained")
+    for method in dict.fromkeys(row["method"] for row in rows):
+        own = [row for row in rows if row["method"] == method]
+        axes.plot([r["resolution"] for r in own], [r["seconds_per_kimg"] for r in own], "o-", label=method)
+    axes.set(xscale="log", yscale="log", xlabel="pixels a side", ylabel="seconds a kimg")
+    axes.set_xticks(sorted({r["resolution"] for r in rows}), [str(r) for r in sorted({r["resolution"] for r in rows})])
+    axes.legend()
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
