@@ -15,6 +15,7 @@ from semistylegan import files
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import Labels
 from semistylegan.errors import UserError
+from semistylegan.factors import Factor
 from semistylegan.metrics.inception import Inception
 from semistylegan.metrics.intervals import RESAMPLES, Interval
 from semistylegan.metrics.oracle import Oracle, oracle_for
@@ -276,15 +277,19 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
 
 
 def coarse_factors(oracle: Oracle) -> list[str]:
-    """Factors that an oracle misreads by more than half the step between two values; a class, in one image of ten."""
-    out = []
-    for factor, error in zip(oracle.space, oracle.error, strict=True):
-        if factor.size is None or factor.size < 2 or error is None:
-            continue
-        half_step = {"scalar": 0.5 / (factor.size - 1), "circular": 1 / factor.size, "categorical": 0.1}[factor.kind]
-        if error > half_step:
-            out.append(factor.name)
-    return out
+    """Factors that an oracle misreads by more than :func:`half_step`."""
+    told = zip(oracle.space, oracle.error, strict=True)
+    return [f.name for f, error in told if error is not None and (limit := half_step(f)) is not None and error > limit]
+
+
+def half_step(factor: Factor) -> float | None:
+    """Half the step between two values, as an error of `FactorSpace.error`; a class: wrong in one image of ten.
+
+    None for a factor without a grid, or of one value.
+    """
+    if factor.size is None or factor.size < 2:
+        return None
+    return {"scalar": 0.5 / (factor.size - 1), "circular": 1 / factor.size, "categorical": 0.1}[factor.kind]
 
 
 def earlier(run: Path, identity: dict[str, Any]) -> dict[str, Any]:

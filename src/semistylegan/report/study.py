@@ -97,9 +97,9 @@ def table(study: Study, results: Sequence[Result]) -> str:
         cells = []
         for field in fields:
             t = told[setting.name, field]
-            mark = ' class="best"' if t is not None and best.get(field) == t.mean else ""
             mean, _, more = str(t).partition(" ± ") if t is not None else ("", "", "")
-            cells.append(f"<td{mark}>{mean}{f'<small>± {more}</small>' if more else ''}</td>")
+            mean = f'<span class="best">{mean}</span>' if t is not None and best.get(field) == t.mean else mean
+            cells.append(f"<td>{mean}{f'<small>± {more}</small>' if more else ''}</td>")
         rows.append(f'<tr><th scope="row">{escape(setting.name)}</th><td>{runs}</td>{"".join(cells)}</tr>')
     intro = "Mean over the seeds, and their standard deviation; the best mean of each usual score is underlined."
     body = (
@@ -112,13 +112,23 @@ def table(study: Study, results: Sequence[Result]) -> str:
 def plots(study: Study, figure: Figure) -> str:
     """Every score over the first axis."""
     intro = "Lines join means; dots are runs, the shade spans the seeds." if len(study.seeds) > 1 else ""
-    return section("plot", "Score by score", intro, f'<figure class="chart">{svg(figure)}</figure>')
+    return section(
+        "plot",
+        "Score by score",
+        intro,
+        f'<div class="wide-table"><figure class="chart studied">{svg(figure)}</figure></div>',
+    )
 
 
 def trade_off(figure: Figure) -> str:
     """The encoder's score against the generator's."""
     intro = "What reads well does not always draw well: the encoder’s score to the right, the generator’s upwards."
-    return section("trade-off", "Encoder against generator", intro, f'<figure class="chart">{svg(figure)}</figure>')
+    return section(
+        "trade-off",
+        "Encoder against generator",
+        intro,
+        f'<div class="wide-table"><figure class="chart studied">{svg(figure)}</figure></div>',
+    )
 
 
 def grids(study: Study, results: Sequence[Result]) -> str:
