@@ -215,7 +215,7 @@ def test_the_published_page_needs_nothing_but_its_files(page: Page, site: Path, 
     asked = len(Static.asked)
     before = drawn(page)
     count = int(page.locator("#picture").get_attribute("data-drawn") or 0)
-    page.locator("[data-factor=shape] button").nth(2).click()
+    page.locator("[data-factor=shape] .classes button").nth(2).click()
     page.wait_for_function("n => document.querySelector('#picture').dataset.drawn > n", arg=count)
     after = drawn(page)
     assert np.abs(np.subtract(before, after)).max() > 50 and np.std(after) > 10
@@ -248,11 +248,11 @@ def test_the_published_page_draws_what_the_model_draws(page: Page, site: Path) -
         page.wait_for_selector("body[data-ready]", timeout=60_000)
         model = load("sprites")
         settings = {"shape": "triangle", "hue": 240.0, "scale": 0.21, "x": 0.41, "y": 0.36}
-        page.locator("[data-factor=shape] button").nth(2).click()
+        page.locator("[data-factor=shape] .classes button").nth(2).click()
         for name in ("hue", "scale", "x", "y"):
-            field = page.locator(f"[data-factor={name}] .value")
-            field.fill(str(settings[name]))
-            field.press("Enter")
+            page.locator(f"[data-factor={name}] .value").click()
+            page.keyboard.type(f"{settings[name]:g}")
+            page.keyboard.press("Enter")
         z = torch.tensor(normal(7, 16))
         level = torch.tensor([[model.factors[n].level_of(v) for n, v in settings.items()]])
         expected = model.images(z[None], level)[0].astype(int)

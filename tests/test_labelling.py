@@ -24,7 +24,7 @@ from semistylegan.app.server import Refused, running
 from semistylegan.cli.program import main
 from semistylegan.data.check import check
 from semistylegan.data.dataset import Dataset
-from semistylegan.data.pictures import save_png
+from semistylegan.data.pictures import read_header, save_png
 from semistylegan.data.storage import open_store
 from semistylegan.data.table import Table
 from semistylegan.data.writing import ZipWriter
@@ -364,6 +364,27 @@ def test_numbers_off_the_grid_are_kept_as_given(photos: Path) -> None:
     desk = Desk(photos, "scale:0.13..0.29/5")
     desk.save("w", 1, {}, {"scale": 0.2})
     assert rows_of(photos / "metadata.csv")["001.png"]["scale"] == "0.2"
+
+
+def test_labels_that_do_not_fit_are_named_at_the_start(photos: Path) -> None:
+    (photos / "factors.json").write_text(
+        '{"factors": [{"name": "n", "kind": "categorical", "categories": ["1", "2"]}]}'
+    )
+    (photos / "metadata.csv").write_text("file_name,n\n000.png,2.0\n001.png,3\n")
+    with pytest.raises(UserError, match=r"metadata\.csv line 3: n=3"):
+        Desk(photos, "n")
+    (photos / "metadata.csv").write_text("file_name,n\n000.png,2.0\n")
+    assert Desk(photos, "n").look(0)["values"] == {"n": "2"}
+
+
+def test_images_of_any_size_are_shown_and_damaged_ones_can_be_skipped(photos: Path) -> None:
+    save_png(photos / "001.png", render(0, 64))
+    (photos / "002.png").write_bytes((photos / "002.png").read_bytes()[:200])
+    desk = Desk(photos, "n")
+    assert read_header(desk.picture(1), "it").width == 64
+    with pytest.raises(UserError, match=r"002\.png: damaged"):
+        desk.picture(2)
+    assert desk.look(2)["name"] == "002.png"
 
 
 def test_a_model_fills_in_what_it_reads(photos: Path) -> None:

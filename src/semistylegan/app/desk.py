@@ -22,7 +22,7 @@ from semistylegan.app.server import Refused
 from semistylegan.data.columns import in_words, snap
 from semistylegan.data.dataset import read_labels, read_space
 from semistylegan.data.label_file import LabelFile
-from semistylegan.data.pictures import ImageArray, encode_png
+from semistylegan.data.pictures import ImageArray, decode_image, encode_png
 from semistylegan.data.storage import ImageStore, open_store
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor
@@ -72,6 +72,9 @@ class Desk:
         self.path = self.store.beside("metadata.csv")
         self.file = self._open()
         self.questions = ask(factors, self.space, self.file.table)
+        for question in self.questions:
+            if self.file.table is not None and question.factor is not None:
+                self.file.table.levels(question.factor)  # a label that does not fit is named now
         self.model = model
         self.values = self._values()
         self.history: list[Done] = []
@@ -179,6 +182,8 @@ class Desk:
         return {name: self._value(factor, cell) for name, factor, cell in shown if factor is not None}
 
     def _value(self, factor: Factor, cell: str) -> float | str:
+        if factor.kind == "categorical" and cell not in factor.categories:
+            cell = str(int(float(cell)))  # 2.0: so pandas writes a column of whole numbers with blanks
         number = cell.replace(",", ".") if factor.kind != "categorical" and "." not in cell else cell
         return factor.value_of(snap(factor, factor.level_of(number)))
 
@@ -186,7 +191,10 @@ class Desk:
         """What the model reads, of the asked factors that it knows by the same name."""
         if self.model is None:
             return {}
-        (level_F,) = self.model.read_levels(self.model.fit(self.store.read(image)))
+        try:
+            (level_F,) = self.model.read_levels(self.model.fit(self._image(image)))
+        except UserError:
+            return {}  # damaged: the page says so where it is shown
         found = {f.name: f.value_of(float(u)) for f, u in zip(self.model.factors, level_F, strict=True)}
         out: dict[str, float | str] = {}
         for question in self.questions:
@@ -211,7 +219,11 @@ class Desk:
     def picture(self, image: int) -> bytes:
         """The image as PNG."""
         self._number(image)
-        return encode_png(self.store.read(image))
+        return encode_png(self._image(image))
+
+    def _image(self, image: int) -> ImageArray:
+        """The image, of whatever size: labelling does not ask that all are alike."""
+        return decode_image(self.store.file_bytes(image), self.store.shown(image))
 
     def _number(self, image: int) -> None:
         if not 0 <= image < len(self.store):
@@ -249,8 +261,8 @@ class Desk:
         after = {name: cell for name, cell in after.items() if cell}
         if not after and not before:
             raise UserError("nothing is known of this image: skip it instead")
-        self._write(image, after)
         undo = self._remember(Done(image, before, after))
+        self._write(image, after)
         self.queue.label(image, True)
         return {"undo": undo, **self.next(window)}
 
