@@ -1,6 +1,6 @@
 """Times of the training step beside plain formulations of it, in one run on one machine.
 
-    python benchmarks/train_step.py --json step.json --plot step.png          # CPU, one thread; about 5 minutes
+    python benchmarks/train_step.py --json step.json --plot step.png          # CPU, one thread
     python benchmarks/train_step.py --device cuda --size base --batch 32      # a GPU: left ready, not run yet
     python benchmarks/train_step.py --resolutions 32 --processes 2            # ours alone, the batch over 2 processes
 
