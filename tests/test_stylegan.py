@@ -79,9 +79,9 @@ def test_growing_does_not_jump() -> None:
 def test_real_images_fade_as_the_networks_do() -> None:
     img = torch.randn(1, 3, 16, 16)
     assert torch.equal(as_grown(img, 16, 1.0), img)
-    half = as_grown(img, 16, 0.5)
+    begun = as_grown(img, 16, 0.25)
     coarse = F.interpolate(F.avg_pool2d(img, 2), scale_factor=2.0)
-    assert torch.allclose(half, (img + coarse) / 2, atol=1e-6)
+    assert torch.allclose(begun, 0.25 * img + 0.75 * coarse, atol=1e-6)
 
 
 def paper(data: Path | str, out: Path | str, **fields: Any) -> TrainConfig:
@@ -131,8 +131,8 @@ def test_a_growing_run_resumes_anywhere(sprites_zip: Path, tmp_path: Path) -> No
         "device": "cpu",
     }
     whole = train(paper(sprites_zip, tmp_path / "a", **fields))
-    shutil_names = sorted(p.name for p in whole.path.glob("checkpoint-*"))
-    assert len(shutil_names) >= 3
+    names = sorted(p.name for p in whole.path.glob("checkpoint-*"))
+    assert len(names) >= 3
     config = paper(sprites_zip, tmp_path / "b", **fields)
     with pytest.raises(Stop):
         train(config, on_snapshot=stop)
@@ -140,7 +140,7 @@ def test_a_growing_run_resumes_anywhere(sprites_zip: Path, tmp_path: Path) -> No
     last = "model.safetensors"
     assert (whole.checkpoint() / last).read_bytes() == (tmp_path / "b" / whole.checkpoint().name / last).read_bytes()
     # A checkpoint from the middle draws what had grown by then.
-    early = ssg.load(whole.path / shutil_names[0])
+    early = ssg.load(whole.path / names[0])
     assert early.networks.G.stage[0] < 32  # type: ignore[attr-defined]
     assert ssg.load(whole.path).networks.G.stage == (32, 1.0)  # type: ignore[attr-defined]
 
