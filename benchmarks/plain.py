@@ -121,7 +121,7 @@ class Plain:
         what = F.leaky_relu(self.conv(maps[-1], "E.conv", source), 0.2)
         x = maps[-2]
         place = x.flatten(2).softmax(dim=2).reshape(x.shape)
-        line = torch.linspace(-1, 1, x.shape[-1], dtype=x.dtype)
+        line = torch.linspace(-1, 1, x.shape[-1], dtype=x.dtype, device=x.device)
         where = [(place * line[:, None]).sum(dim=(2, 3)), (place * line).sum(dim=(2, 3))]
         seen = torch.cat([what.mean(dim=(2, 3)), what.amax(dim=(2, 3)), *where], dim=1)
         return self.linear(F.leaky_relu(self.linear(seen, "E.hidden", source), 0.2), "E.out", source)

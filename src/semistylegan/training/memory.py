@@ -66,14 +66,14 @@ def require_memory(config: TrainConfig, model: ModelConfig, space: FactorSpace, 
     if device.type == "cpu":
         free /= int(os.environ.get("LOCAL_WORLD_SIZE", distributed.count()))
     sizes = [m for m in parts_possible(config) if m <= (config.micro_batch or config.batch)]
-    needed = {m: estimate(config, model, space, m) for m in sizes}
-    first = next(iter(needed))
-    if needed[first] <= free:
-        return needed[first]
+    needed = estimate(config, model, space, sizes[0])
+    if needed <= free:
+        return needed
     what = f"--batch {config.batch}" if not config.micro_batch else f"--micro-batch {config.micro_batch}"
-    fitting = next((f"--micro-batch {m} needs about {gigabytes(b)}" for m, b in needed.items() if b <= free), None)
+    parts = ((m, estimate(config, model, space, m)) for m in sizes[1:])
+    fitting = next((f"--micro-batch {m} needs about {gigabytes(b)}" for m, b in parts if b <= free), None)
     raise UserError(
-        f"{what}: needs about {gigabytes(needed[first])} of memory on {device}, and {gigabytes(free)} are free; "
+        f"{what}: needs about {gigabytes(needed)} of memory on {device}, and {gigabytes(free)} are free; "
         + (fitting or "not even the smallest micro-batch fits: take a smaller --size or smaller images")
     )
 
