@@ -89,8 +89,8 @@ class Engine:
         self.stage = stage
         self.sensors: dict[int, Any] = {}
         self.recorded: dict[tuple[Any, ...], Any] = {}
-        self.depth = DEPTH
         self.denoise = True
+        self.record = not mi.variant().startswith("scalar")
         self.integrator = mi.load_dict({"type": "path", "max_depth": DEPTH, "rr_depth": DEPTH + 1})
         self.guide = mi.load_dict({"type": "aov", "aovs": "albedo:albedo,normal:sh_normal"})
         self._load()
@@ -226,7 +226,7 @@ class Engine:
         """Renders what the stage shows now: H x W x 3, or x 6 of the guide."""
         scene, sensor = self.scenes[kind == KEY], self.sensor(resolution)
         integrator = self.guide if kind == GUIDE else self.integrator
-        if self.mi.variant().startswith("scalar"):
+        if not self.record:
             return np.array(self.mi.render(scene, sensor=sensor, integrator=integrator, spp=count, seed=seed))
         import drjit
 
