@@ -99,8 +99,8 @@ def test_another_process_gives_the_same_bytes() -> None:
     assert done.stdout == image(41).tobytes()
 
 
-ORDER = (0, 24, 48, 12, 66, 45, 0, 71, 24, 13, 37)
-"""Poses, cameras, colours and lamps change one by one and together."""
+ORDER = (0, 48, 66, 45, 0)
+"""Poses, cameras, colours and lamps change."""
 
 
 def compare_recordings() -> None:
