@@ -74,7 +74,7 @@ def ask(address: str, path: str, json_: Any = None, data: bytes | None = None) -
     if json_ is not None:
         data, headers = json.dumps(json_).encode(), {"Content-Type": "application/json"}
     try:
-        with urllib.request.urlopen(urllib.request.Request(address + path, data, headers), timeout=30) as answer:
+        with urllib.request.urlopen(urllib.request.Request(address + path, data, headers), timeout=60) as answer:
             return answer.status, answer.read(), dict(answer.headers)
     except urllib.error.HTTPError as error:
         with error:
@@ -278,7 +278,8 @@ PIXELS = """() => {
 
 def until(true: Callable[[], bool], what: str = "") -> None:
     """Waits until something is so."""
-    for _ in range(400):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         if true():
             return
         time.sleep(0.025)
