@@ -270,6 +270,12 @@ def test_our_own_mistake_shows_the_client_no_trace(capfd: pytest.CaptureFixture[
     assert "RuntimeError: secret" in capfd.readouterr().err
 
 
+def test_a_worker_takes_no_more_than_it_is_told(port: int) -> None:
+    with ThreadPoolExecutor(8) as many:
+        statuses = [answer[0] for answer in many.map(lambda _: ask(port, "GET", "/slow"), range(8))]
+    assert set(statuses) == {200, 503}
+
+
 def test_fifty_at_once_are_served_or_told_to_wait(port: int) -> None:
     with ThreadPoolExecutor(50) as many:
         answers = list(many.map(lambda _: ask(port, "GET", "/slow"), range(50)))

@@ -318,6 +318,34 @@ def slide(page: Page, name: str, level: float) -> None:
     page.mouse.up()
 
 
+UNITS = """async (levels) => {
+  const { Factor } = await import("/static/units.js");
+  const { factors } = await (await fetch("/api/model")).json();
+  return factors.map((entry) => new Factor(entry)).map((factor) => ({
+    step: factor.step ?? 0,
+    values: levels.map((u) => factor.valueOf(factor.isClass ? Math.min(2, Math.floor(3 * u)) : u)),
+    back: levels.map((u) => factor.levelOf(factor.valueOf(factor.isClass ? Math.min(2, Math.floor(3 * u)) : u))),
+  }));
+}"""
+
+
+def test_the_page_counts_in_the_same_units(page: Page, served: Served) -> None:
+    opened(page, served[0])
+    levels = [*np.linspace(0, 1, 41), 0.9999]
+    for factor, told in zip(SPACE, page.evaluate(UNITS, levels), strict=True):
+        for u, value, back in zip(levels, told["values"], told["back"], strict=True):
+            u = min(2, int(3 * u)) if factor.kind == "categorical" else u
+            own = factor.value_of(u)
+            if isinstance(own, str):
+                assert value == own
+                continue
+            # Rounded to the finest step; a whole turn is none.
+            away = abs(value - own)
+            assert min(away, abs(away - 360) if factor.kind == "circular" else away) <= told["step"] / 2 + 1e-9
+            assert factor.low <= value <= factor.high and not (factor.kind == "circular" and value == factor.high)
+            assert back == pytest.approx(factor.level_of(value), abs=1e-9)
+
+
 def test_a_moved_slider_changes_the_picture(page: Page, served: Served) -> None:
     address, model = served
     opened(page, address)
