@@ -28,25 +28,34 @@ SPACE = FactorSpace.grid({"a": 3, "b": 4})
 
 
 def command(data: Path, out: Path, *options: str) -> list[str]:
-    fixed = "--kimg 0.024 --label-fraction 0.1 --tick-kimg 0.008 --snap-kimg 0.008 --seed 3".split()  # noqa: SIM905
+    fixed = "--kimg 0.016 --label-fraction 0.1 --tick-kimg 0.008 --snap-kimg 0.008 --seed 3".split()  # noqa: SIM905
     return [sys.executable, "-m", "semistylegan", "train", "--data", str(data), "--out", str(out), *fixed, *options]
 
 
 def alone(data: Path, out: Path) -> None:
     """The same training in this process."""
-    fields = {"kimg": 0.024, "label_fraction": 0.1, "tick_kimg": 0.008, "snap_kimg": 0.008, "seed": 3}
+    fields = {"kimg": 0.016, "label_fraction": 0.1, "tick_kimg": 0.008, "snap_kimg": 0.008, "seed": 3}
     train(TrainConfig.preset("semi", str(data), str(out), **fields))
 
 
-def weights(out: Path, name: str = "checkpoint-000000.024") -> dict[str, torch.Tensor]:
-    return load_file(out / name / "train-state.safetensors")
+def saved(out: Path, kimg: str) -> dict[str, torch.Tensor]:
+    return load_file(out / f"checkpoint-000000.{kimg}" / "train-state.safetensors")
 
 
-def assert_close(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
-    """To rounding. Few steps: Adam makes much of the sign of gradients near zero, so that later on rounding shows."""
+def assert_same_training(one: Path, two: Path) -> None:
+    """Gradients of the first step to rounding, and what two steps make of them.
+
+    With beta1 = 0 the first moment is the gradient. Weights are held to less: Adam's first steps have the size of the
+    learning rate (0.004 to 0.015) whatever that of the gradient, so a gradient near zero turns rounding into a step.
+    """
+    a, b = saved(one, "008"), saved(two, "008")
+    for opt in ("opt_G", "opt_D", "opt_E"):
+        largest = float(a[f"{opt}.exp_avg"].abs().max())
+        torch.testing.assert_close(a[f"{opt}.exp_avg"], b[f"{opt}.exp_avg"], rtol=1e-3, atol=1e-5 * largest)
+    a, b = saved(one, "016"), saved(two, "016")
     assert a.keys() == b.keys()
-    for key in a:
-        torch.testing.assert_close(a[key], b[key], rtol=1e-4, atol=2e-5, msg=lambda m, key=key: f"{key}: {m}")
+    for key in (key for key in a if not key.startswith("opt_")):
+        torch.testing.assert_close(a[key], b[key], rtol=1e-3, atol=2e-4, msg=lambda m, key=key: f"{key}: {m}")
 
 
 def stats(out: Path) -> list[dict[str, float]]:
@@ -57,21 +66,21 @@ def stats(out: Path) -> list[dict[str, float]]:
 def test_two_processes_make_the_model_of_one_and_go_on_as_one(
     sprites_zip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Three steps as one process, as two, and two of them as two followed by one as one."""
+    """Two steps as one process, as two, and one as two followed by one as one."""
     one, two = tmp_path / "one", tmp_path / "two"
     alone(sprites_zip, one)
     assert launch(command(sprites_zip, two), 2) == 0
     assert capfd.readouterr().out.splitlines() == [str(two)]
-    assert_close(weights(one), weights(two))
+    assert_same_training(one, two)
     # One writer: every tick once, with the means over all rows, and no file that a single process does not leave.
-    assert [row["kimg"] for row in stats(two)] == [0.008, 0.016, 0.024]
+    assert [row["kimg"] for row in stats(two)] == [0.008, 0.016]
     for name in ("loss_gan_d", "loss_gan_g", "loss_unsup", "loss_sr"):
         assert stats(one)[1][name] == pytest.approx(stats(two)[1][name], rel=1e-3)
     assert {p.name for p in two.iterdir()} == {p.name for p in one.iterdir()}
 
-    shutil.rmtree(two / "checkpoint-000000.024")
+    shutil.rmtree(two / "checkpoint-000000.016")
     alone(sprites_zip, two)
-    assert_close(weights(one), weights(two))
+    assert_same_training(one, two)
 
 
 @pytest.mark.timeout(120)

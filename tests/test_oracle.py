@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import semistylegan
+from semistylegan import files
 from semistylegan.data.labels import Labels
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.metrics import oracle as oracle_module
@@ -286,7 +287,7 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.delenv("SEMISTYLEGAN_CACHE")
     assert cache_folder().is_relative_to(Path.home()) or cache_folder().is_absolute()
     assert cache_folder().name == "semistylegan"
-    monkeypatch.setattr(oracle_module.sys, "platform", "linux")
+    monkeypatch.setattr(files.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "semistylegan"
 

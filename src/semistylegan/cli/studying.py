@@ -31,6 +31,7 @@ class Sweep(Command):
     """
 
     options: SweepOptions
+    """Every option, as in `sweep_options`."""
     fields: dict[str, Any]
     """What the user said of the training."""
 
