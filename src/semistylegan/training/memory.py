@@ -19,7 +19,7 @@ from semistylegan.training.step import LabelledBatch, Log, Part, generate, loss_
 
 SPARE = 1.3
 """What is needed beside weights, their moments and the kept activations (gradients on the way, the allocator's gaps),
-as a factor on the activations: measured peaks lie below (`benchmarks/train_step.py` says how far)."""
+as a factor on the activations. A guess, not yet compared with measured peaks."""
 
 
 def check_parts(config: TrainConfig) -> None:
