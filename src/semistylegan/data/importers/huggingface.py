@@ -5,7 +5,6 @@ Read where they lie: nothing is copied into a cache, no script of a data set is 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from semistylegan.data.importers.folder import FolderSource
-from semistylegan.data.importers.source import Source, StoreSource, file_stamp, labelled_stamp, safe_name
+from semistylegan.data.importers.source import EncodedSource, Source, StoreSource, safe_name
 from semistylegan.data.importers.typed import typed_labels
-from semistylegan.data.pictures import Header, ImageArray, decode_image, keeps_as_png, read_header
 from semistylegan.data.storage import open_store
 from semistylegan.errors import UserError, missing_extra
 from semistylegan.factors import FactorSpace
@@ -46,7 +44,7 @@ def open_huggingface(source: Path) -> Source:
     return ColumnSource(source, files, arrow=False)
 
 
-class ColumnSource(Source):
+class ColumnSource(EncodedSource):
     """Encoded images in a column of parquet or Arrow files, a group of rows in memory at a time."""
 
     def __init__(self, path: Path, files: Sequence[Path], arrow: bool) -> None:
@@ -96,35 +94,16 @@ class ColumnSource(Source):
     def name(self, i: int) -> str:
         return f"{i:07d}.png" if self._names is None else self._names[i]
 
-    def _bytes(self, i: int) -> bytes:
+    def encoded(self, i: int) -> bytes:
         number = int(np.searchsorted(self._starts, i, side="right")) - 1
         with self._lock:
             cell = self._group(number)[i - int(self._starts[number])]
         data = (cell or {}).get("bytes") if isinstance(cell, dict) or cell is None else cell
         if not data:
-            raise UserError(
-                f"{self._shown(i)}: holds no image, perhaps a path alone; save the data set with its images"
-            )
+            raise UserError(f"{self.place(i)}: holds no image, perhaps a path alone; save the data set with its images")
         return bytes(data)
 
-    def read(self, i: int) -> ImageArray:
-        return decode_image(self._bytes(i), self._shown(i))
-
-    def png(self, i: int) -> bytes | None:
-        data = self._bytes(i)
-        return data if keeps_as_png(data) else None
-
-    @property
-    def first(self) -> Header:
-        """Of the first images: whether colour is needed is not known of all without reading them."""
-        found = [read_header(self._bytes(i), self._shown(i)) for i in range(min(len(self), 256))]
-        return Header(found[0].height, found[0].width, max(h.channels for h in found))
-
-    def stamp(self) -> str:
-        digest = hashlib.sha256("".join(file_stamp(file) for file in self.files).encode())
-        return labelled_stamp(digest.hexdigest(), self.labels)
-
-    def _shown(self, i: int) -> str:
+    def place(self, i: int) -> str:
         return f"{self.path}: row {i} of {self._image!r}"
 
 

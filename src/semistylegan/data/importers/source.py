@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from semistylegan.data.labels import Labels
-from semistylegan.data.pictures import EXTENSIONS, Header, ImageArray, keeps_as_png
+from semistylegan.data.pictures import EXTENSIONS, Header, ImageArray, decode_image, keeps_as_png, read_header
 from semistylegan.data.storage import ImageStore
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
@@ -108,6 +108,45 @@ class StoreSource(Source):
         digest = hashlib.sha256()
         for i in self.rows:
             digest.update(f"{self.store.names[i]}\0{self.store.stamp(i)}\n".encode())
+        return labelled_stamp(digest.hexdigest(), self.labels)
+
+
+class EncodedSource(Source):
+    """Encoded images inside larger files, as shards and tables hold them.
+
+    Attributes:
+        files: the files in which they lie.
+    """
+
+    files: Sequence[Path]
+
+    @abstractmethod
+    def encoded(self, i: int) -> bytes:
+        """Image `i` as it lies there.
+
+        Raises:
+            UserError: there is none; names the place.
+        """
+
+    @abstractmethod
+    def place(self, i: int) -> str:
+        """Where image `i` lies, for messages."""
+
+    def read(self, i: int) -> ImageArray:
+        return decode_image(self.encoded(i), self.place(i))
+
+    def png(self, i: int) -> bytes | None:
+        data = self.encoded(i)
+        return data if keeps_as_png(data) else None
+
+    @property
+    def first(self) -> Header:
+        """Of the first images: whether colour is needed is not known of all without reading them."""
+        found = [read_header(self.encoded(i), self.place(i)) for i in range(min(len(self), 256))]
+        return Header(found[0].height, found[0].width, max(h.channels for h in found))
+
+    def stamp(self) -> str:
+        digest = hashlib.sha256("".join(file_stamp(file) for file in self.files).encode())
         return labelled_stamp(digest.hexdigest(), self.labels)
 
 

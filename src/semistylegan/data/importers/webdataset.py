@@ -5,7 +5,6 @@ The tars are not unpacked: an index of offsets is made once, images are read whe
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from semistylegan import progress
-from semistylegan.data.importers.source import Source, file_stamp, labelled_stamp, safe_name
+from semistylegan.data.importers.source import EncodedSource, safe_name
 from semistylegan.data.importers.typed import typed_labels
-from semistylegan.data.pictures import EXTENSIONS, Header, ImageArray, decode_image, keeps_as_png, read_header
+from semistylegan.data.pictures import EXTENSIONS
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 
@@ -37,7 +36,7 @@ def open_webdataset(source: Path) -> WebDatasetSource:
     return WebDatasetSource(source, shards)
 
 
-class WebDatasetSource(Source):
+class WebDatasetSource(EncodedSource):
     """Samples of all shards, in their order; those without an image are left out."""
 
     def __init__(self, path: Path, shards: list[Path]) -> None:
@@ -45,7 +44,7 @@ class WebDatasetSource(Source):
         Raises:
             UserError: a shard that is missing or damaged, or a key twice; names it.
         """
-        self.path, self.shards = path, shards
+        self.path, self.files = path, shards
         self._names: list[str] = []
         self._shard, self._offset, self._size = array("l"), array("q"), array("q")
         columns: dict[str, list[Any]] = {}
@@ -55,7 +54,7 @@ class WebDatasetSource(Source):
                 self._index(k, shard, columns)
                 files.append(os.open(shard, os.O_RDONLY))
                 advance()
-        self._files = files
+        self._open = files
         if not self._names:
             raise UserError(f"{path}: no sample with an image ({', '.join(EXTENSIONS)}); is it the right folder?")
         if len(set(self._names)) != len(self._names):
@@ -94,15 +93,15 @@ class WebDatasetSource(Source):
         if image is None:
             return
         i = len(self._names)
-        self._names.append(safe_name(self.shards[k], key + ".png"))
+        self._names.append(safe_name(self.files[k], key + ".png"))
         self._shard.append(k)
         self._offset.append(image.offset_data)
         self._size.append(image.size)
         row: dict[str, Any] = {}
         if "json" in sample:
-            row = _json(self.shards[k], tar, sample["json"])
+            row = _json(self.files[k], tar, sample["json"])
         if "cls" in sample:
-            row["class"] = _text(self.shards[k], tar, sample["cls"]).strip()
+            row["class"] = _text(self.files[k], tar, sample["cls"]).strip()
         for name, value in row.items():
             column = columns.setdefault(name, [])
             column += [None] * (i - len(column))
@@ -111,31 +110,14 @@ class WebDatasetSource(Source):
     def name(self, i: int) -> str:
         return self._names[i]
 
-    def _bytes(self, i: int) -> bytes:
-        data = os.pread(self._files[self._shard[i]], self._size[i], self._offset[i])
+    def encoded(self, i: int) -> bytes:
+        data = os.pread(self._open[self._shard[i]], self._size[i], self._offset[i])
         if len(data) != self._size[i]:
-            raise UserError(f"{self.shards[self._shard[i]]}: {self._names[i]} is cut off; copy the shard again")
+            raise UserError(f"{self.files[self._shard[i]]}: {self._names[i]} is cut off; copy the shard again")
         return data
 
-    def _shown(self, i: int) -> str:
-        return f"{self.shards[self._shard[i]]}: sample {self._names[i].removesuffix('.png')}"
-
-    def read(self, i: int) -> ImageArray:
-        return decode_image(self._bytes(i), self._shown(i))
-
-    def png(self, i: int) -> bytes | None:
-        data = self._bytes(i)
-        return data if keeps_as_png(data) else None
-
-    @property
-    def first(self) -> Header:
-        """Of the first images: whether colour is needed is not known of all without reading them."""
-        found = [read_header(self._bytes(i), self._shown(i)) for i in range(min(len(self), 256))]
-        return Header(found[0].height, found[0].width, max(h.channels for h in found))
-
-    def stamp(self) -> str:
-        digest = hashlib.sha256("".join(file_stamp(shard) for shard in self.shards).encode())
-        return labelled_stamp(digest.hexdigest(), self.labels)
+    def place(self, i: int) -> str:
+        return f"{self.files[self._shard[i]]}: sample {self._names[i].removesuffix('.png')}"
 
     def __del__(self) -> None:
         for file in getattr(self, "_files", ()):
