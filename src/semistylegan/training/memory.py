@@ -101,11 +101,12 @@ def estimate(config: TrainConfig, model: ModelConfig, space: FactorSpace, rows: 
         labelled=labelled,
         share_2L=torch.empty(2, labels, device=meta),
     )
-    kept: dict[int, int] = {}
+    # The storages themselves, so that no address is given out twice while they are counted.
+    kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(x: Tensor) -> Tensor:
         storage = x.untyped_storage()
-        kept[storage._cdata] = storage.nbytes()
+        kept[storage._cdata] = storage
         return x
 
     peaks = []
@@ -117,7 +118,7 @@ def estimate(config: TrainConfig, model: ModelConfig, space: FactorSpace, rows: 
             kept.update(with_G)
             # The result is held until its graph is counted.
             result = loss(state, part, fake_BCHW.detach() if loss is loss_of_D_and_E else fake_BCHW, Log(1))
-            peaks.append(sum(kept.values()))
+            peaks.append(sum(storage.nbytes() for storage in kept.values()))
             del result
     weights = sum(p.numel() for net in (state.G, state.D, state.E) for p in net.parameters())
     averages = sum(p.numel() for net in (state.G_ema, state.E_ema) for p in net.parameters())
