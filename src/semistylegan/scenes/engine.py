@@ -1,7 +1,7 @@
 """From a stage to pictures: Mitsuba's path tracer, Open Image Denoise, one tone curve.
 
 Each process loads a stage once and then changes parameters. What stands still lies in a group of its own, so that a
-moved robot or lamp rebuilds the search tree of the moving parts alone. Random numbers are seeded by the image index,
+moved robot rebuilds the search tree of the moving parts alone. Random numbers are seeded by the image index,
 so an image does not depend on what was rendered before it, in which process or in which order.
 
 Suffixes: H x W pixels, 3 channels (linear RGB until the tone curve).
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semistylegan.factors import IntArray
-from semistylegan.scenes import variant
+from semistylegan.scenes import lamp, variant
 from semistylegan.scenes.materials import Material, Texture, linear
 from semistylegan.scenes.meshes import Mesh
 from semistylegan.scenes.stage import Camera, Lamp, Stage
@@ -112,17 +112,13 @@ class Engine:
         loaded = {name: mi.load_dict(group) for name, group in groups.items() if len(group) > 1}
         sets = {f"{name}_set": {"type": "instance", "group": group} for name, group in loaded.items()}
         sky = {"type": "constant", "radiance": {"type": "rgb", "value": list(stage.sky)}}
-        lamp = {
-            "type": "rectangle",
-            "bsdf": {"type": "diffuse", "reflectance": {"type": "rgb", "value": 0.0}},
-            "emitter": {"type": "area", "radiance": {"type": "rgb", "value": [1.0, 1.0, 1.0]}},
-        }
         steady = {name: self._resolved(light) for name, light in stage.lights().items()}
         self.scenes = (
             mi.load_dict({"type": "scene", **loaded, **sets, "sky": sky, **steady}),
-            mi.load_dict({"type": "scene", **loaded, **sets, "key": lamp}),
+            mi.load_dict({"type": "scene", **loaded, **sets, "key": lamp.description(mi)}),
         )
         self.params = tuple(mi.traverse(scene) for scene in self.scenes)
+        self._lamp_colour = next(k for k in self.params[1].keys() if k.startswith("key.") and "radiance" in k)  # noqa: SIM118
 
     def _shape(self, name: str, mesh: Mesh, material: Any) -> Any:
         props = self.mi.Properties()
@@ -173,7 +169,7 @@ class Engine:
                 "component_format": "float32",
             }
             self.sensors[resolution] = self.mi.load_dict(
-                {"type": "perspective", "near_clip": 0.05, "film": film, "sampler": {"type": "independent"}}
+                {"type": "perspective", "near_clip": 0.05, "film": film, "sampler": {"type": "multijitter"}}
             )
         return self.sensors[resolution]
 
@@ -195,7 +191,7 @@ class Engine:
         key_index = stage.without(values_F, stage.strength)
 
         def key() -> Image:
-            self._show(values_F, resolution, lamp=True)
+            self._show(values_F, resolution, key=True)
             return self._clean(self._trace(KEY, resolution, key_samples, 3 * key_index + KEY), albedo_HW3, normal_HW3)
 
         key_HW3 = self._once(KEY, (key_index, resolution), key)
@@ -215,7 +211,7 @@ class Engine:
         return self._kept[kind][1]
 
     def _steady(self, values_F: IntArray, number: int, resolution: int, count: int) -> tuple[Image, Image, Image]:
-        self._show(values_F, resolution, lamp=False)
+        self._show(values_F, resolution, key=False)
         aov_HW6 = self._trace(GUIDE, resolution, GUIDE_SAMPLES, 3 * number + GUIDE)
         albedo_HW3 = np.ascontiguousarray(np.clip(aov_HW6[..., :3], 0, 1))
         normal_HW3 = np.ascontiguousarray(aov_HW6[..., 3:6])
@@ -250,7 +246,7 @@ class Engine:
 
     # -- what changes --------------------------------------------------------------------------------------------
 
-    def _show(self, values_F: IntArray, resolution: int, lamp: bool) -> None:
+    def _show(self, values_F: IntArray, resolution: int, key: bool) -> None:
         """Sets the stage: everything of this image, and the key light where it is wanted."""
         stage, mi = self.stage, self.mi
         dark, lit = self.params
@@ -266,10 +262,10 @@ class Engine:
             if self._changed(f"colours {number}", by.values(stage.factors, values_F)):
                 for name, colour in by.function(*self._now[f"colours {number}"]).items():
                     dark[self._parameter(name, "base_color.value", "reflectance.value")] = mi.Color3f(linear(colour))
-        if lamp and self._changed("key", stage.key.values(stage.factors, values_F)):
+        if key and self._changed("key", stage.key.values(stage.factors, values_F)):
             place: Lamp = stage.key.function(*self._now["key"])
             lit["key.to_world"] = self._opaque(self._look(place) @ mi.ScalarTransform4f().scale(place.half))
-            lit["key.emitter.radiance.value"] = mi.Color3f(list(place.colour))
+            lit[self._lamp_colour] = mi.Color3f(list(place.colour))
         dark.update()
         lit.update()
         camera = stage.camera.values(stage.factors, values_F)
