@@ -3,6 +3,7 @@
     python benchmarks/train_step.py --json step.json --plot step.png          # CPU, one thread
     python benchmarks/train_step.py --device cuda --size base --batch 32      # a GPU: left ready, not run yet
     python benchmarks/train_step.py --resolutions 32 --processes 2            # ours alone, the batch over 2 processes
+    python benchmarks/train_step.py --resolutions 64 --memory                 # what `train` expects, and what is held
 
 `ours` is `train_step`; `plain` is the same step, plainly written (`plain.py`); `public` also convolves at the large
 resolution, as StyleGAN2 does. Every width is `--width` maps at every resolution (0: the widths of `--size`). Random
@@ -32,7 +33,8 @@ from semistylegan import losses
 from semistylegan.models.config import ModelConfig
 from semistylegan.scenes.sprites import FACTORS
 from semistylegan.training import TrainConfig, distributed
-from semistylegan.training.loop import keep_freed_memory, own_rows
+from semistylegan.training.loop import keep_freed_memory, own_rows, peak_memory
+from semistylegan.training.memory import estimate
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Batch, LabelledBatch, split, train_step
 
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--memory", action="store_true", help="compare the estimate of memory with two steps; no times")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
@@ -59,6 +62,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     device = torch.device(distributed.local_device(args.device))
+    if args.memory:
+        print(json.dumps(memory(args, args.resolutions[0], device)))
+        return
     with distributed.joined(device):
         methods = ["ours"] if distributed.count() > 1 else args.methods
         peak = ceiling(args, device)
@@ -153,6 +159,23 @@ def times(args: argparse.Namespace, resolution: int, methods: list[str], device:
     return {method: statistics.median(seconds) for method, seconds in found.items()}
 
 
+def memory(args: argparse.Namespace, resolution: int, device: torch.device) -> dict[str, Any]:
+    """GB that `train` expects to need, and the most that was held over a step with R1 and one without."""
+    state, batch = make(args, resolution, device)
+    row = {
+        "resolution": resolution,
+        "batch": args.batch,
+        "width": args.width or args.size,
+        "parameters": sum(p.numel() for network in (state.G, state.D, state.E) for p in network.parameters()),
+        "estimated_gb": round(estimate(state.config, state.model, FACTORS, args.batch) / 1e9, 3),
+    }
+    before = peak_memory()
+    for _ in range(2):
+        train_step(state, batch)
+    held = peak_memory() - (0 if device.type == "cuda" else before)  # on a CPU: what the steps added
+    return row | {"held_gb": round(held, 3)}
+
+
 def synchronise(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -211,6 +234,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         axes.plot([r["resolution"] for r in own], [r["seconds_per_kimg"] for r in own], "o-", label=method)
     axes.set(xscale="log", yscale="log", xlabel="pixels a side", ylabel="seconds a kimg")
     axes.set_xticks(sorted({r["resolution"] for r in rows}), [str(r) for r in sorted({r["resolution"] for r in rows})])
+    axes.minorticks_off()
     axes.legend()
     figure.savefig(path, dpi=110)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,15 @@ from semistylegan import progress
 from semistylegan.files import atomic_path
 
 if TYPE_CHECKING:
-    from semistylegan.training import Run
+    from semistylegan.training import Run, TrainConfig
 
 RESOLUTION = 32
 LABEL_FRACTION = 0.025
+STDERR = 2
+PROCESSES = 2
+"""That share each batch on a CPU; on every one, so that the same seed is the same training."""
+SNAP_IMAGES = 2000
+"""On which each snapshot is measured, for the page's curves."""
 KIMG = 20.0
 """Length of the training, in thousands of images."""
 SECONDS_PER_KIMG = 18.0
@@ -58,10 +64,10 @@ def run_demo(
     """
     # Imported here: the command line asks this module for its defaults before it needs torch.
     from semistylegan.data.rendering import render_dataset
-    from semistylegan.metrics.evaluate import evaluate, on_snapshot
+    from semistylegan.metrics.evaluate import evaluate
     from semistylegan.report.page import write_report
     from semistylegan.scenes.render import SCENES
-    from semistylegan.training import TrainConfig, train
+    from semistylegan.training import Run, TrainConfig
 
     data, page = out / "sprites.zip", out / "report.html"
     config = TrainConfig.preset(
@@ -72,7 +78,8 @@ def run_demo(
     render_dataset(SCENES["sprites"], data, RESOLUTION, count=count, seed=seed)
 
     header(2, f"training on {LABEL_FRACTION:.1%} of their labels", kimg * SECONDS_PER_KIMG)
-    run = train(config, on_snapshot(images=min(images, 2000), device=device))
+    train_together(config, min(images, SNAP_IMAGES))
+    run = Run(out / "run")
 
     header(3, "measuring", SECONDS_TO_MEASURE)
     metrics = finished_metrics(run, images) or evaluate(run.path, images=images, device=device)
@@ -82,6 +89,27 @@ def run_demo(
         with atomic_path(page) as temporary:
             temporary.write_bytes(write_report(run.path).read_bytes())
     return Outcome(run.path, metrics, page)
+
+
+def train_together(config: TrainConfig, snap_images: int) -> None:
+    """`semistylegan train`, on a CPU in :data:`PROCESSES` processes.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; a checkpoint is written.
+        SystemExit: it failed, and has said why.
+    """
+    from semistylegan.training import distributed
+    from semistylegan.training.loop import pick_device
+
+    names = ("data", "out", "label_fraction", "kimg", "seed", "device")
+    options = {name.replace("_", "-"): getattr(config, name) for name in names} | {"snap-images": snap_images}
+    command = [sys.executable, "-m", "semistylegan", "train"]
+    command += [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    status = distributed.launch(command, PROCESSES if pick_device(config.device).type == "cpu" else 1, stdout=STDERR)
+    if status == 130:
+        raise KeyboardInterrupt
+    if status:
+        raise SystemExit(status)
 
 
 def header(step: int, what: str, seconds: float) -> None:

@@ -154,6 +154,7 @@ class Train(Command):
 
     config: TrainConfig
     processes: int
+    snap_images: int
     args: Sequence[str]
 
     @classmethod
@@ -161,9 +162,10 @@ class Train(Command):
         from semistylegan.cli.train_options import TrainOptions, defaults
 
         options = parsing.options(TrainOptions, name, args, inspect.getdoc(cls), defaults(args))
-        return cls(options.config(), options.processes, args)
+        return cls(options.config(), options.processes, options.snap_images, args)
 
     def run(self) -> Path | None:
+        from semistylegan.metrics.evaluate import on_snapshot
         from semistylegan.training import distributed, train
 
         if self.processes > 1 and not distributed.launched():
@@ -171,7 +173,8 @@ class Train(Command):
             if status := distributed.launch(command, self.processes):
                 raise SystemExit(status)
             return None  # the first process has said where
-        path = train(self.config).path
+        measure = on_snapshot(self.snap_images, self.config.device) if self.snap_images else None
+        path = train(self.config, measure).path
         return path if os.environ.get("RANK", "0") == "0" else None
 
 

@@ -27,11 +27,17 @@ class TrainOptions(TrainConfig):
     processes: int = 1
     """Processes on this machine that share each batch: the same model, to rounding. torchrun does it over machines."""
 
+    snap_images: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Also measure each snapshot on this many images (metric-NAME.jsonl, the report's curves). 0: not. The data set's
+    own labels are read for that, by the measurement alone."""
+
     def config(self) -> TrainConfig:
         """The configuration, checked; UserError names the first option that cannot be."""
         fields = asdict(self)
         if fields.pop("processes") < 1:
             raise UserError(f"--processes {self.processes}: must be over 0")
+        if fields.pop("snap_images") < 0:
+            raise UserError(f"--snap-images {self.snap_images}: must be at least 0")
         return TrainConfig(**fields).validated()
 
 

@@ -96,8 +96,10 @@ def wait(device: torch.device) -> None:
 # -- starting them --------------------------------------------------------------------------------------------------
 
 
-def launch(command: Sequence[str], processes: int) -> int:
+def launch(command: Sequence[str], processes: int, stdout: int | None = None) -> int:
     """Runs `command` in so many processes on this machine, as torchrun does; returns the exit status.
+
+    Their output goes to the file descriptor `stdout` where it is given.
 
     Where one of them fails, the others are ended too, and the status is the failed one's.
     """
@@ -106,7 +108,7 @@ def launch(command: Sequence[str], processes: int) -> int:
         port = free.getsockname()[1]
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
     started = [
-        subprocess.Popen(command, env={**os.environ, **place, "RANK": str(i), "LOCAL_RANK": str(i)})
+        subprocess.Popen(command, env={**os.environ, **place, "RANK": str(i), "LOCAL_RANK": str(i)}, stdout=stdout)
         for i in range(processes)
     ]
 
