@@ -227,6 +227,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, ScalarFormatter
 
     figure, axes = plt.subplots(figsize=(5, 3.4), layout="constrained")
     for method in dict.fromkeys(row["method"] for row in rows):
@@ -234,6 +235,8 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         axes.plot([r["resolution"] for r in own], [r["seconds_per_kimg"] for r in own], "o-", label=method)
     axes.set(xscale="log", yscale="log", xlabel="pixels a side", ylabel="seconds a kimg")
     axes.set_xticks(sorted({r["resolution"] for r in rows}), [str(r) for r in sorted({r["resolution"] for r in rows})])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.minorticks_off()
     axes.legend()
     figure.savefig(path, dpi=110)

@@ -4,8 +4,9 @@
     python benchmarks/visibility.py kitchen --images 8 --data kitchen64.zip
 
 From random images, each factor is set to all of its values. A step is the mean absolute difference over the image (of
-255) between neighbouring values; noise is the same between an image and one with 64 times the samples. A step well
-above the noise is seen by a network; whether a person sees it, the contact sheet that `render` writes says.
+255) between neighbouring values, and the part of the pixels that it changes by more than 8. Noise is the difference
+between an image and one with 64 times the samples: every image has the same grain, so that it is in no step where a
+factor changes nothing. Whether a person sees a step, the contact sheet that `render` writes says.
 """
 
 from __future__ import annotations
@@ -29,12 +30,17 @@ def difference(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
     return float(np.abs(a.astype(np.float32) - b.astype(np.float32)).mean())
 
 
-def steps(stage: Stage, index: int, factor: int, resolution: int) -> list[float]:
-    """Differences between neighbours when a factor of one image goes through its values."""
+def changed(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
+    """Part of the pixels that differ by more than 8 of 255 in a channel."""
+    return float((np.abs(a.astype(np.int16) - b.astype(np.int16)).max(axis=2) > 8).mean())
+
+
+def steps(stage: Stage, index: int, factor: int, resolution: int) -> list[tuple[float, float]]:
+    """Differences between neighbours when a factor of one image goes through its values: means, and parts changed."""
     rows = np.tile(stage.factors.values_of(index), (stage.factors.sizes[factor], 1))
     rows[:, factor] = np.arange(len(rows))
     images = [engine.render(stage, int(i), resolution) for i in stage.factors.index_of(rows)]
-    return [difference(a, b) for a, b in zip(images, images[1:], strict=False)]
+    return [(difference(a, b), changed(a, b)) for a, b in zip(images, images[1:], strict=False)]
 
 
 def noise(stage: Stage, indices: npt.NDArray[np.int64], resolution: int) -> list[float]:
@@ -75,10 +81,12 @@ def main() -> None:
 
     grain = noise(stage, indices, given.resolution)
     print(f"noise: mean {np.mean(grain):.2f}, largest {np.max(grain):.2f} of 255\n")
-    print("| factor | step to the next value, mean over images | smallest of all |\n| --- | --- | --- |")
+    print("| factor | step to the next value, mean over images | smallest | pixels changed: mean, smallest |")
+    print("| --- | --- | --- | --- |")
     for factor, name in enumerate(stage.factors.names):
-        step = np.array([steps(stage, int(i), factor, given.resolution) for i in indices])
-        print(f"| `{name}` | {', '.join(f'{v:.1f}' for v in step.mean(axis=0))} | {step.min():.1f} |", flush=True)
+        step, part = np.moveaxis([steps(stage, int(i), factor, given.resolution) for i in indices], 2, 0)
+        means = ", ".join(f"{v:.1f}" for v in step.mean(axis=0))
+        print(f"| `{name}` | {means} | {step.min():.1f} | {part.mean():.0%}, {part.min():.1%} |", flush=True)
     if given.data:
         count = min(given.count, len(data := Dataset.open(given.data)))
         apart, a, b = most_similar(data, count)

@@ -200,7 +200,7 @@ def test_scalar_kinds_are_asked_for_in_their_own_levels(made_zip: Path) -> None:
 
 def test_eval_measures_edits_of_what_was_held_out(made_zip: Path, tmp_path: Path, monkeypatch: Any) -> None:
     def quick(data: Dataset, device: torch.device) -> Any:
-        plan = Plan(widths=(8, 8, 8, 8), residual=0, features=8, steps=3, batch=8)
+        plan = Plan(widths=(8, 8, 8, 8), residual=0, features=8, pooled=(4,), classes=0.25, steps=3, batch=8)
         return oracle_module.train(data, torch.device(device), plan)
 
     monkeypatch.setattr(evaluate_module, "oracle_for", quick)

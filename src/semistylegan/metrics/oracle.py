@@ -32,7 +32,7 @@ from semistylegan.metrics.controllability import l2_levels, mean_errors
 from semistylegan.metrics.information import Floats
 from semistylegan.metrics.oracle_network import SEED, OracleNetwork, Plan, fit, plan_for
 
-VERSION = 2
+VERSION = 3
 """Counts up whenever another network or training would give another oracle: old ones are then not used any more."""
 MIN_LABELLED = 20
 """Fewer labelled images than this make no oracle."""
@@ -199,7 +199,8 @@ def load(folder: Path, data: LabelledImages, device: torch.device) -> Oracle | N
             return None
         if kept["weights_sha256"] != hashlib.sha256(weights.read_bytes()).hexdigest():
             return None
-        plan = Plan(**{**kept["plan"], "widths": tuple(kept["plan"]["widths"])})
+        lists = {key: tuple(kept["plan"][key]) for key in ("widths", "pooled")}
+        plan = Plan(**{**kept["plan"], **lists})
         network = OracleNetwork(data.channels, data.space.code_width, plan)
         network.load_state_dict(load_file(weights))
         error = tuple(kept["error"][name] for name in data.space.names)

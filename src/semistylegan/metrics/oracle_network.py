@@ -25,6 +25,7 @@ Images = Callable[[npt.NDArray[np.integer[Any]]], Tensor]
 
 SEED = 0
 """One oracle a data set: it is nothing to draw again until the scores please."""
+BINS = 20
 SHARPEST_LINE = 1e-6
 """Under the root of a circular factor's distance, so that it has a slope at zero."""
 
@@ -39,6 +40,11 @@ class Plan:
     """Stages whose maps are at most this many pixels a side have a residual convolution as well."""
     features: int
     """Length of the penultimate layer."""
+    pooled: tuple[int, ...]
+    """Pixels a side of the maps of which it also sees the maximum: what is there, wherever it is."""
+    classes: float
+    """Weight of a cross-entropy over each factor's values, besides the code's distance, while it trains. What the middle
+    one of three values looks like may have nothing to do with the other two; distance alone then stays at its median."""
     steps: int
     """Updates, of `batch` images each."""
     batch: int = 64
@@ -69,6 +75,8 @@ def plan_for(resolution: int, images: int) -> Plan:
         widths=tuple(widths),
         residual=0 if resolution <= 32 else 16,
         features=128 if resolution <= 32 else 256,
+        pooled=() if resolution <= 32 else (16, 8),
+        classes=0.0 if resolution <= 32 else 0.25,
         steps=max(seen // batch, 1),
         batch=batch,
         learning_rate=3e-3 if resolution <= 32 else 2e-3,
@@ -80,28 +88,34 @@ class OracleNetwork(nn.Module):
 
     def __init__(self, channels: int, code_width: int, plan: Plan) -> None:
         super().__init__()
-        self.down, self.refine = nn.ModuleList(), nn.ModuleList()
-        before = channels
+        self.down, self.norm, self.refine = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        before, pooled = channels, 0
         for k, width in enumerate(plan.widths):
             kernel = 5 if k == 0 else 3
             self.down.append(nn.Conv2d(before, width, kernel, stride=2, padding=kernel // 2))
             side = 2 ** (len(plan.widths) - k)
+            self.norm.append(nn.BatchNorm2d(width) if plan.residual else nn.Identity())
             refined = side <= plan.residual
             self.refine.append(nn.Conv2d(width, width, 3, padding=1) if refined else nn.Identity())
             if refined:
                 nn.init.zeros_(self.refine[-1].weight)  # type: ignore[arg-type]
             before = width
-        self.hidden = nn.Linear(before * 4, plan.features)
+            pooled += width if side in plan.pooled else 0
+        self.pooled = plan.pooled
+        self.hidden = nn.Linear(before * 4 + pooled, plan.features)
         self.out = nn.Linear(plan.features, code_width)
 
     def features(self, img_BCHW: Tensor) -> Tensor:
         """The penultimate layer, B x D, of images in [-1, 1]: what FD-oracle compares."""
         x = img_BCHW.contiguous(memory_format=torch.channels_last)
-        for down, refine in zip(self.down, self.refine, strict=True):
-            x = F.leaky_relu(down(x), 0.1)
+        seen = []
+        for down, norm, refine in zip(self.down, self.norm, self.refine, strict=True):
+            x = F.leaky_relu(norm(down(x)), 0.1)
             if not isinstance(refine, nn.Identity):
                 x = x + F.leaky_relu(refine(x), 0.1)
-        return F.leaky_relu(self.hidden(x.flatten(1)), 0.1)
+            if x.shape[-1] in self.pooled:
+                seen.append(x.amax(dim=(2, 3)))
+        return F.leaky_relu(self.hidden(torch.cat([x.flatten(1), *seen], dim=1)), 0.1)
 
     def code(self, feature_BD: Tensor) -> Tensor:
         """Codes, B x C, of features; `FactorSpace.decode` turns them into levels."""
@@ -134,6 +148,23 @@ def oracle_loss(said_BC: Tensor, level_BF: Tensor, known_BF: Tensor, space: Fact
     return total
 
 
+def class_loss(said_BK: Tensor, level_BF: Tensor, known_BF: Tensor, space: FactorSpace) -> Tensor:
+    """Sum over factors of the cross-entropy of their values (20 bins where any value may occur)."""
+    index_BF = torch.from_numpy(space.indices_of_levels(level_BF.cpu().numpy(), BINS)).to(said_BK.device)
+    parts = said_BK.split(classes_of(space), dim=1)
+    terms = [
+        F.cross_entropy(part[known_B], index_B[known_B])
+        for part, index_B, known_B in zip(parts, index_BF.t(), known_BF.t(), strict=True)
+        if known_B.any()
+    ]
+    return sum(terms, said_BK.new_zeros(()))
+
+
+def classes_of(space: FactorSpace) -> list[int]:
+    """Values that :func:`class_loss` tells apart, a factor."""
+    return [factor.size or BINS for factor in space]
+
+
 def fit(
     images: Images,
     rows_N: npt.NDArray[np.integer[Any]],
@@ -161,9 +192,11 @@ def fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         network = OracleNetwork(channels, space.code_width, plan)
+        teacher = nn.Linear(plan.features, sum(classes_of(space)))
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    decayed = [p for p in network.parameters() if p.dim() > 1]
-    kept = [p for p in network.parameters() if p.dim() <= 1]
+    trained = [*network.parameters(), *(teacher.to(device).parameters() if plan.classes else ())]
+    decayed = [p for p in trained if p.dim() > 1]
+    kept = [p for p in trained if p.dim() <= 1]
     groups = [{"params": decayed, "weight_decay": 0.01}, {"params": kept, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, fused=True)
     random, generator = np.random.default_rng(SEED), torch.Generator().manual_seed(SEED)
@@ -177,10 +210,14 @@ def fit(
                 group["lr"] = plan.learning_rate * one_cycle(step / plan.steps)
             img = disturbed(to_float(images(rows_N[chosen])), plan, generator).to(device)
             pick = torch.from_numpy(chosen)
-            loss = oracle_loss(network(img), level_NF[pick].to(device), known_NF[pick].to(device), space)
+            level_BF, known_BF = level_NF[pick].to(device), known_NF[pick].to(device)
+            feature_BD = network.features(img)
+            loss = oracle_loss(network.code(feature_BD), level_BF, known_BF, space)
+            if plan.classes:
+                loss = loss + plan.classes * class_loss(teacher(feature_BD), level_BF, known_BF, space)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+            nn.utils.clip_grad_norm_(trained, 10.0)
             optimiser.step()
             advance(1)
     return network.eval().requires_grad_(False)

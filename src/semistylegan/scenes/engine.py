@@ -1,8 +1,9 @@
 """From a stage to pictures: Mitsuba's path tracer, Open Image Denoise, one tone curve.
 
 Each process loads a stage once and then changes parameters. What stands still lies in a group of its own, so that a
-moved robot rebuilds the search tree of the moving parts alone. Random numbers are seeded by the image index,
-so an image does not depend on what was rendered before it, in which process or in which order.
+moved robot rebuilds the search tree of the moving parts alone. The random numbers of a pixel are the same in every
+image: no image depends on what was rendered before it, in which process or in which order, and two images differ where
+their factors make them differ, not by the grain of a few samples.
 
 Suffixes: H x W pixels, 3 channels (linear RGB until the tone curve).
 """
@@ -186,13 +187,13 @@ class Engine:
         steady_samples, key_samples = samples(resolution)
         scene_index = stage.without(values_F, stage.key, stage.strength)
         albedo_HW3, normal_HW3, steady_HW3 = self._once(
-            STEADY, (scene_index, resolution), lambda: self._steady(values_F, scene_index, resolution, steady_samples)
+            STEADY, (scene_index, resolution), lambda: self._steady(values_F, resolution, steady_samples)
         )
         key_index = stage.without(values_F, stage.strength)
 
         def key() -> Image:
             self._show(values_F, resolution, key=True)
-            return self._clean(self._trace(KEY, resolution, key_samples, 3 * key_index + KEY), albedo_HW3, normal_HW3)
+            return self._clean(self._trace(KEY, resolution, key_samples), albedo_HW3, normal_HW3)
 
         key_HW3 = self._once(KEY, (key_index, resolution), key)
         strength = stage.strength.function(*stage.strength.values(stage.factors, values_F))
@@ -210,20 +211,20 @@ class Engine:
             self._kept[kind] = (what, make())
         return self._kept[kind][1]
 
-    def _steady(self, values_F: IntArray, number: int, resolution: int, count: int) -> tuple[Image, Image, Image]:
+    def _steady(self, values_F: IntArray, resolution: int, count: int) -> tuple[Image, Image, Image]:
         self._show(values_F, resolution, key=False)
-        aov_HW6 = self._trace(GUIDE, resolution, GUIDE_SAMPLES, 3 * number + GUIDE)
+        aov_HW6 = self._trace(GUIDE, resolution, GUIDE_SAMPLES)
         albedo_HW3 = np.ascontiguousarray(np.clip(aov_HW6[..., :3], 0, 1))
         normal_HW3 = np.ascontiguousarray(aov_HW6[..., 3:6])
-        light_HW3 = self._trace(STEADY, resolution, count, 3 * number + STEADY)
+        light_HW3 = self._trace(STEADY, resolution, count)
         return albedo_HW3, normal_HW3, self._clean(light_HW3, albedo_HW3, normal_HW3)
 
-    def _trace(self, kind: int, resolution: int, count: int, seed: int) -> Image:
+    def _trace(self, kind: int, resolution: int, count: int) -> Image:
         """Renders what the stage shows now: H x W x 3, or x 6 of the guide."""
         scene, sensor = self.scenes[kind == KEY], self.sensor(resolution)
         integrator = self.guide if kind == GUIDE else self.integrator
         if not self.record:
-            return np.array(self.mi.render(scene, sensor=sensor, integrator=integrator, spp=count, seed=seed))
+            return np.array(self.mi.render(scene, sensor=sensor, integrator=integrator, spp=count, seed=kind))
         import drjit
 
         # Recorded once and replayed: Mitsuba would otherwise trace the whole program again for every image. A recording
@@ -231,11 +232,11 @@ class Engine:
         program = (kind, resolution, count)
         if program not in self.recorded:
 
-            def run(scene: Any, sensor: Any, seed: Any) -> Any:
+            def run(scene: Any, sensor: Any, seed: Any) -> Any:  # a plain number would be taken for a constant
                 return self.mi.render(scene, sensor=sensor, integrator=integrator, spp=count, seed=seed)
 
             self.recorded[program] = drjit.freeze(run)
-        return np.array(self.recorded[program](scene, sensor, drjit.opaque(self.mi.UInt32, seed)))
+        return np.array(self.recorded[program](scene, sensor, drjit.opaque(self.mi.UInt32, kind)))
 
     def _clean(self, light_HW3: Image, albedo_HW3: Image, normal_HW3: Image) -> Image:
         if not self.denoise:

@@ -100,7 +100,7 @@ class Stage:
     """More steady lights, by name, as Mitsuba's dictionaries; a 4 x 4 array is a transform."""
     exposure: float = 1.0
     """Multiplies all light before the tone curve."""
-    version: int = field(default=1, kw_only=True)
+    version: int = field(default=2, kw_only=True)
     """Raise it when the pictures change."""
 
     def order(self, indices: IntArray) -> npt.NDArray[np.int64]:
