@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from semistylegan import active
 from semistylegan.app import desk as desk_module
@@ -474,6 +478,81 @@ def test_malformed_requests_get_a_sentence(path: str, body: Any, status: int, ad
     assert not (photos / "metadata.csv").exists()
 
 
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """Address and folder of a page that is sent anything."""
+    folder = tmp_path_factory.mktemp("fuzzed")
+    for i in range(12):
+        save_png(folder / f"{i:03d}.png", render(i * 907, 32))
+    with running(make_app(Desk(folder, ASKED + ",mood"))) as address:
+        yield address, folder
+
+
+anything = st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.text(max_size=6), st.just([1]))
+asked_names = st.one_of(st.sampled_from(["shape", "hue", "scale", "mood"]), st.text(max_size=5))
+said_values = st.one_of(anything, st.sampled_from(["ring", "triangle", 0.21, 210, "#1"]))
+bodies = st.fixed_dictionaries(
+    {},
+    optional={
+        "window": st.one_of(st.just("w"), st.text(max_size=70), anything),
+        "image": st.one_of(st.integers(-2, 14), anything),
+        "saw": st.one_of(st.dictionaries(asked_names, anything, max_size=3), anything),
+        "values": st.one_of(st.dictionaries(asked_names, said_values, max_size=4), anything),
+        "undo": st.one_of(st.integers(-2, 14), anything),
+        "name": asked_names,
+        "category": st.one_of(st.text(max_size=210), anything),
+    },
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(path=st.sampled_from(["next", "labels", "labels", "skip", "undo", "classes"]), body=bodies)
+def test_no_request_breaks_it(fuzzed: tuple[str, Path], path: str, body: dict[str, Any]) -> None:
+    address, folder = fuzzed
+    code, said = post(address, f"api/{path}", body)
+    assert code == 200 or (400 <= code < 500 and set(said) == {"error"} and "\n" not in said["error"]), said
+    if (folder / "metadata.csv").exists() and len(rows_of(folder / "metadata.csv")):
+        assert check(folder).problems == []  # whatever was sent, what is written can be trained on
+
+
+@pytest.mark.parametrize(
+    "image", ["-1", "12", "1e0", "..%2f000.png", "%2fetc%2fpasswd", "99999999999999999999", "000.png"]
+)
+def test_images_are_numbers_of_the_data_set(fuzzed: tuple[str, Path], image: str) -> None:
+    for path in (f"api/images/{image}", f"api/images/{image}/picture"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(fuzzed[0] + path)
+        assert refused.value.code in (404, 422) and set(json.load(refused.value)) == {"error"}
+
+
+def test_fifty_windows_at_once_lose_no_label(tmp_path: Path) -> None:
+    for i in range(160):  # three for each window
+        save_png(tmp_path / f"{i:03d}.png", np.full((16, 16, 3), i, np.uint8))
+    with running(make_app(Desk(tmp_path, "n:0..200"))) as address:
+
+        def patiently(path: str, body: dict[str, Any]) -> Any:
+            for _ in range(200):
+                code, answer = post(address, path, body)
+                if code != 503:  # told to wait
+                    assert code == 200, answer
+                    return answer
+                time.sleep(0.05)
+            raise AssertionError("never served")
+
+        def sit(window: int) -> list[str]:
+            names, item = [], patiently("api/next", {"window": f"w{window}"})["item"]
+            for _ in range(2):
+                names.append(item["name"])
+                body = {"window": f"w{window}", "image": item["image"], "values": {"n": window}}
+                item = patiently("api/labels", body)["item"]
+            return names
+
+        with ThreadPoolExecutor(50) as many:
+            labelled = list(many.map(sit, range(50)))
+    expected = {name: {"n": str(window)} for window, names in enumerate(labelled) for name in names}
+    assert len(expected) == 100 and rows_of(tmp_path / "metadata.csv") == expected
+
+
 def opened(page: Page, address: str) -> Page:
     page.goto(address)
     page.wait_for_selector("body[data-ready]")
@@ -586,3 +665,44 @@ def test_classes_named_on_the_page(page: Page, photos: Path) -> None:
         press(page, "1")
         page.wait_for_function("name => document.querySelector('#name').textContent !== name", arg=second)
     assert rows_of(photos / "metadata.csv") == {name: {"mood": "calm, blue"}, second: {"mood": "calm, blue"}}
+
+
+@pytest.mark.timeout(120)
+def test_steps_are_exact_and_a_dial_takes_an_angle(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "n:0..100/9,x:0..1/7,turn:angle,place:angle/12"))) as address:
+        opened(page, address)
+        assert page.locator("[data-question=n] .choices button").nth(1).text_content() == "212.5"
+        press(page, "2", "2")
+        box = page.locator("[data-question=turn] svg.dial").bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2)
+        press(page, "j", "2")
+        name = saved(page)
+    # A twelfth is the place of the grid that is nearest to the second of nine keys.
+    assert rows_of(photos / "metadata.csv") == {name: {"n": "12.5", "x": "0.166667", "turn": "90", "place": "30"}}
+    data = Dataset.open(photos)
+    assert data.labels.level_NF[data.labels.labelled_rows[0]] == pytest.approx([1 / 8, 1 / 6, 1 / 4, 1 / 12])
+
+
+@pytest.mark.timeout(120)
+def test_a_phone(browser: BrowserContext, photos: Path) -> None:
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": 390, "height": 844})
+    with running(
+        make_app(Desk(photos, "a name that is longer than most=yes|no," + ASKED + ",mood,turn:angle"))
+    ) as address:
+        opened(tab, address)
+        assert tab.evaluate("document.documentElement.scrollWidth") == 390
+        for i in range(6):  # whichever comes next is in sight, between the image and what saves
+            if i % 2:
+                tab.keyboard.press("ArrowDown")
+            else:
+                tab.locator(".question.active :is(button, input, .dial)").last.click()
+            tab.wait_for_function(
+                """() => {
+                  const [question, image, bar] = [".question.active", "#look", "#actions"]
+                    .map((name) => document.querySelector(name).getBoundingClientRect());
+                  return question.top >= image.bottom - 1 && question.bottom <= bar.top + 1 && image.top >= 0;
+                }"""
+            )
+    tab.close()

@@ -16,7 +16,7 @@ function svg(tag, attributes = {}, ...children) {
 const icon = (name) => svg("svg", { "aria-hidden": "true" }, svg("use", { href: `#i-${name}` }));
 
 /** Whether an angle is a colour: shown on a bar of colours. */
-const isHue = (factor) => factor.isRound && factor.range === 360 && /hue|colou?r/i.test(factor.name);
+export const isHue = (factor) => factor.isRound && factor.range === 360 && /hue|colou?r/i.test(factor.name);
 
 export class Control {
   /** handlers: input(value) while it moves, commit() when it rests, lock(), reset(), chosen() when it gets the focus. */
@@ -110,7 +110,9 @@ export class Control {
         this.focus();
       }
     });
-    const control = factor.isRound && !isHue(factor) ? this.#dial(id) : this.#slider(id);
+    const isDial = factor.isRound && !isHue(factor);
+    const control = isDial ? makeDial(factor, id, { turned: handlers.input, rested: handlers.commit }) : this.#slider(id);
+    if (isDial) this.target = control.element;
     this.draw = (value, read) => {
       const shown = factor.show(value);
       if (document.activeElement !== typed) {
@@ -153,45 +155,45 @@ export class Control {
       },
     };
   }
+}
 
-  #dial(id) {
-    const { factor, handlers } = this;
-    const at = (level, radius) => {
-      const angle = 2 * Math.PI * (level - 0.25);
-      return { x: 36 + radius * Math.cos(angle), y: 36 + radius * Math.sin(angle) };
-    };
-    const spoke = (level, from, to, attributes) => {
-      const [a, b] = [at(level, from), at(level, to)];
-      return svg("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, ...attributes });
-    };
-    const hand = svg("g", { class: "hand" }, spoke(0, 0, 25, {}), svg("circle", { cx: 36, cy: 11, r: 6 }));
-    const mark = svg("path", { class: "read", d: "M36 7 l-4 -7 h8 z", visibility: "hidden" });
-    const dial = svg("svg", { class: "dial", viewBox: "0 0 72 72", tabindex: 0, role: "slider", "aria-labelledby": id, "aria-valuemin": factor.low, "aria-valuemax": factor.high });
-    dial.append(svg("circle", { class: "face", cx: 36, cy: 36, r: 25 }), ...factor.ticks.map((u) => spoke(u, 28, 31, { class: "tick" })), hand, mark);
-    this.target = dial;
-    const turn = (event) => {
-      const box = dial.getBoundingClientRect();
-      const angle = Math.atan2(event.clientY - box.top - box.height / 2, event.clientX - box.left - box.width / 2);
-      handlers.input(factor.valueOf(factor.snap((angle / (2 * Math.PI) + 1.25) % 1)));
-    };
-    dial.addEventListener("pointerdown", (event) => {
-      event.preventDefault();
-      dial.focus();
-      dial.setPointerCapture(event.pointerId);
-      turn(event);
-    });
-    dial.addEventListener("pointermove", (event) => dial.hasPointerCapture(event.pointerId) && turn(event));
-    dial.addEventListener("pointerup", () => handlers.commit());
-    return {
-      body: make("div", { class: "body round" }, dial, make("span", { class: "soft small" }, factor.span)),
-      draw: (level) => {
-        hand.setAttribute("transform", `rotate(${360 * level} 36 36)`);
-        dial.setAttribute("aria-valuenow", String(this.value));
-      },
-      mark: (level) => {
-        mark.setAttribute("visibility", level === null ? "hidden" : "visible");
-        mark.setAttribute("transform", `rotate(${360 * level} 36 36)`);
-      },
-    };
-  }
+/** A dial for an angle: its lowest value is up, more is clockwise. `turned(value)` is told while it turns, `rested()` when it is let go. */
+export function makeDial(factor, id, { turned, rested, words = factor.span }) {
+  const at = (level, radius) => {
+    const angle = 2 * Math.PI * (level - 0.25);
+    return { x: 36 + radius * Math.cos(angle), y: 36 + radius * Math.sin(angle) };
+  };
+  const spoke = (level, from, to, attributes) => {
+    const [a, b] = [at(level, from), at(level, to)];
+    return svg("line", { x1: a.x, y1: a.y, x2: b.x, y2: b.y, ...attributes });
+  };
+  const hand = svg("g", { class: "hand" }, spoke(0, 0, 25, {}), svg("circle", { cx: 36, cy: 11, r: 6 }));
+  const mark = svg("path", { class: "read", d: "M36 7 l-4 -7 h8 z", visibility: "hidden" });
+  const element = svg("svg", { class: "dial", viewBox: "0 0 72 72", tabindex: 0, role: "slider", "aria-labelledby": id, "aria-valuemin": factor.low, "aria-valuemax": factor.high });
+  element.append(svg("circle", { class: "face", cx: 36, cy: 36, r: 25 }), ...factor.ticks.map((u) => spoke(u, 28, 31, { class: "tick" })), hand, mark);
+  const turn = (event) => {
+    const box = element.getBoundingClientRect();
+    const angle = Math.atan2(event.clientY - box.top - box.height / 2, event.clientX - box.left - box.width / 2);
+    turned(factor.valueOf(factor.snap((angle / (2 * Math.PI) + 1.25) % 1)));
+  };
+  element.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    element.focus();
+    element.setPointerCapture(event.pointerId);
+    turn(event);
+  });
+  element.addEventListener("pointermove", (event) => element.hasPointerCapture(event.pointerId) && turn(event));
+  element.addEventListener("pointerup", () => rested());
+  return {
+    element,
+    body: make("div", { class: "body round" }, element, make("span", { class: "soft small" }, words)),
+    draw: (level) => {
+      hand.setAttribute("transform", `rotate(${360 * level} 36 36)`);
+      element.setAttribute("aria-valuenow", String(factor.valueOf(level)));
+    },
+    mark: (level) => {
+      mark.setAttribute("visibility", level === null ? "hidden" : "visible");
+      mark.setAttribute("transform", `rotate(${360 * level} 36 36)`);
+    },
+  };
 }

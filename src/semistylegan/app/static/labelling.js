@@ -1,8 +1,8 @@
 // The page for labels. The server offers an image; the answers are held here until they are saved, together with what
 // this window saw of the image, so that no window writes over what another one wrote.
 
-import { $, ask, askJson, copy, keys, make, say } from "/static/base.js";
-import { Factor } from "/static/units.js";
+import { $, askJson, copy, keys, make, say } from "/static/base.js";
+import { Question } from "/static/question.js";
 
 const RECENT = 8;
 const session = {
@@ -27,182 +27,13 @@ let place = 0; // of the marked question
 let busy = false;
 let recent = []; // images labelled last: { image, name }
 
-// -- one question ----------------------------------------------------------------------------------------------------
-
-const isHue = (factor) => factor.isRound && factor.range === 360 && /hue|colou?r/i.test(factor.name);
-
-class Question {
-  constructor(entry, number) {
-    this.name = entry.name;
-    this.value = null;
-    this.read = false; // whether the value is what the model reads, not yet a person's
-    this.shown = make("span", { class: "answer" });
-    this.other = make("span", { class: "other small", hidden: true });
-    this.body = make("div");
-    const id = `q${number}`;
-    this.element = make(
-      "div",
-      { class: "question", role: "group", "aria-labelledby": id, "data-question": entry.name },
-      make("div", { class: "title" }, make("h3", { id }, entry.name), this.other, this.shown),
-      this.body,
-    );
-    this.element.addEventListener("pointerdown", () => mark(number));
-    this.element.addEventListener("focusin", () => mark(number));
-    this.update(entry);
-  }
-
-  /** Takes what the server says anew: classes may have come, counts change. */
-  update(entry) {
-    const before = JSON.stringify(this.entry?.categories?.map(([name]) => name));
-    this.entry = entry;
-    this.isClass = entry.kind === "categorical";
-    if (this.isClass) {
-      this.factor = null;
-      this.names = entry.categories.map(([name]) => name);
-      if (JSON.stringify(this.names) !== before) this.#classes();
-      entry.categories.forEach(([, count], i) => ($(".count", this.buttons[i]).textContent = count || ""));
-    } else if (!this.factor) {
-      this.factor = new Factor(entry);
-      const ticks = this.factor.ticks;
-      this.steps = ticks.length && ticks.length <= 9 ? ticks.map((level) => this.factor.valueOf(level)) : null;
-      this.#number();
-    }
-  }
-
-  #classes() {
-    this.buttons = this.names.map((name, i) =>
-      make("button", { type: "button", role: "radio", onclick: () => this.answer(name) }, ...(i < 9 ? [make("kbd", {}, String(i + 1))] : []), make("span", {}, name), make("span", { class: "count" })),
-    );
-    const more = [];
-    if (this.entry.grows) {
-      this.input = make("input", { type: "text", placeholder: this.names.length ? "new class" : "name a class", maxlength: 60, "aria-label": `New class of ${this.name}`, autocomplete: "off", spellcheck: "false" });
-      this.input.addEventListener("keydown", (event) => this.#typed(event, () => grow(this, this.input.value)));
-      more.push(this.input);
-    } else if (this.names.length > 9) {
-      this.input = make("input", { type: "text", placeholder: "find", "aria-label": `Find a class of ${this.name}`, autocomplete: "off", spellcheck: "false" });
-      this.input.addEventListener("keydown", (event) => this.#typed(event, () => this.#find(this.input.value)));
-      more.push(this.input);
-    }
-    this.body.replaceChildren(make("div", { class: "choices", role: "radiogroup", "aria-label": this.name }, ...this.buttons, ...more));
-    this.show();
-  }
-
-  #number() {
-    const { factor } = this;
-    if (this.steps) {
-      this.buttons = this.steps.map((value, i) => make("button", { type: "button", role: "radio", onclick: () => this.answer(value) }, make("kbd", {}, String(i + 1)), make("span", {}, factor.show(value))));
-      this.body.replaceChildren(make("div", { class: "choices", role: "radiogroup", "aria-label": this.name }, ...this.buttons));
-      return this.show();
-    }
-    this.input = make("input", { type: "text", class: "typed", placeholder: "open", inputmode: "decimal", autocomplete: "off", "aria-label": `${this.name}, ${factor.span}` });
-    this.input.addEventListener("keydown", (event) => this.#typed(event, () => this.#parse()));
-    this.input.addEventListener("focus", () => this.input.select());
-    this.input.addEventListener("change", () => this.#parse());
-    this.input.addEventListener("blur", () => this.show());
-    this.range = make("input", { type: "range", min: 0, max: 1, step: "any", value: 0.5, "aria-label": this.name });
-    this.range.addEventListener("input", () => this.answer(factor.valueOf(factor.snap(+this.range.value)), { stay: true }));
-    const ticks = make("div", { class: "ticks", "aria-hidden": "true" });
-    for (const level of factor.ticks) {
-      const tick = make("i");
-      tick.style.left = `${100 * level}%`;
-      ticks.append(tick);
-    }
-    this.body.replaceChildren(
-      make("div", { class: isHue(factor) ? "rail hue" : "rail" }, this.range, ticks),
-      make("div", { class: "ends", "aria-hidden": "true" }, make("span", {}, factor.show(factor.low)), make("span", {}, factor.show(factor.high))),
-    );
-    $(".title", this.element).append(this.input);
-    this.show();
-  }
-
-  #typed(event, done) {
-    if (event.key === "Enter") {
-      event.preventDefault();
-      if (!this.range && !this.input.value.trim()) return this.input.blur();
-      done();
-      this.input.blur();
-    } else if (event.key === "Escape") {
-      if (!this.range) this.input.value = "";
-      this.show();
-      this.input.blur();
-    }
-  }
-
-  #parse() {
-    if (!this.input.value.trim()) return this.answer(null);
-    const value = this.factor.parse(this.input.value);
-    if (value === null) say(`${this.name}: ${this.input.value} does not fit; give a number from ${this.factor.span}.`, { bad: true });
-    if (value !== null && this.factor.show(value) !== this.text) this.answer(value);
-    this.show();
-  }
-
-  #find(text) {
-    const wanted = text.trim().toLowerCase();
-    const found = this.names.find((name) => name.toLowerCase() === wanted) ?? this.names.find((name) => name.toLowerCase().startsWith(wanted)) ?? this.names.find((name) => name.toLowerCase().includes(wanted));
-    this.input.value = "";
-    if (found === undefined) return say(`${this.name}: there is no class ${text}.`, { bad: true });
-    this.answer(found);
-  }
-
-  /** A person's answer; null leaves the question open. Marks the next open question unless told to stay. */
-  answer(value, { stay = false } = {}) {
-    Object.assign(this, { value, read: false });
-    this.show();
-    if (stay || value === null) return;
-    advance();
-  }
-
-  /** Another value without a person's answer: what is known, or what the model reads. */
-  set(value, read) {
-    Object.assign(this, { value: value ?? null, read: read && value !== undefined && value !== null });
-    this.other.hidden = true;
-    this.show();
-  }
-
-  show() {
-    const open = this.value === null;
-    this.element.classList.toggle("open", open);
-    this.element.classList.toggle("read", this.read);
-    const text = open ? "" : this.isClass ? this.value : this.factor.show(this.value);
-    this.text = text;
-    this.shown.textContent = this.range ? (this.read ? "model reads" : "") : open ? "open" : this.read ? `model reads ${text}` : text;
-    this.shown.classList.toggle("open", open);
-    if (this.range && document.activeElement !== this.input) this.input.value = text;
-    const values = this.isClass ? this.names : this.steps;
-    this.buttons?.forEach((button, i) => button.setAttribute("aria-checked", String(!open && (this.isClass ? values[i] === this.value : this.factor.nearest(values, this.value) === i))));
-    if (this.range && !open) this.range.value = this.factor.levelOf(this.value);
-    if (this.range) this.range.setAttribute("aria-valuetext", open ? "open" : text);
-  }
-
-  /** The answer with a number from 1 to 9. */
-  pick(number) {
-    const values = this.isClass ? this.names : this.steps;
-    if (values) {
-      if (values[number - 1] !== undefined) this.answer(values[number - 1]);
-      return;
-    }
-    const level = this.factor.isRound ? (number - 1) / 9 : (number - 1) / 8;
-    this.answer(this.factor.valueOf(this.factor.snap(level)));
-  }
-
-  /** The answer before or after. */
-  step(direction, fine) {
-    const values = this.isClass ? this.names : this.steps;
-    if (values) {
-      if (!values.length) return;
-      const at = this.value === null ? (direction > 0 ? -1 : values.length) : this.isClass ? values.indexOf(this.value) : this.factor.nearest(values, this.value);
-      return this.answer(values[Math.min(values.length - 1, Math.max(0, at + direction))], { stay: true });
-    }
-    const from = this.value ?? this.factor.valueOf(0.5);
-    this.answer(this.value === null ? from : this.factor.next(from, direction, fine), { stay: true });
-  }
-}
-
 // -- the image on the screen --------------------------------------------------------------------------------------------
 
-function mark(number) {
+/** Marks a question; one that was not pointed at is brought into sight. */
+function mark(number, { pointed = false } = {}) {
   place = Math.min(questions.length - 1, Math.max(0, number));
   questions.forEach((question, i) => question.element.classList.toggle("active", i === place));
+  if (!pointed) questions[place].element.scrollIntoView({ block: "nearest" });
 }
 
 /** Marks the next question that is open or only read; saves where there is none and the user wants that. */
@@ -228,6 +59,7 @@ function show(next, said = {}) {
   item = next;
   $("#work").hidden = !item;
   $("#end").hidden = Boolean(item);
+  $(item ? "#panel" : "#end").append($("#then"));
   $("#notice").hidden = true;
   if (!item) return;
   saw = item.cells;
@@ -327,6 +159,7 @@ async function newer() {
   }
   $("#notice").textContent = "This image was labelled meanwhile, in another window or in the file. Save again to write what is shown here, or skip to leave it.";
   $("#notice").hidden = false;
+  $("#notice").scrollIntoView({ block: "nearest" });
 }
 
 async function grow(question, text) {
@@ -367,7 +200,7 @@ keys({
   ".": type, ",": type, n: type, u: open, backspace: open, delete: open,
   enter: save, " ": save, s: skip, z: undo, "mod+z": undo, q: quick,
   "?": () => $("#keys").showModal(),
-}, { before: (event) => !(event.target.closest?.("button, a, [tabindex]") && ["Enter", " "].includes(event.key)) });
+}, { before: (event) => !(event.target.closest?.("button, a, [tabindex]:not(.dial)") && ["Enter", " "].includes(event.key)) });
 
 // -- start -----------------------------------------------------------------------------------------------------------------
 
@@ -375,7 +208,7 @@ desk = await askJson("/api/desk").catch((error) => {
   say(error.message, { bad: true, seconds: 3600 });
   throw error;
 });
-questions = desk.questions.map((entry, i) => new Question(entry, i));
+questions = desk.questions.map((entry, i) => new Question(entry, i, { chosen: () => mark(i, { pointed: true }), answered: advance, grow }));
 $("#questions").append(...questions.map(({ element }) => element));
 document.title = `${desk.data}: labels`;
 $("#title").textContent = desk.data;

@@ -24,15 +24,31 @@ export class Factor {
       this.step = Math.min(this.step, fineStep(gap * 20));
     }
     this.digits = Math.max(0, -Math.floor(Math.log10(this.step) + 1e-9));
+    // Up to three digits more where they show every value of the grid as it is: 12.5 of 0, 12.5, 25, ...
+    const places = this.ticks.map((level) => this.#at(level));
+    this.digits += [0, 1, 2, 3].find((more) => places.every((v) => Math.abs(v - v.toFixed(this.digits + more)) < 1e-9 * this.range)) ?? 0;
+    this.places = this.grid ?? places.map((v) => Number(v.toFixed(this.digits)));
+  }
+
+  /** Level -> value, with all its digits. */
+  #at(level) {
+    if (!this.grid) return this.low + level * this.range;
+    const place = between(0, level, 1) * (this.size - 1);
+    const before = Math.min(Math.floor(place), this.size - 2);
+    return this.grid[before] + (place - before) * (this.grid[before + 1] - this.grid[before]);
   }
 
   /** Level (scalar 0 to 1, circular part of a turn, class number) -> value in own units, rounded to the finest step. */
   valueOf(level) {
     if (this.isClass) return this.categories[between(0, Math.round(level), this.size - 1)];
-    if (!this.grid) return this.round(this.low + (this.isRound ? level - Math.floor(level) : level) * this.range);
-    const place = between(0, level, 1) * (this.size - 1);
-    const before = Math.min(Math.floor(place), this.size - 2);
-    return this.round(this.grid[before] + (place - before) * (this.grid[before + 1] - this.grid[before]));
+    return this.round(this.#at(this.isRound ? level - Math.floor(level) : level));
+  }
+
+  /** The value of the grid that is shown as this one, with all its digits; where there is none, the value. */
+  exact(value) {
+    if (this.isClass) return value;
+    const level = this.ticks.find((u) => this.valueOf(u) === value);
+    return level === undefined ? value : Number(this.#at(level).toPrecision(12));
   }
 
   levelOf(value) {
@@ -47,10 +63,8 @@ export class Factor {
   /** To the finest step, within the range; the upper end of a circle is its lower one. */
   round(value) {
     if (this.isClass) return value;
-    if (this.grid) {
-      const near = this.grid.find((g) => Math.abs(g - value) < this.step / 2);
-      if (near !== undefined) return near;
-    }
+    const near = this.places.find((place) => Math.abs(place - value) < this.step / 2);
+    if (near !== undefined) return near;
     const rounded = between(this.low, Number((Math.round(value / this.step) * this.step).toFixed(this.digits)), this.high);
     return this.isRound && rounded >= this.high ? this.low : rounded;
   }
