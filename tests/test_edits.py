@@ -16,6 +16,7 @@ from semistylegan.metrics import edits
 from semistylegan.metrics import evaluate as evaluate_module
 from semistylegan.metrics import oracle as oracle_module
 from semistylegan.metrics.edits import Asked, nearest_pictures, other_values, psnr, ssim, true_pictures
+from semistylegan.metrics.intervals import Interval
 from semistylegan.metrics.oracle_network import Plan
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import Networks, load_model
@@ -135,9 +136,9 @@ class KnowsSprites:
         return np.stack([self.seen.get(p.tobytes(), middle) for p in pictures]), np.zeros((len(pictures), 1))
 
 
-def networks(editor: bool) -> Networks:
+def networks(editor: bool, names: tuple[str, ...] = ("shape", "scale")) -> Networks:
     torch.manual_seed(0)
-    space = FACTORS.only(["shape", "scale"]) if editor else FACTORS
+    space = FACTORS.only(names) if editor else FACTORS
     shape = {"coarse": 8, "seen": 32} if editor else {}
     config = ModelConfig.of_size("tiny", 32, 3, space.code_width, **shape)
     G, _, E = build_networks(config)
@@ -145,6 +146,10 @@ def networks(editor: bool) -> Networks:
 
 
 def measured(model: Networks, data: Dataset, rows: list[int]) -> dict[str, Any]:
+    return with_intervals(model, data, rows)[0]
+
+
+def with_intervals(model: Networks, data: Dataset, rows: list[int]) -> tuple[dict[str, Any], dict[str, Interval]]:
     oracle = KnowsSprites()
     asked = Asked.all_values(data, np.array(rows), model.space.names)
     oracle.learn(np.concatenate([asked.level_NF, data.labels.level_NF]))
@@ -168,6 +173,29 @@ def test_true_pictures_are_perfect_edits_and_copies_none(made_zip: Path) -> None
     # Random weights draw no sprite: the oracle says the middle of everything.
     wrong = FACTORS.error(np.tile([0, 0.5, 0.5, 0.5, 0.5], (len(off), 1)), asked.level_NF)[asked.set_NF]
     assert scores["edit_error"] == pytest.approx(wrong.mean())
+
+
+def test_intervals_are_those_of_the_images_means(made_zip: Path) -> None:
+    model, data = networks(editor=True), Dataset.open(made_zip)
+    scores, spans = with_intervals(model, data, [0, 1, 2])
+    alone = [measured(model, data, [row]) for row in (0, 1, 2)]
+    assert set(spans) == {"edit_error", "edit_drift", "edit_psnr", "edit_ssim"}
+    for field, span in spans.items():
+        means = [each[field] for each in alone]
+        assert span.score == scores[field] == pytest.approx(np.mean(means))
+        assert span.high - span.score == pytest.approx(4.303 * np.std(means, ddof=1) / np.sqrt(3), rel=1e-3)
+    assert with_intervals(model, data, [0])[1] == {}
+
+
+def test_a_single_factor_leaves_nothing_that_could_drift(made_zip: Path) -> None:
+    class Blind:
+        def read(self, img_BCHW: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+            return np.zeros((len(img_BCHW), 1)), np.zeros((len(img_BCHW), 1))
+
+    data, rows = Dataset.open(made_zip).only(["scale"]), np.arange(2)
+    model = networks(editor=True, names=("scale",))
+    scores, spans = edits.measure(model, data, Blind(), rows, np.arange(10, 64), seed=0)  # type: ignore[arg-type]
+    assert scores["edit_error"] > 0 and "edit_drift" not in scores and "edit_drift" not in spans
 
 
 def test_an_editor_that_knows_the_truth_scores_full(made_zip: Path, monkeypatch: pytest.MonkeyPatch) -> None:

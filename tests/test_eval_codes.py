@@ -26,7 +26,7 @@ def test_every_metric_of_good_codes() -> None:
     assert scores["sap"] > 0.2 and scores["explicitness"] > 0.9 and scores["info_m"] > 0.9
     assert "factor_vae is left out: it needs one image of every combination" in scores["note"]
     assert (scores["images"], scores["codes"], scores["factors"]) == (480, 3, 3)
-    assert set(scores["ci95"]) == {"mig", "modularity", "irs"}
+    assert set(scores["ci95"]) == {"mig", "modularity", "irs"}, "480 images are too few to be measured in ten parts"
     low, high = scores["ci95"]["mig"]
     assert low < scores["mig"] <= high or high == 1
     assert scores["mig"] == metrics.mig(CODES, MANY)
@@ -43,6 +43,24 @@ def test_the_votes_take_a_whole_grid_in_any_order() -> None:
     assert metrics.evaluate_codes(GRID[order] * 2.0, GRID[order], names)["factor_vae"] == 1
     scores = metrics.evaluate_codes(GRID[order][:, :1] * 2.0, GRID[order], names)
     assert scores["factor_vae"] < 0.5, "one code cannot tell three factors"
+
+
+def test_enough_images_have_intervals_for_all_but_shares_of_information() -> None:
+    codes = np.tile(CODES, (3, 1)) + 0.3 * np.random.default_rng(1).normal(size=(3 * len(CODES), 3))
+    names = ["sap", "explicitness", "info_mec"]
+    scores = metrics.evaluate_codes(codes, np.tile(MANY, (3, 1)), names)
+    assert set(scores["ci95"]) == {"sap", "explicitness", "info_e"}
+    for field, (low, high) in scores["ci95"].items():
+        assert low < scores[field] < high < low + 0.2, field
+    assert metrics.evaluate_codes(codes, np.tile(MANY, (3, 1)), ["sap"], intervals=False)["ci95"] == {}
+
+
+def test_votes_have_intervals() -> None:
+    codes = GRID + np.random.default_rng(0).normal(size=GRID.shape) * [0.5, 2, 2]
+    scores = metrics.evaluate_codes(codes, GRID, ["factor_vae", "beta_vae"])
+    for field in ("factor_vae", "beta_vae"):
+        low, high = scores["ci95"][field]
+        assert low < scores[field] < high < low + 0.1, field
 
 
 def test_kinds_change_what_is_measured() -> None:

@@ -390,7 +390,9 @@ def test_evaluating_again_gives_the_same_figures_and_appends(tmp_path: Path) -> 
 
 
 def test_all_of_them_and_what_was_measured_before_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semistylegan.metrics.scores.VOTES", (60, 30))
+    monkeypatch.setattr("semistylegan.metrics.voting.VOTES", (600, 300))
+    monkeypatch.setattr("semistylegan.metrics.edits.INVERTED", 2)
+    monkeypatch.setattr("semistylegan.metrics.edits.INVERSION_STEPS", 4)
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
     default = evaluate(run, images=200, device="cpu")
     every = evaluate(run, ["all"], images=200, device="cpu")
@@ -403,6 +405,12 @@ def test_all_of_them_and_what_was_measured_before_stays(tmp_path: Path, monkeypa
     again = evaluate(run, ["mig"], images=200, device="cpu")
     assert again == every
     assert lines(run / "metric-dci.jsonl")[0]["protocol"]["classifier"] == "gradient boosting"
+    for field in ("kid", "factor_vae", "beta_vae", "edit_error", "edit_drift", "modularity", "irs"):
+        low, high = every["ci95"][field]
+        assert low <= every[field] <= high, field
+    assert "sap" not in every["ci95"], "60 images are too few to be measured in ten parts"
+    assert "draws" in lines(run / "metric-beta_vae.jsonl")[0]["protocol"]["ci95"]
+    assert "ci95" not in lines(run / "metric-sap.jsonl")[0]["protocol"]
     assert len(lines(run / "metric-dci.jsonl")) == 1
     # Another oracle, other weights: nothing that was measured of the old ones may stay.
     (run / "metrics.json").write_text(json.dumps({**every, "oracle_l2": 0.5}), encoding="utf-8")
@@ -431,6 +439,8 @@ def test_fid_of_a_network_that_the_user_gives(tmp_path: Path) -> None:
         evaluate(run, ["fid"], images=100, device="cpu", inception=tmp_path / "eyes.onnx", inception_sha256="0" * 64)
     scores = evaluate(run, ["fid", "mig"], images=100, device="cpu", inception=tmp_path / "eyes.onnx")
     (row,) = lines(run / "metric-fid.jsonl")
+    low, high = scores["ci95"]["fid"]
+    assert low < scores["fid"] < high and "25 resamples" in row["protocol"]["ci95"]
     assert scores["fid"] == row["fid"] > 0 and len(row["protocol"]["inception_sha256"]) == 64
     assert row["protocol"]["images"] == 100 and row["protocol"]["real_images"] == 90
 

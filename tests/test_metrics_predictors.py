@@ -133,6 +133,12 @@ def test_explicitness_of_what_is_not_linear() -> None:
     assert told_by_a_line(2.0 * parity[:, None] - 1, parity) == pytest.approx(1, abs=0.01)
 
 
+def test_explicitness_of_classes_far_apart_is_one_and_warns_of_nothing() -> None:
+    """The chance of the other classes rounds to 0, of which there is no logarithm. (Warnings are errors here.)"""
+    number = np.arange(480) % 12
+    assert told_by_a_line((number[:, None] - 5.5) / 3.45, number) == pytest.approx(1, abs=0.01)
+
+
 def test_preference_by_hand() -> None:
     assert preference(np.array([[3.0, 1.0], [0.0, 0.0]])) == pytest.approx((0.75 + 0.5) / 2)
 

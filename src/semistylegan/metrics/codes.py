@@ -18,9 +18,9 @@ import numpy.typing as npt
 from semistylegan import progress
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, Kind
+from semistylegan.metrics import code_intervals
 from semistylegan.metrics.disentanglement import BINS, irs, mig_decoded, modularity
 from semistylegan.metrics.information import Floats, Ints, checked_pair
-from semistylegan.metrics.intervals import Interval, bootstrap
 from semistylegan.metrics.predictors import dci, explicitness, info_mec, sap
 from semistylegan.metrics.voting import beta_vae_score, factor_vae_score
 
@@ -62,7 +62,7 @@ def evaluate_codes(
         kinds: of each column of the codes; None: numbers. A circular one holds parts of a turn, 0 to 1, a categorical
             one class numbers from 0.
         images: at most so many, drawn with the seed. The votes take all, since they need the whole grid.
-        intervals: 95% intervals for the metrics that are quick enough to resample.
+        intervals: 95% intervals too; see `code_intervals`. They take about as long as the scores.
 
     Returns:
         field -> score, as in a run's `metrics.json`; `ci95`: field -> [low, high]; `images`, `seed`, `codes`, `factors`
@@ -80,15 +80,14 @@ def evaluate_codes(
     rows = np.sort(np.random.default_rng(seed).permutation(len(codes))[:images])
     sample = Sample(codes[rows], factors[rows], space, seed, grid_order(factors), codes, factors)
     out: dict[str, Any] = {}
-    notes, spans = [], {}
+    notes, spans = list[str](), dict[str, list[float]]()
     wanted = [name for name in CODE_METRICS if "all" in metrics or name in metrics]
     with progress.bar("measuring codes", len(wanted)) as advance:
         for name in wanted:
             try:
-                out |= CODE_METRICS[name](sample)
-                if intervals and name in CODE_INTERVALS:
-                    span = CODE_INTERVALS[name](sample)
-                    spans[name] = [span.low, span.high]
+                out |= (scores := CODE_METRICS[name](sample))
+                if intervals:
+                    spans |= intervals_of(name, scores, sample)
             except UserError as error:
                 notes.append(f"{name} is left out: {error}.")
             advance(1, note=name)
@@ -165,12 +164,7 @@ def space_of(kinds: Sequence[Kind], codes_NL: Floats) -> FactorSpace:
 
 
 def _mig(s: Sample) -> dict[str, float]:
-    return {"mig": mig_score(s, s.codes, s.factors)}
-
-
-def mig_score(s: Sample, codes: Floats, factors: Ints) -> float:
-    space = s.space or FactorSpace(tuple(Factor.scalar(f"c{i}") for i in range(codes.shape[1])))
-    return mig_decoded(codes, factors, space, BINS)
+    return {"mig": mig_decoded(s.codes, s.factors, code_intervals.kinds_of(s.codes, s.space), BINS)}
 
 
 def _modularity(s: Sample) -> dict[str, float]:
@@ -222,15 +216,15 @@ CODE_METRICS: dict[str, Callable[[Sample], dict[str, float]]] = {
 }
 """Name -> the fields that it fills. The quick ones come first."""
 
-CODE_INTERVALS: dict[str, Callable[[Sample], Interval]] = {
-    "mig": lambda s: bootstrap(lambda c, f: mig_score(s, c, f), s.codes, s.factors, seed=s.seed, within=(0.0, 1.0)),
-    "modularity": lambda s: bootstrap(
-        lambda c, f: modularity(c, f, space=s.space), s.codes, s.factors, seed=s.seed, within=(0.0, 1.0)
-    ),
-    "irs": lambda s: bootstrap(
-        lambda c, f: irs(c, f, space=s.space), s.codes, s.factors, seed=s.seed, within=(0.0, 1.0)
-    ),
-}
+
+def intervals_of(name: str, scores: dict[str, float], s: Sample) -> dict[str, list[float]]:
+    """95% intervals of a metric that was measured: field -> [low, high]."""
+    if name in code_intervals.GRID_INTERVALS:
+        codes, grid = s.grid()
+        found = code_intervals.GRID_INTERVALS[name](codes, grid, s.space, s.seed, list(scores.values()))
+    else:
+        found = code_intervals.INTERVALS[name](s.codes, s.factors, s.space, s.seed, list(scores.values()))
+    return {field: [span.low, span.high] for field, span in found.items()}
 
 
 # -- files ------------------------------------------------------------------------------------------------------------

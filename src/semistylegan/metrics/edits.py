@@ -27,6 +27,7 @@ from semistylegan.files import cache_folder
 from semistylegan.inversion import edited, edited_in_one_pass, invert
 from semistylegan.metrics.controllability import edit_drift, edit_error, mean_errors
 from semistylegan.metrics.information import Floats, Ints
+from semistylegan.metrics.intervals import Interval, of_parts
 from semistylegan.metrics.oracle import BATCH, Oracle
 from semistylegan.models.checkpoint import Networks
 from semistylegan.scenes.render import SCENES
@@ -226,7 +227,9 @@ def ssim(a_NHWC: ImageArray, b_NHWC: ImageArray) -> Floats:
 # -- the scores -----------------------------------------------------------------------------------------------------
 
 
-def measure(networks: Networks, data: Dataset, oracle: Oracle, rows: Ints, training: Ints, seed: int) -> dict[str, Any]:
+def measure(
+    networks: Networks, data: Dataset, oracle: Oracle, rows: Ints, training: Ints, seed: int
+) -> tuple[dict[str, Any], dict[str, Interval]]:
     """The scores of edits of the images `rows`, whose every label is known.
 
     Args:
@@ -238,7 +241,7 @@ def measure(networks: Networks, data: Dataset, oracle: Oracle, rows: Ints, train
         seed: of inversions.
 
     Returns:
-        fields of `metrics.json`; `per_factor` has those of the factors.
+        fields of `metrics.json`, `per_factor` has those of the factors; 95% intervals of the fields.
     """
     asked = Asked.all_values(data, rows, networks.space.names)
     fine = networks.G.starts_from_image
@@ -252,18 +255,19 @@ def measure(networks: Networks, data: Dataset, oracle: Oracle, rows: Ints, train
     }
     before_NF = read(oracle, asked.image_I)[asked.image_N]
     scores: dict[str, dict[str, Any]] = {}
+    spans: dict[str, Interval] = {}
     per_factor: dict[str, dict[str, float]] = {name: {} for name in data.space.names}
     for system, pictures in systems.items():
         if pictures is None:
             continue
         after_NF = read(oracle, pictures)
-        scores[system] = {
-            "error": edit_error(after_NF, asked.level_NF, asked.set_NF, asked.space),
-            "drift": edit_drift(before_NF, after_NF, asked.set_NF, asked.space),
-        }
+        scores[system] = {"error": edit_error(after_NF, asked.level_NF, asked.set_NF, asked.space)}
+        if len(asked.space) > 1:
+            scores[system]["drift"] = edit_drift(before_NF, after_NF, asked.set_NF, asked.space)
         if truth is not None and system != "truth":
             scores[system] |= {"psnr": float(psnr(pictures, truth).mean()), "ssim": float(ssim(pictures, truth).mean())}
         if system == "model":
+            spans = intervals(scores[system], asked, pictures, truth, before_NF, after_NF)
             error_F = mean_errors(after_NF, asked.level_NF, asked.space, asked.set_NF)
             drift_F = mean_errors(after_NF, before_NF, asked.space, ~asked.set_NF)
             for f, name in enumerate(asked.space.names):
@@ -275,7 +279,34 @@ def measure(networks: Networks, data: Dataset, oracle: Oracle, rows: Ints, train
                 key = "edit_psnr" if system == "model" else "copy_psnr"
                 per_factor[asked.space.names[f]][key] = float(psnr(pictures[here], truth[here]).mean())
     model = scores.pop("model")
-    return {f"edit_{key}": value for key, value in model.items()} | {"edit_beside": scores, "per_factor": per_factor}
+    fields = {f"edit_{key}": value for key, value in model.items()}
+    return fields | {"edit_beside": scores, "per_factor": per_factor}, spans
+
+
+def intervals(
+    scores: dict[str, float],
+    asked: Asked,
+    made: ImageArray,
+    truth: ImageArray | None,
+    before_NF: Floats,
+    after_NF: Floats,
+) -> dict[str, Interval]:
+    """95% intervals of the model's scores, from the means of the edited images; none where there is one image.
+
+    Every image has as many edits, so that a score is the mean of the images' means.
+    """
+    each_N = {"error": asked.space.error(after_NF, asked.level_NF)[asked.set_NF]}
+    if len(asked.space) > 1:
+        moved_NF = asked.space.error(after_NF, before_NF)
+        each_N["drift"] = moved_NF[~asked.set_NF].reshape(len(moved_NF), -1).mean(axis=1)
+    if truth is not None:
+        each_N |= {"psnr": psnr(made, truth), "ssim": ssim(made, truth)}
+    images = np.unique(asked.image_N)
+    if len(images) < 2:
+        return {}
+    mean_IS = [[value[asked.image_N == i].mean() for value in each_N.values()] for i in images]
+    spans = of_parts([scores[key] for key in each_N], mean_IS)
+    return {f"edit_{key}": span for key, span in zip(each_N, spans, strict=True)}
 
 
 def read(oracle: Oracle, picture_NHWC: ImageArray) -> Floats:

@@ -17,10 +17,9 @@ from semistylegan.data.labels import Labels
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor
 from semistylegan.metrics.inception import Inception
-from semistylegan.metrics.intervals import RESAMPLES, Interval
 from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.metrics.readings import Readings
-from semistylegan.metrics.score_intervals import INTERVALS
+from semistylegan.metrics.score_intervals import intervals_of, protocol_of_intervals
 from semistylegan.metrics.scores import ALIGNED, DEFAULT, METRICS, QUICK, Fields, unmeasurable
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, load_model
 from semistylegan.training.loop import OnSnapshot, pick_device
@@ -89,12 +88,11 @@ def evaluate(
     for name, found in fields.items():
         per_factor = found.pop("per_factor", {})
         row = {"kimg": kimg, **found, **({"per_factor": per_factor} if per_factor else {})}
-        if spans := {key: [i.low, i.high] for key, i in intervals_of(name, readings).items()}:
-            row["ci95"] = spans
+        protocol = protocol_of(name, readings, identity)
+        if spans := {key: [i.low, i.high] for key, i in intervals_of(name, found, readings).items()}:
+            row["ci95"], protocol["ci95"] = spans, protocol_of_intervals(name)
             result["ci95"] = {**result.get("ci95", {}), **spans}
-        files.append_jsonl(
-            run.path / f"metric-{name}.jsonl", {**row, "protocol": protocol_of(name, readings, identity)}
-        )
+        files.append_jsonl(run.path / f"metric-{name}.jsonl", {**row, "protocol": protocol})
         result.update(found)
         for factor, values in per_factor.items():
             result.setdefault("per_factor", {}).setdefault(factor, {}).update(values)
@@ -177,11 +175,6 @@ def measured(names: Sequence[str], readings: Readings) -> tuple[dict[str, Fields
     return fields, notes
 
 
-def intervals_of(name: str, readings: Readings) -> dict[str, Interval]:
-    """95% intervals of the fields of a metric that was measured, where it has some."""
-    return INTERVALS[name](readings) if name in INTERVALS else {}
-
-
 def metric_names(asked: Sequence[str]) -> list[str]:
     """Names of metrics, in the order of METRICS, from names, fields of `metrics.json`, and `all`.
 
@@ -247,8 +240,6 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
     elif r.inception is not None:
         protocol |= {"images": len(r.generated_levels), "real_images": len(r.real_rows)}
         protocol["inception_sha256"] = r.inception.sha256
-    if name in INTERVALS:
-        protocol["ci95"] = f"bootstrap over images, {RESAMPLES} resamples, normal"
     if name in ("l2", "l2_gen") and not r.named:
         protocol["alignment"] = ALIGNED
     return protocol | {"seed": identity["seed"], "weights_sha256": identity["weights_sha256"]}

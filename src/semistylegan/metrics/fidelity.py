@@ -11,6 +11,7 @@ import numpy as np
 
 from semistylegan.errors import UserError
 from semistylegan.metrics.information import Floats, checked_table
+from semistylegan.metrics.intervals import RESAMPLES, Interval, about
 
 ROWS = 2000
 """Rows of a distance or kernel matrix that are held at a time."""
@@ -85,6 +86,32 @@ def kernel_sum(a_ND: Floats, b_MD: Floats) -> float:
     """Sum of (x.y / D + 1)^3 over all pairs."""
     blocks = (a_ND[i : i + ROWS] @ (b_MD.T / a_ND.shape[1]) for i in range(0, len(a_ND), ROWS))
     return float(sum(cubed(block + 1).sum() for block in blocks))
+
+
+def kid_interval(a_ND: Floats, b_MD: Floats, seed: int = 0) -> Interval:
+    """KID with its 95% interval by the bootstrap, at about the price of the score itself.
+
+    A resample is how often each row is drawn; its KID is the mean over pairs of different rows so weighted. All
+    resamples share each block of the kernel.
+    """
+    random = np.random.default_rng(seed)
+    often_NR, often_MR = (
+        random.multinomial(len(x), np.full(len(x), 1 / len(x)), size=RESAMPLES).T.astype(np.float64)
+        for x in (a_ND, b_MD)
+    )
+    told_R = -2 * weighted(a_ND, b_MD, often_NR, often_MR) / (len(a_ND) * len(b_MD))
+    for x, often in ((a_ND, often_NR), (b_MD, often_MR)):
+        own = cubed((x**2).sum(axis=1) / x.shape[1] + 1)
+        square = often**2
+        told_R += (weighted(x, x, often, often) - own @ square) / (len(x) ** 2 - square.sum(axis=0))
+    return about(kid(a_ND, b_MD), float(told_R.std(ddof=1)), (-np.inf, np.inf))
+
+
+def weighted(a_ND: Floats, b_MD: Floats, weight_NR: Floats, weight_MR: Floats) -> Floats:
+    """Sum of (x.y / D + 1)^3 over all pairs, times the weights of x and y: R."""
+    starts = range(0, len(a_ND), ROWS)
+    blocks = (cubed(a_ND[i : i + ROWS] @ (b_MD.T / a_ND.shape[1]) + 1) @ weight_MR for i in starts)
+    return np.sum([(block * weight_NR[i : i + ROWS]).sum(axis=0) for i, block in zip(starts, blocks, strict=True)], 0)
 
 
 def cubed(x: Floats) -> Floats:

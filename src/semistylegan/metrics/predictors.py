@@ -316,7 +316,8 @@ def told_by_a_line(codes_NL: Floats, factor_N: Ints) -> float:
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(codes_NL, factor_N)
     place = np.searchsorted(model.classes_, factor_N)
-    log_chance = model.predict_log_proba(codes_NL)[np.arange(len(factor_N)), place]
+    chance = model.predict_proba(codes_NL)[np.arange(len(factor_N)), place]
+    log_chance = np.log(np.maximum(chance, np.finfo(np.float64).tiny))
     return float(1 + log_chance.mean() / np.log(len(model.classes_)))
 
 

@@ -28,6 +28,7 @@ from semistylegan.metrics import edits
 from semistylegan.metrics.alignment import FITTED, Meaning
 from semistylegan.metrics.inception import Inception
 from semistylegan.metrics.information import Floats, Ints, Mask
+from semistylegan.metrics.intervals import Interval
 from semistylegan.metrics.oracle import BATCH, MIN_LABELLED, Oracle, read_dataset
 from semistylegan.models.checkpoint import Networks
 
@@ -269,8 +270,9 @@ class Readings:
         count = edits.EDITED if self.starts_from_image else edits.INVERTED
         return np.sort(np.random.default_rng([self.seed, 6]).permutation(rows)[:count]).astype(np.int64)
 
-    def measure_edits(self) -> dict[str, Any]:
-        """The scores of :func:`edits.measure`."""
+    @cached_property
+    def edits(self) -> tuple[dict[str, Any], dict[str, Interval]]:
+        """The scores of :func:`edits.measure`, and their intervals."""
         assert self.all_oracle is not None
         training = np.setdiff1d(np.arange(len(self.data)), np.union1d(self.held_out, self.edited))
         return edits.measure(self.networks, self.all_data, self.all_oracle, self.edited, training, self.seed)

@@ -1,7 +1,4 @@
-"""95% intervals of a model's scores, by the bootstrap over the images that they were measured on.
-
-Those that train a predictor (DCI, SAP, explicitness, InfoMEC), vote, or compare all pairs of images have none:
-a resample would cost as much as the score.
+"""95% intervals of a model's scores: by the bootstrap over images, by parts of the images, or by draws of the votes.
 
 Suffixes: N images, F factors, K codes.
 """
@@ -9,20 +6,24 @@ Suffixes: N images, F factors, K codes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from semistylegan.factors import FactorSpace
+from semistylegan.metrics import code_intervals
 from semistylegan.metrics.alignment import TESTED
+from semistylegan.metrics.code_intervals import SHARE, Found, named
 from semistylegan.metrics.controllability import leakage, mean_errors
-from semistylegan.metrics.disentanglement import BINS, irs, mig_decoded, modularity
-from semistylegan.metrics.fidelity import quick_frechet_distance
+from semistylegan.metrics.disentanglement import BINS, mig_decoded
+from semistylegan.metrics.fidelity import kid_interval, precision_recall, quick_frechet_distance
 from semistylegan.metrics.information import Floats, Mask
-from semistylegan.metrics.intervals import Interval, bootstrap
+from semistylegan.metrics.intervals import PARTS, RESAMPLES, bootstrap, by_parts
 from semistylegan.metrics.readings import Readings, own_kinds
+from semistylegan.metrics.scores import METRICS, Fields, grid_codes, whole_rows
 
-Found = dict[str, Interval]
-SHARE = (0.0, 1.0)
+FID_RESAMPLES = 25
+"""Each takes the eigenvalues of two matrices of 2,048 rows."""
 
 
 def of_mig(r: Readings) -> Found:
@@ -82,26 +83,58 @@ def of_leakage(r: Readings) -> Found:
     return {"leakage_mean": bootstrap(score, before_NF, after_KNF.swapaxes(0, 1), seed=r.seed, within=SHARE)}
 
 
-def of_modularity(r: Readings) -> Found:
-    rows = r.truth[1].all(axis=1)
-    tables = r.read[rows], r.true_indices[rows]
-    return {"modularity": bootstrap(lambda c, f: modularity(c, f, space=r.codes), *tables, seed=r.seed, within=SHARE)}
+def of_kid(r: Readings) -> Found:
+    return {"kid": kid_interval(r.real_features, r.generated.feature_ND, r.seed)}
 
 
-def of_irs(r: Readings) -> Found:
-    rows = r.truth[1].all(axis=1)
-    tables = r.read[rows], r.true_indices[rows]
-    return {"irs": bootstrap(lambda c, f: irs(c, f, space=r.codes), *tables, seed=r.seed, within=SHARE)}
+def of_precision_recall(r: Readings, scores: list[float]) -> Found:
+    tables = r.real_features, r.generated.feature_ND
+    spans = by_parts(precision_recall, *tables, scores=scores, seed=r.seed, paired=False, within=SHARE)
+    return named(("precision", "recall"), spans)
 
 
-INTERVALS: dict[str, Callable[[Readings], Found]] = {
+def of_fid(r: Readings) -> Found:
+    more: dict[str, Any] = {"resamples": FID_RESAMPLES, "seed": r.seed, "paired": False, "within": (0.0, np.inf)}
+    return {"fid": bootstrap(quick_frechet_distance, *r.inception_features, **more)}
+
+
+def of_edits(r: Readings) -> Found:
+    return r.edits[1]
+
+
+OWN: dict[str, Callable[[Readings], Found]] = {
     "mig": of_mig,
     "l2": of_l2,
     "mig_gen": of_mig_gen,
     "l2_gen": of_l2_gen,
     "fd_oracle": of_fd,
     "leakage": of_leakage,
-    "modularity": of_modularity,
-    "irs": of_irs,
+    "kid": of_kid,
+    "edit": of_edits,
+    "fid": of_fid,
 }
-"""Metric -> field of `metrics.json`, or `mae.<factor>`, -> its interval."""
+"""Metric -> field of `metrics.json`, or `mae.<factor>`, -> its interval. All others are in `code_intervals`."""
+
+
+def intervals_of(name: str, fields: Fields, r: Readings) -> Found:
+    """95% intervals of the fields of a metric that was measured; see docs/reference/metrics.md for how each is made."""
+    if name in OWN:
+        return OWN[name](r)
+    scores = [float(fields[field]) for field in METRICS[name].fields]
+    if name == "precision_recall":
+        return of_precision_recall(r, scores)
+    if name in code_intervals.GRID_INTERVALS:
+        return code_intervals.GRID_INTERVALS[name](grid_codes(r), r.factors, r.codes, r.seed, scores)
+    codes, factors = whole_rows(r)
+    return code_intervals.INTERVALS[name](codes, factors, r.codes, r.seed, scores)
+
+
+def protocol_of_intervals(name: str) -> str:
+    """How they are made, in words."""
+    if name in code_intervals.PROTOCOLS:
+        return code_intervals.PROTOCOLS[name]
+    if name == "precision_recall":
+        return f"{PARTS} parts of the images, Student's t"
+    if name == "edit":
+        return "means of the edited images, Student's t"
+    return f"bootstrap over images, {FID_RESAMPLES if name == 'fid' else RESAMPLES} resamples, normal"

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from semistylegan import progress
+from semistylegan.metrics import voting
 from semistylegan.metrics.alignment import TESTED
 from semistylegan.metrics.controllability import l2_levels, leakage, leakage_matrix, mean_errors
 from semistylegan.metrics.disentanglement import BINS, irs, mig_decoded, modularity
@@ -20,11 +21,9 @@ from semistylegan.metrics.information import Floats, Ints, Mask
 from semistylegan.metrics.oracle import MIN_LABELLED
 from semistylegan.metrics.predictors import dci, explicitness, info_mec, sap
 from semistylegan.metrics.readings import Readings, own_kinds
-from semistylegan.metrics.voting import beta_vae_score, factor_vae_score
+from semistylegan.metrics.voting import VARIANCE_IMAGES, beta_vae_score, factor_vae_score
 
 Fields = dict[str, Any]
-VOTES = (10_000, 5_000)
-"""Votes of the FactorVAE score to learn from and to test on."""
 ALIGNED = "codes matched with factors, and their values by a table, on E's readings of half of the labelled images"
 """How a model without names is given some: see `alignment`."""
 
@@ -44,17 +43,19 @@ def l2_of_encoder(r: Readings) -> Fields:
 
 
 def factor_vae(r: Readings) -> Fields:
-    with progress.bar("measuring the FactorVAE score", sum(VOTES)) as advance:
+    learn, test = voting.VOTES
+    with progress.bar("measuring the FactorVAE score", learn + test) as advance:
         score = factor_vae_score(
-            grid_codes(r), r.factors, None, r.seed, votes=VOTES[0], test_votes=VOTES[1], space=r.codes, voted=advance
+            grid_codes(r), r.factors, None, r.seed, votes=learn, test_votes=test, space=r.codes, voted=advance
         )
     return {"factor_vae": score}
 
 
 def beta_vae(r: Readings) -> Fields:
-    with progress.bar("measuring the BetaVAE score", sum(VOTES)) as advance:
+    learn, test = voting.VOTES
+    with progress.bar("measuring the BetaVAE score", learn + test) as advance:
         score = beta_vae_score(
-            grid_codes(r), r.factors, None, r.seed, points=VOTES[0], test_points=VOTES[1], space=r.codes, voted=advance
+            grid_codes(r), r.factors, None, r.seed, points=learn, test_points=test, space=r.codes, voted=advance
         )
     return {"beta_vae": score}
 
@@ -157,7 +158,7 @@ def precision_recall_of_generator(r: Readings) -> Fields:
 
 
 def edits_of_model(r: Readings) -> Fields:
-    return r.measure_edits()
+    return dict(r.edits[0])
 
 
 def fid_of_generator(r: Readings) -> Fields:
@@ -192,7 +193,7 @@ class Metric:
 
 FEATURES = {"features": "oracle, penultimate layer"}
 CODES = {"codes": "decoded; classes one-hot, angles as points of the circle, each factor one entry"}
-VOTED = {**CODES, "votes": list(VOTES), "batch": 64}
+VOTED = {**CODES, "votes": list(voting.VOTES), "batch": 64}
 
 METRICS: dict[str, Metric] = {
     "mig": Metric(("mig",), mig_of_encoder, "encoder", {"bins": BINS, "codes": "decoded"}),
@@ -201,7 +202,9 @@ METRICS: dict[str, Metric] = {
     "l2_gen": Metric(("l2_gen",), l2_of_generator, "generator", {}),
     "fd_oracle": Metric(("fd_oracle",), fd_of_generator, "generator", FEATURES),
     "leakage": Metric(("leakage", "leakage_mean"), leakage_of_generator, "generator", {}),
-    "factor_vae": Metric(("factor_vae",), factor_vae, "encoder", {**VOTED, "variance_images": 10_000, "prune": 0.05}),
+    "factor_vae": Metric(
+        ("factor_vae",), factor_vae, "encoder", {**VOTED, "variance_images": VARIANCE_IMAGES, "prune": 0.05}
+    ),
     "beta_vae": Metric(("beta_vae",), beta_vae, "encoder", VOTED),
     "dci": Metric(
         ("dci_disentanglement", "dci_completeness", "dci_informativeness"),

@@ -21,6 +21,9 @@ from semistylegan.factors import FactorSpace, IntArray
 from semistylegan.metrics.entries import Entries
 from semistylegan.metrics.information import Floats, Ints, checked_table
 
+VOTES = (10_000, 5_000)
+"""Votes to learn from and to test on: disentanglement_lib's."""
+VARIANCE_IMAGES = 10_000
 BLOCK = 250
 """Votes whose random numbers are drawn at a time."""
 
@@ -79,10 +82,10 @@ def factor_vae_score(
     sample: Callable[[IntArray], Any] | None = None,
     seed: int = 0,
     *,
-    votes: int = 10_000,
-    test_votes: int = 5_000,
+    votes: int = VOTES[0],
+    test_votes: int = VOTES[1],
     batch: int = 64,
-    variance_images: int = 10_000,
+    variance_images: int = VARIANCE_IMAGES,
     prune: float = 0.05,
     space: FactorSpace | None = None,
     voted: Callable[[int], object] | None = None,
@@ -150,8 +153,8 @@ def beta_vae_score(
     sample: Callable[[IntArray], Any] | None = None,
     seed: int = 0,
     *,
-    points: int = 10_000,
-    test_points: int = 5_000,
+    points: int = VOTES[0],
+    test_points: int = VOTES[1],
     batch: int = 64,
     space: FactorSpace | None = None,
     voted: Callable[[int], object] | None = None,
