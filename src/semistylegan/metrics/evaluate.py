@@ -52,7 +52,7 @@ def evaluate(
         images: how many images to read and to generate, at most.
         seed: fixes which.
         device: where to compute; the figures of one device are the same every time.
-        inception: ONNX file of the network whose features FID compares; see `metrics.inception`.
+        inception: file of the network whose features FID compares; see `metrics.inception`.
         inception_sha256: the hash that it must have, or its beginning.
 
     Returns:
