@@ -54,8 +54,8 @@ class Inception:
         self.path, self.sha256 = path, hashlib.sha256(data).hexdigest()
         if sha256 is not None and not (len(sha256) >= 12 and self.sha256.startswith(sha256.lower())):
             raise UserError(f"{path}: its SHA-256 is {self.sha256}, not {sha256}; it is not the file that was meant")
-        # Both tell what they are fed with: `kind` (float32: colours in [-1, 1], uint8: bytes), `sides` (height and width,
-        # None: any) and `batch` (images at once, None: any number).
+        # Both tell what they are fed with: `kind` (float32: colours in [-1, 1], uint8: bytes), `sides` (height and
+        # width, None: any) and `batch` (images at once, None: any number).
         self.network = Own(path, data) if path.suffix == ".safetensors" else Onnx(path, data)
 
     def features(self, img_BCHW: Tensor) -> Floats:

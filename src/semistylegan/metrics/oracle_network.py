@@ -37,14 +37,15 @@ class Plan:
     widths: tuple[int, ...]
     """Feature maps of each stage. A stage halves the resolution; the last one's maps are 2x2."""
     residual: int
-    """Stages whose maps are at most this many pixels a side have a residual convolution as well."""
+    """Stages whose maps are at most this many pixels a side have a residual convolution as well; with any, all stages
+    are normalised over the batch."""
     features: int
     """Length of the penultimate layer."""
     pooled: tuple[int, ...]
     """Pixels a side of the maps of which it also sees the maximum: what is there, wherever it is."""
     classes: float
-    """Weight of a cross-entropy over each factor's values, besides the code's distance, while it trains. What the middle
-    one of three values looks like may have nothing to do with the other two; distance alone then stays at its median."""
+    """Weight of a cross-entropy over each factor's values, besides the code's distance, while it trains. What the
+    middle one of three values looks like may have nothing to do with the others; distance alone then stays there."""
     steps: int
     """Updates, of `batch` images each."""
     batch: int = 64
@@ -63,7 +64,11 @@ class Plan:
 
 
 def plan_for(resolution: int, images: int) -> Plan:
-    """The oracle for `images` labelled training images: small up to 32 px, wider, deeper and longer trained beyond."""
+    """The oracle for `images` labelled training images: small up to 32 px, wider, deeper and longer trained beyond.
+
+    Larger images are scenes with small things in them. To tell what these are it also needs normalisation, the maxima
+    of its maps, classes to tell apart and less disturbed images (docs/results/scenes.md: the kitchen's shapes).
+    """
     sides = [2**k for k in range(resolution.bit_length() - 2, 0, -1)]
     if resolution <= 32:
         widths, passes = [{2: 96, 4: 72, 8: 48, 16: 24}[side] for side in sides], 6
@@ -80,11 +85,12 @@ def plan_for(resolution: int, images: int) -> Plan:
         steps=max(seen // batch, 1),
         batch=batch,
         learning_rate=3e-3 if resolution <= 32 else 2e-3,
+        **({} if resolution <= 32 else {"noise": 0.08, "shading": 0.08, "blurred": 0.2, "patched": 0.3, "patch": 0.15}),
     )
 
 
 class OracleNetwork(nn.Module):
-    """Image -> features -> code. No normalisation layers: what it says of an image depends on nothing else."""
+    """Image -> features -> code. In eval mode, what it says of an image depends on no other image."""
 
     def __init__(self, channels: int, code_width: int, plan: Plan) -> None:
         super().__init__()
