@@ -199,7 +199,7 @@ class Eval(Command):
     device: str = "auto"
     """cpu, cuda, cuda:1, mps, or auto."""
     inception: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Inception's weights (.safetensors) or network (ONNX), for the metric fid (in `all` too). Nothing is downloaded."""
+    """Inception's weights (.safetensors) or network (ONNX), for the metric fid (in `all`, too); never downloaded."""
     inception_sha256: Annotated[str | None, arg(metavar="HEX")] = None
     """The hash that this file must have, or its first digits."""
 
