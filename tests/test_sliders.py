@@ -513,8 +513,8 @@ def test_a_dropped_image_in_the_page(page: Page, served: Served, tmp_path: Path)
     opened(page, address)
     photo = model.generate(seed=77)[0]
     page.evaluate(DROP, [list(encode_png(photo)), "my photo.png"])
-    page.locator("#given").wait_for()
-    assert page.locator("#filename").inner_text() == "my photo.png"
+    until(lambda: page.locator("#filename").inner_text() == "my photo.png")
+    page.locator('[data-factor="scale"] .reads', has_text=".").wait_for()
     read = model.encode(photo[None])["scale"][0]
     assert float(page.locator('[data-factor="scale"] .reads').inner_text().split()[1]) == pytest.approx(read, abs=6e-4)
     until(lambda: page.locator("#compare").is_enabled(), "found")
