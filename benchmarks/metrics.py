@@ -18,7 +18,9 @@ import numpy as np
 
 from semistylegan import metrics
 from semistylegan.factors import FactorSpace
+from semistylegan.metrics.code_intervals import INTERVALS
 
+INTERVAL_OF = {"DCI": "dci", "SAP": "sap", "InfoMEC": "info_mec"}
 SIZES = (3, 8, 5, 4, 4, 4, 6, 4, 4)
 """Values of Isaac3D's nine factors."""
 
@@ -67,6 +69,15 @@ def main() -> None:
         rows.append((f"DCI, 10,000 x 10 codes, 3 factors, {classifier}", took, ""))
     ratio = rows[-1][1] / rows[-2][1]
     rows.append(("  scikit-learn's time over ours", ratio, "at least 5"))
+    for name, score in (
+        ("DCI", lambda: metrics.dci(mixed, few)),
+        ("SAP", lambda: [metrics.sap(mixed, few)]),
+        ("InfoMEC", lambda: metrics.info_mec(mixed, few)),
+    ):
+        found: list[list[float]] = []
+        took = seconds(lambda s=score, f=found: f.append(list(s())), 1)
+        span = seconds(lambda n=name, f=found: INTERVALS[INTERVAL_OF[n]](mixed, few, None, 0, f[0]), 1)
+        rows += [(f"{name}, 15,000 images", took, ""), ("  its interval", span, "a few times as long at most")]
 
     width = max(len(name) for name, *_ in rows)
     for name, value, wanted in rows:

@@ -26,6 +26,7 @@ from semistylegan.metrics.evaluate import (
     coarse_factors,
     evaluate,
     metric_names,
+    note,
     on_snapshot,
     protocol_of,
     quick,
@@ -450,6 +451,21 @@ def test_factors_that_the_oracle_misreads_are_told(world: Dataset) -> None:
     half = (0.101, 1 / 6 + 0.001, 0.126)  # of a class in ten, of half a turn over six values, of four steps
     assert coarse_factors(dataclasses.replace(ORACLE, error=half)) == ["shape", "hue", "x"]
     assert coarse_factors(dataclasses.replace(ORACLE, error=(0.099, 1 / 6 - 0.001, None))) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "generator", "limit"), [(0.05, 0.3, False), (0.05, 0.09, True), (0.11, 0.3, True), (0.11, None, True)]
+)
+def test_the_note_says_when_the_oracle_is_the_limit(
+    world: Dataset, own: float, generator: float | None, limit: bool
+) -> None:
+    """Its own L2 over 0.1, or the generator's less than twice as large."""
+    r = Readings(networks(), world, dataclasses.replace(ORACLE, l2=own), no_labels(world))
+    said = note({"l2": None, "l2_gen": generator}, r, [])
+    assert ("The oracle is the limit: its own L2 is" in said) == limit
+    assert "misreads" not in said
+    r.oracle = dataclasses.replace(ORACLE, error=(0.2, 0.0, 0.0))
+    assert "misreads shape by more than half a step" in note({"l2": None, "l2_gen": 0.3}, r, [])
 
 
 def test_a_run_without_labels(tmp_path: Path) -> None:

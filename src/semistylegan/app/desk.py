@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,7 @@ class Desk:
                 self.file.table.levels(question.factor)  # a label that does not fit is named now
         self.model = model
         self.values = self._values()
+        self.counts = self._counts()
         self.history: list[Done] = []
         says = self._says if model is not None else None
         space = model.factors if model is not None else None
@@ -109,6 +111,14 @@ class Desk:
                     out.setdefault(row, {})[question.name] = cell
         return out
 
+    def _counts(self) -> dict[str, Counter[str]]:
+        """How often each cell occurs, by asked factor."""
+        columns = {question.name: Counter[str]() for question in self.questions}
+        for cells in self.values.values():
+            for name, cell in cells.items():
+                columns[name][cell] += 1
+        return columns
+
     def _whole(self) -> list[int]:
         return [image for image, cells in self.values.items() if len(cells) == len(self.questions)]
 
@@ -117,6 +127,7 @@ class Desk:
         if self.file.stale():
             self.file = self._open()
             before, self.values = self.values, self._values()
+            self.counts = self._counts()
             whole = set(self._whole())
             for image in before.keys() | self.values.keys():
                 self.queue.label(image, image in whole)
@@ -150,14 +161,11 @@ class Desk:
     def _question(self, question: Question) -> dict[str, Any]:
         factor = question.factor
         out: dict[str, Any] = {"name": question.name, "grows": question.grows}
-        counts: dict[str, int] = {}
-        for cells in self.values.values():
-            if (cell := cells.get(question.name)) is not None:
-                counts[cell] = counts.get(cell, 0) + 1
+        counts = self.counts[question.name]
         out["known"] = sum(counts.values())
         if factor is None or factor.kind == "categorical":
             categories = factor.categories if factor else ()
-            return out | {"kind": "categorical", "categories": [[c, counts.get(c, 0)] for c in categories]}
+            return out | {"kind": "categorical", "categories": [[c, counts[c]] for c in categories]}
         return out | {
             "kind": factor.kind,
             "low": factor.low,
@@ -325,14 +333,16 @@ class Desk:
             self.file = self._open()
             where, why = error.filename or self.path, error.strerror
             raise Refused(507, f"{where}: was not written ({why}); nothing is lost: mend it and save again") from None
+        for name, cell in self.values.pop(image, {}).items():
+            self.counts[name][cell] -= 1
+        for name, cell in after.items():
+            self.counts[name][cell] += 1
         if after:
             self.values[image] = after
-        else:
-            self.values.pop(image, None)
 
     def _write_factors(self, after: Cells) -> None:
         """Factors that nobody has labelled yet are none of the data's."""
-        used = {name for cells in (after, *self.values.values()) for name in cells}
+        used = {name for name, counts in self.counts.items() if counts.total()} | after.keys()
         space = whole_space([q for q in self.questions if q.name in used], self.space, self.file.table)
         if space == self.space:
             return

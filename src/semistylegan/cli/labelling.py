@@ -43,6 +43,7 @@ class Label(Command):
         from semistylegan.app.desk import Desk
         from semistylegan.app.labelling import alone, make_app
         from semistylegan.app.server import serve
+        from semistylegan.data.storage import uncollected
 
         if self.choose == "doubt" and self.model is None:
             raise UserError("--choose doubt: needs a model to doubt; give --model RUN, or leave it out")
@@ -51,7 +52,8 @@ class Label(Command):
             from semistylegan.editing import load
 
             model = load(self.model)
-        desk = Desk(self.data, self.factors, model, self.choose, self.seed)
+        with uncollected():
+            desk = Desk(self.data, self.factors, model, self.choose, self.seed)
         with alone(desk):
             desk.queue.start()
             try:

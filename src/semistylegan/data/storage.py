@@ -6,6 +6,7 @@ A zip's stored (uncompressed) entries are read straight from a memory map, safe 
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import mmap
 import os
@@ -15,6 +16,7 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +28,7 @@ from semistylegan.data.pictures import EXTENSIONS, HEADER_BYTES, Header, ImageAr
 from semistylegan.data.writing import WRITER, ZipWriter
 from semistylegan.errors import UserError
 
-__all__ = ["FolderStore", "ImageStore", "Problem", "ZipStore", "ZipWriter", "cores", "open_store"]
+__all__ = ["FolderStore", "ImageStore", "Problem", "ZipStore", "ZipWriter", "cores", "open_store", "uncollected"]
 
 LABELS_FILE, FACTORS_FILE = "metadata.csv", "factors.json"
 """Beside images: what a person says of them, and what the factors are."""
@@ -247,7 +249,8 @@ class ZipStore(ImageStore):
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._zip = zipfile.ZipFile(path)
+            with uncollected():
+                self._zip = zipfile.ZipFile(path)
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except PermissionError:
@@ -367,14 +370,32 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage collection inside: it would walk 100,000 objects, all of which stay, again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    return "/." in f"/{name}" or ("__MACOSX" in name and "__MACOSX" in name.split("/"))
+
+
+def _climbs(name: str) -> bool:
+    if ".." not in name and ":" not in name:  # most names, without taking them apart
+        return False
+    parts = name.replace("\\", "/").split("/")
+    return ".." in parts or ":" in parts[0]
 
 
 def _check_entry(path: Path, info: zipfile.ZipInfo, twice: bool) -> None:
     name = info.filename
-    parts = name.replace("\\", "/").split("/")
-    if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+    if name.startswith(("/", "\\")) or _climbs(name):
         raise UserError(f"{path}: entry {name!r} climbs out of the zip; do not trust it, make it again without it")
     if twice:
         raise UserError(f"{path}: two entries are named {name!r}; make the zip again with one")
