@@ -34,7 +34,13 @@ def test_ray_trains_what_one_process_trains(sprites_zip: Path, tmp_path: Path, m
             sprites_zip, tmp_path / folder, over, fields=fields, images=100, metrics=("mig", "mig_gen"), **more
         )
 
-    (here,), (there,) = study("here", workers=1), study("there", cluster="ray")
+    (here,) = study("here", workers=1)
+    try:
+        (there,) = study("there", cluster="ray")
+    except Exception as error:
+        if "timed out during startup" in str(error):
+            pytest.skip("Ray did not start in time: this machine is too busy")
+        raise
     assert there.scores == here.scores and not there.failed
     one, two = ((tmp_path / name).glob("runs/*/seed-0/checkpoint-*/model.safetensors") for name in ("here", "there"))
     assert [file.read_bytes() for file in one] == [file.read_bytes() for file in two] != []
