@@ -1,13 +1,17 @@
 """Times of the training step beside plain formulations of it, in one run on one machine.
 
     python benchmarks/train_step.py --json step.json --plot step.png          # CPU, one thread
-    python benchmarks/train_step.py --device cuda --size base --batch 32      # a GPU: left ready, not run yet
+    python benchmarks/train_step.py --device cuda --methods ours,eager,bfloat16,compiled,plain,public     # a GPU
     python benchmarks/train_step.py --resolutions 32 --processes 2            # ours alone, the batch over 2 processes
     python benchmarks/train_step.py --resolutions 64 --memory                 # what `train` expects, and what is held
 
-`ours` is `train_step`; `plain` is the same step, plainly written (`plain.py`); `public` also convolves at the large
-resolution, as StyleGAN2 does. Every width is `--width` maps at every resolution (0: the widths of `--size`). Random
-images: what is timed does not depend on them. Times are medians over steps with R1 in its turn.
+`ours` is `train_step` as `train` runs it; `plain` is the same step, plainly written (`plain.py`); `public` also
+convolves at the large resolution, as StyleGAN2 does. On a GPU: `eager` is ours without CUDA graphs, `bfloat16` ours in
+that precision, `compiled` ours without graphs and with the networks through `torch.compile` (not in R1, whose second
+derivative it does not have). What the first steps took, where kernels are chosen, compiled and recorded, is told apart.
+
+Every width is `--width` maps at every resolution (0: the widths of `--size`). Random images: what is timed does not
+depend on them. Times are medians over steps with R1 in its turn.
 """
 
 from __future__ import annotations
@@ -33,10 +37,10 @@ from semistylegan import losses
 from semistylegan.models.config import ModelConfig
 from semistylegan.scenes.sprites import FACTORS
 from semistylegan.training import TrainConfig, distributed
-from semistylegan.training.loop import keep_freed_memory, own_rows, peak_memory
+from semistylegan.training.loop import keep_freed_memory, own_rows, passes_for, peak_memory
 from semistylegan.training.memory import estimate
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Batch, LabelledBatch, split, train_step
+from semistylegan.training.step import Batch, LabelledBatch, Passes, split, train_step
 
 STEPS = 16
 """One round of lazy R1."""
@@ -104,11 +108,10 @@ def main() -> None:
         plot(rows, args.plot)
 
 
-def make(args: argparse.Namespace, resolution: int, device: torch.device) -> tuple[TrainState, Batch]:
+def make(args: argparse.Namespace, resolution: int, device: torch.device, **fields: Any) -> tuple[TrainState, Batch]:
     """A state at its first step and this process's rows of a batch."""
-    config = TrainConfig.preset(
-        "semi", "none", "none", kimg=1e6, batch=args.batch, labelled_batch=args.batch, size=args.size
-    ).resolved(resolution)
+    sizes = {"kimg": 1e6, "batch": args.batch, "labelled_batch": args.batch, "size": args.size}
+    config = TrainConfig.preset("semi", "none", "none", **sizes, **fields).resolved(resolution)
     model = ModelConfig.of_size(config.size, resolution, 3, FACTORS.code_width)
     if args.width:
         model = dataclasses.replace(model, max_width=args.width, base_width=args.width * resolution)
@@ -122,10 +125,29 @@ def make(args: argparse.Namespace, resolution: int, device: torch.device) -> tup
     return TrainState.create(config, model, FACTORS, device), batch
 
 
+FIELDS: dict[str, dict[str, Any]] = {
+    "bfloat16": {"precision": "bfloat16"},
+    "eager": {"cuda_graphs": False},
+    "compiled": {"cuda_graphs": False},
+}
+"""What a method of ours sets otherwise than the default."""
+
+
 def stepper(method: str, state: TrainState, batch: Batch) -> Callable[[], Any]:
     """A function that takes one step."""
-    if method == "ours":
-        return lambda: train_step(state, batch)
+    if method in ("ours", *FIELDS):
+        passes_of = passes_for(state, batch.real_BCHW.device)
+        if method == "compiled":
+            for module in (state.G, state.D.trunk, state.E.trunk, state.E_ema):
+                module.compile()
+
+            class NotInR1(Passes):
+                def of_penalty(self) -> None:
+                    with torch.compiler.set_stance("force_eager"):
+                        super().of_penalty()
+
+            passes_of = NotInR1
+        return lambda: train_step(state, batch, passes_of)
     plain = Plain(state, torch.float32, before=method == "public")
     weight = state.config.ce_weight
 
@@ -143,11 +165,15 @@ def stepper(method: str, state: TrainState, batch: Batch) -> Callable[[], Any]:
 
 def times(args: argparse.Namespace, resolution: int, methods: list[str], device: torch.device) -> dict[str, float]:
     """Seconds a kimg of each method: rounds in turn, so that a change of the machine's pace meets all of them."""
-    steps = {method: stepper(method, *make(args, resolution, device)) for method in methods}
+    steps = {method: stepper(method, *make(args, resolution, device, **FIELDS.get(method, {}))) for method in methods}
     found: dict[str, list[float]] = {method: [] for method in methods}
-    for step in steps.values():
+    for method, step in steps.items():
+        began = time.perf_counter()
         for _ in range(2):
             step()
+        synchronise(device)
+        if device.type == "cuda":
+            print(f"{method}, {resolution} px: first two steps {time.perf_counter() - began:.1f} s", flush=True)
     for _ in range(args.rounds):
         for method, step in steps.items():
             synchronise(device)

@@ -44,6 +44,7 @@ def test_it_is_adam_on_weights_of_unit_variance(beta: float) -> None:
         x = torch.randn(4, 3, 5, 5, generator=generator)
         optimiser.zero_grad()
         ours(x).square().sum().backward()
+        optimiser.collect()
         optimiser.step(factor=0.5 if step > 3 else 1.0)
         adam.param_groups[0]["lr"] = 0.005 if step > 3 else 0.01
         adam.zero_grad()
@@ -60,6 +61,7 @@ def test_a_shared_module_belongs_to_one_optimiser() -> None:
     assert sum(p.numel() for p in rest.parameters) == sum(p.numel() for p in network.linear.parameters()) + 2
     before = network.conv.weight.detach().clone()
     network(torch.randn(4, 3, 5, 5)).sum().backward()
+    rest.collect()
     rest.step()
     assert torch.equal(network.conv.weight, before)
 
@@ -72,6 +74,7 @@ def test_what_is_saved_goes_on_bit_for_bit_and_other_shapes_are_refused() -> Non
     def step(network: Small, optimiser: FlatAdam) -> None:
         optimiser.zero_grad()
         network(x).square().sum().backward()
+        optimiser.collect()
         optimiser.step()
 
     step(first, optimisers[0])

@@ -104,6 +104,11 @@ class TrainConfig:
     """Fixes the labelled rows, the initial weights and every draw of the training."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps, or auto."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "tf32"
+    """Arithmetic of the networks. tf32: a GPU rounds what it multiplies to 10 bits; a CPU computes in float32.
+    bfloat16: 7 bits, half the memory (losses, R1 and weights stay in float32)."""
+    cuda_graphs: bool = True
+    """On a GPU, record a step's kernels once and replay them: small networks wait for their launches otherwise."""
     threads: int = 0
     """CPU threads; 0 takes one for tiny networks (more only wait for each other), else what torch chooses."""
     tick_kimg: float = 1.0
@@ -254,5 +259,5 @@ LEARNING_RATES: dict[str, tuple[float, float, float]] = {
 }
 """G, D, E. Only those of `tiny` are measured; the others follow the usual rule of less for wider networks."""
 
-FREE_TO_CHANGE = ("out", "device", "threads", "micro_batch", "tick_kimg", "data")
+FREE_TO_CHANGE = ("out", "device", "cuda_graphs", "threads", "micro_batch", "tick_kimg", "data")
 """Fields that a resumed run may set otherwise: they do not decide what is learned (data is compared by content)."""

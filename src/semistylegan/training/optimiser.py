@@ -53,8 +53,9 @@ class FlatAdam:
 
     @torch.no_grad()
     def step(self, factor: float = 1.0) -> None:
-        """One update from the parameters' gradients, summed over all processes. `factor`: on the learning rate."""
-        distributed.sum_(self.gradient()).mul_(self.rate)
+        """One update from the collected gradients, summed over all processes. `factor`: on the learning rate."""
+        assert self.unit.grad is not None
+        distributed.sum_(self.unit.grad).mul_(self.rate)
         self.adam.param_groups[0]["lr"] = self.lr * factor
         self.adam.step()
         torch.mul(self.unit, self.rate, out=self.used)
@@ -63,14 +64,14 @@ class FlatAdam:
         """Drops what Adam has seen of the gradients."""
         self.adam.state.clear()
 
-    def gradient(self) -> Tensor:
-        """The gradients of all parameters, gathered into the flat vector."""
+    @torch.no_grad()
+    def collect(self) -> None:
+        """Gathers the gradients of all parameters in the flat vector, for :meth:`step`."""
         pairs = [(view, p.grad) for view, p in zip(self.gradients, self.parameters, strict=True) if p.grad is not None]
         assert self.unit.grad is not None
         if len(pairs) < len(self.parameters):
             self.unit.grad.zero_()
         torch._foreach_copy_([view for view, _ in pairs], [gradient for _, gradient in pairs])
-        return self.unit.grad
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint keeps: the vector and Adam's state."""

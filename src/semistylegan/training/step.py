@@ -5,9 +5,10 @@ Suffixes: B batch of real or generated images, L batch of labelled images, C cod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,50 +62,88 @@ class Log:
         self.means[name] = self.means[name] + value if name in self.means else value
 
 
-def train_step(state: TrainState, batch: Batch) -> dict[str, Tensor]:
+class Passes:
+    """The backward passes of one step, in the order in which they run. Each leaves its gradients, summed over the parts
+    of the batch, with the optimisers. (`training/graphs.py` records them on a GPU.)"""
+
+    def __init__(self, state: TrainState, parts: list[Part]) -> None:
+        self.state, self.parts, self.log = state, parts, Log(len(parts))
+        self.fakes: list[Tensor] = []
+
+    def of_D_and_E(self) -> None:
+        """D: tell real from generated. E: read the labelled images, mixed with others; its own reading of generated
+        ones."""
+        state = self.state
+        # Generated images, for the pass of G too; with several parts their graphs would not fit, so G draws again.
+        with torch.set_grad_enabled(len(self.parts) == 1):
+            self.fakes = [generate(state, part) for part in self.parts]
+        state.opt_D.zero_grad()
+        state.opt_E.zero_grad()
+        for part, fake_BCHW in zip(self.parts, self.fakes, strict=True):
+            self._backward(loss_of_D_and_E(state, part, fake_BCHW.detach(), self.log))
+        state.opt_D.collect()
+        state.opt_E.collect()
+
+    def of_penalty(self) -> None:
+        """R1, lazily (Karras et al. 2020): rarely, and as much stronger."""
+        state = self.state
+        state.opt_D.zero_grad()
+        for part, fake_BCHW in zip(self.parts, self.fakes, strict=True):
+            self._backward(state.config.r1_interval * gradient_penalty(state, part, fake_BCHW, self.log))
+        state.opt_D.collect()
+
+    def of_G(self) -> None:
+        """G: look real, and show what the code says. D and E are only looked through."""
+        state = self.state
+        state.opt_G.zero_grad()
+        with frozen(state.D, state.E):
+            for part, fake_BCHW in zip(self.parts, self.fakes, strict=True):
+                shown_BCHW = fake_BCHW if len(self.parts) == 1 else generate(state, part)
+                self._backward(loss_of_G(state, part, shown_BCHW, self.log))
+        state.opt_G.collect()
+
+    def losses(self) -> dict[str, Tensor]:
+        """What the passes logged: means over the batch's parts, detached."""
+        return self.log.means
+
+    def _backward(self, loss: Tensor) -> None:
+        """Adds the gradients of one part's mean to those of the other parts, here and in other processes."""
+        (loss / (len(self.parts) * distributed.count())).backward()
+
+
+def train_step(
+    state: TrainState, batch: Batch, passes_of: Callable[[TrainState, list[Part]], Passes] = Passes
+) -> dict[str, Tensor]:
     """Updates every network and average of `state` once; returns the losses, detached.
 
     Every random number is a function of (config.seed, state.step). The batch is computed in one part, or in several
     whose gradients are summed (config.micro_batch), and the gradients of all processes are summed: the weights are
     those of the whole batch, to rounding.
+
+    Args:
+        passes_of: another way of computing the passes: :class:`semistylegan.training.graphs.Recorder`.
     """
-    config = state.config
-    parts = split(state, batch)
-    log = Log(len(parts))
+    passes = passes_of(state, split(state, batch))
 
-    # Generated images, used by both updates below; with several parts their graphs would not fit, so G draws again.
-    once = len(parts) == 1
-    with torch.set_grad_enabled(once):
-        fakes = [generate(state, part) for part in parts]
-
-    # D: tell real from generated. E: read the labelled images, mixed with others; its own reading of generated ones.
-    state.opt_D.zero_grad()
-    state.opt_E.zero_grad()
-    for part, fake_BCHW in zip(parts, fakes, strict=True):
-        backward(loss_of_D_and_E(state, part, fake_BCHW.detach(), log), len(parts))
+    passes.of_D_and_E()
     state.opt_D.step()
     state.opt_E.step(decay(state, floor=0.0))
-
-    # R1, lazily (Karras et al. 2020): rarely, and as much stronger.
-    if config.r1_gamma and state.step % config.r1_interval == 0:
-        state.opt_D.zero_grad()
-        for part, fake_BCHW in zip(parts, fakes, strict=True):
-            backward(config.r1_interval * gradient_penalty(state, part, fake_BCHW, log), len(parts))
+    if penalised(state):
+        passes.of_penalty()
         state.opt_D.step()
-
-    # G: look real, and show what the code says. D and E are only looked through.
-    state.opt_G.zero_grad()
-    with frozen(state.D, state.E):
-        for part, fake_BCHW in zip(parts, fakes, strict=True):
-            shown_BCHW = fake_BCHW if once else generate(state, part)
-            backward(loss_of_G(state, part, shown_BCHW, log), len(parts))
+    passes.of_G()
     state.opt_G.step(decay(state, floor=0.1))
 
     state.step += 1
     whole = len(batch.real_BCHW) * distributed.count()
     state.images += whole
     update_averages(state, whole)
-    return log.means
+    return passes.losses()
+
+
+def penalised(state: TrainState) -> bool:
+    """Whether this step has R1."""
+    return bool(state.config.r1_gamma) and state.step % state.config.r1_interval == 0
 
 
 def split(state: TrainState, batch: Batch) -> list[Part]:
@@ -115,7 +154,11 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
     rows, processes = len(batch.real_BCHW), distributed.count()
     z_BZ = torch.randn(rows * processes, state.G.z_dim, generator=generator)
     labels = len(labelled.img_LCHW) * processes if labelled is not None else 0
-    noise_LCHW = config.label_noise * torch.randn(labels, *batch.real_BCHW.shape[1:], generator=generator)
+    if device.type == "cuda":  # noise is drawn where it is used: a CPU would take longer than all the rest
+        generator = torch.Generator(device).manual_seed(generator.initial_seed())
+    noise_LCHW = config.label_noise * torch.randn(
+        labels, *batch.real_BCHW.shape[1:], generator=generator, device=generator.device
+    )
     share_2L = torch.stack([losses.mix_share(labels, config.xi, random) for _ in range(2)])
 
     count = rows // config.micro_batch if config.micro_batch else 1
@@ -144,14 +187,24 @@ def piece(x: Tensor, i: int, count: int) -> Tensor:
     return x[i * size : (i + 1) * size]
 
 
-def backward(loss: Tensor, parts: int) -> None:
-    """Adds the gradients of one part's mean to those of the other parts, here and in other processes."""
-    (loss / (parts * distributed.count())).backward()
-
-
 def generate(state: TrainState, part: Part) -> Tensor:
     """G's images: from z, or edits of the real images where G starts from those."""
-    return state.G(part.real_BCHW if state.G.starts_from_image else part.z_BZ, part.code_BC)
+    start = part.real_BCHW if state.G.starts_from_image else part.z_BZ
+    with mixed_precision(state, start):
+        img_BCHW: Tensor = state.G(start, part.code_BC)
+    return in_full(img_BCHW)
+
+
+def mixed_precision(state: TrainState, x: Tensor) -> AbstractContextManager[Any]:
+    """Inside, networks compute in bfloat16 where the configuration says so; losses and R1 never do."""
+    if state.config.precision != "bfloat16" or x.device.type == "meta":
+        return nullcontext()
+    return torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False)
+
+
+def in_full(x: Tensor) -> Tensor:
+    """What a network of bfloat16 says, in float32; anything else as it is."""
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Tensor:
@@ -163,7 +216,7 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
         read["loss_sup"], known["loss_sup"] = (labelled.img_LCHW, labelled.code_LC), labelled.known_LF
     if labelled is not None and config.alpha:
         known["loss_sr"] = labelled.known_LF
-        rows = partners(len(labelled.img_LCHW), len(part.real_BCHW)).to(part.real_BCHW.device)
+        rows = partners(len(labelled.img_LCHW), len(part.real_BCHW), part.real_BCHW.device)
         if config.mix_with == "labelled":  # each with its neighbour, over what both know
             img_LCHW, code_LC = labelled.img_LCHW.roll(1, 0), labelled.code_LC.roll(1, 0)
             known["loss_sr"] = labelled.known_LF & labelled.known_LF.roll(1, 0)
@@ -212,7 +265,7 @@ def loss_of_G(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Ten
         judged.append(part.real_BCHW)
     if teaches := labelled is not None and config.mix_with == "fakes" and bool(config.alpha):
         assert labelled is not None
-        rows = partners(len(labelled.img_LCHW), len(fake_BCHW)).to(fake_BCHW.device)
+        rows = partners(len(labelled.img_LCHW), len(fake_BCHW), fake_BCHW.device)
         mixed_LCHW, mixed_LC = mixed(labelled, fake_BCHW[rows], part.code_BC[rows], part.share_2L[1])
         read.append(mixed_LCHW)
     logits, said = look(state, judged, read)
@@ -240,17 +293,19 @@ def look(state: TrainState, judged: list[Tensor], read: list[Tensor]) -> tuple[l
     shared = E.trunk is D.trunk
     images = list({id(img): img for img in (judged + read if shared else judged)}.values())
     sizes = [len(img) for img in images]
-    maps = D.trunk(torch.cat(images) if len(images) > 1 else images[0])
-    of_D = {id(img): m for img, m in zip(images, maps[-1].split(sizes), strict=True)}
-    logits = [D.logit(of_D[id(img)]) for img in judged]
-    if not read:
-        return logits, []
-    if shared:
-        split_maps = [dict(zip(map(id, images), m.split(sizes), strict=True)) for m in maps]
-        maps = [torch.cat([m[id(img)] for img in read]) for m in split_maps]
-    else:
-        maps = E.trunk(torch.cat(read) if len(read) > 1 else read[0])
-    return logits, list(E.code(maps).split([len(img) for img in read]))
+    with mixed_precision(state, images[0]):
+        maps = D.trunk(torch.cat(images) if len(images) > 1 else images[0])
+        of_D = {id(img): m for img, m in zip(images, maps[-1].split(sizes), strict=True)}
+        logits = [in_full(D.logit(of_D[id(img)])) for img in judged]
+        if not read:
+            return logits, []
+        if shared:
+            split_maps = [dict(zip(map(id, images), m.split(sizes), strict=True)) for m in maps]
+            maps = [torch.cat([m[id(img)] for img in read]) for m in split_maps]
+        else:
+            maps = E.trunk(torch.cat(read) if len(read) > 1 else read[0])
+        code = in_full(E.code(maps))
+    return logits, list(code.split([len(img) for img in read]))
 
 
 def mixed(labelled: LabelledBatch, img_LCHW: Tensor, code_LC: Tensor, share_L: Tensor) -> tuple[Tensor, Tensor]:
@@ -258,15 +313,17 @@ def mixed(labelled: LabelledBatch, img_LCHW: Tensor, code_LC: Tensor, share_L: T
     return losses.mix(labelled.img_LCHW, img_LCHW, share_L), losses.mix(labelled.code_LC, code_LC, share_L)
 
 
-def partners(labelled: int, images: int) -> Tensor:
+def partners(labelled: int, images: int, device: torch.device | str = "cpu") -> Tensor:
     """Which image of a batch is mixed with each labelled row; the same where both are cut into equal parts."""
-    return torch.arange(labelled) * images // labelled
+    return torch.arange(labelled, device=device) * images // labelled
 
 
 @torch.no_grad()
 def reading(state: TrainState, img_BCHW: Tensor) -> Tensor:
     """What the averaged E reads, as a code to learn from: in place of labels that nobody looks at."""
-    return losses.soften(state.E_ema(img_BCHW), state.space)
+    with mixed_precision(state, img_BCHW):
+        said_BC = state.E_ema(img_BCHW)
+    return losses.soften(in_full(said_BC), state.space)
 
 
 def keeping_loss(state: TrainState, real_BCHW: Tensor, fake_BCHW: Tensor, log: Log) -> Tensor:
@@ -286,7 +343,9 @@ def keeping_loss(state: TrainState, real_BCHW: Tensor, fake_BCHW: Tensor, log: L
     rows = {name: slice(i % share, None, share) for i, name in enumerate(used)}
     start = torch.cat([(real_BCHW if name == "loss_rec" else fake_BCHW)[rows[name]] for name in used])
     target = torch.cat([real_BCHW[rows[name]] for name in used])
-    back_BCHW = state.G(start, reading(state, target))
+    code = reading(state, target)
+    with mixed_precision(state, start):
+        back_BCHW = in_full(state.G(start, code))
     sizes = [len(real_BCHW[rows[name]]) for name in used]
     for name, back, real in zip(used, back_BCHW.split(sizes), target.split(sizes), strict=True):
         term = losses.pixels(back, real)

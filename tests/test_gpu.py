@@ -1,0 +1,99 @@
+"""What runs on a GPU alone. Skipped where there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from semistylegan.factors import FactorSpace
+from semistylegan.metrics.evaluate import evaluate
+from semistylegan.models.config import ModelConfig
+from semistylegan.training import TrainConfig, train
+from semistylegan.training.graphs import Recorder
+from semistylegan.training.loop import passes_for
+from semistylegan.training.run import read_jsonl
+from semistylegan.training.state import TrainState
+from semistylegan.training.step import Batch, LabelledBatch, Passes, train_step
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+SPACE = FactorSpace.grid({"a": 3, "b": 4})
+
+
+def state_on(device: str, **fields: Any) -> TrainState:
+    own = {"kimg": 0.08, "batch": 4, "labelled_batch": 4, "r1_interval": 4, "precision": "float32", **fields}
+    config = TrainConfig.preset("semi", "none", "none", **own).resolved(16)
+    model = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width)
+    return TrainState.create(config, model, SPACE, torch.device(device))
+
+
+def batch_on(device: str, seed: int) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator).to(device)
+
+    known = torch.rand(4, 2, generator=generator).to(device) < 0.7
+    return Batch(normal(4, 3, 16, 16), normal(4, 2), LabelledBatch(normal(4, 3, 16, 16), normal(4, 2), known))
+
+
+def vector(state: TrainState) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for net in (state.G, state.D, state.E) for p in net.parameters()])
+
+
+@pytest.mark.parametrize("gan", ["logistic", "relativistic"])
+def test_recorded_passes_have_the_gradients_of_plain_ones(gan: str) -> None:
+    """Each step from the same weights: rounding apart, Adam follows the sign of gradients near zero."""
+    ours = state_on("cuda", gan=gan, gamma_e=1.0, gamma_e_from=0.3)
+    plain = state_on("cuda", gan=gan, gamma_e=1.0, gamma_e_from=0.3)
+    recorder = passes_for(ours, torch.device("cuda"))
+    assert isinstance(recorder, Recorder)
+    for step in range(12):
+        for own, other in (("G", "opt_G"), ("D", "opt_D"), ("E", "opt_E")):
+            getattr(plain, own).load_state_dict(getattr(ours, own).state_dict())
+            tensors = {k: v.detach().clone() for k, v in getattr(ours, other).tensors().items()}
+            if step:
+                getattr(plain, other).load(tensors)
+        plain.step, plain.images = ours.step, ours.images
+        batch = batch_on("cuda", step)
+        logs = [train_step(ours, batch, recorder), train_step(plain, batch, Passes)]
+        assert logs[0].keys() == logs[1].keys()
+        assert ("r1" in logs[0]) == (step % 4 == 0)
+        for name, value in logs[0].items():
+            torch.testing.assert_close(value, logs[1][name], rtol=1e-3, atol=1e-4)
+        for key in ("opt_G", "opt_D", "opt_E"):
+            one, two = (getattr(s, key).unit.grad for s in (ours, plain))
+            assert (one - two).norm() < 2e-3 * two.norm(), (step, key)
+
+
+def test_a_gpu_computes_what_a_cpu_does() -> None:
+    states = [state_on("cpu", label_noise=0.0), state_on("cuda", label_noise=0.0)]
+    logs = []
+    for state, device in zip(states, ("cpu", "cuda"), strict=True):
+        passes_for(state, torch.device(device))  # the arithmetic
+        logs.append(train_step(state, batch_on(device, 0)))
+    for name, value in logs[0].items():
+        torch.testing.assert_close(value, logs[1][name].cpu(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("fields", [{}, {"precision": "bfloat16"}, {"cuda_graphs": False}])
+def test_a_run_trains_stops_goes_on_and_is_measured(tmp_path: Path, sprites_zip: Path, fields: dict[str, Any]) -> None:
+    own = {"kimg": 0.064, "label_fraction": 0.1, "tick_kimg": 0.016, "snap_kimg": 0.032, **fields}
+    config = TrainConfig.preset("semi", str(sprites_zip), str(tmp_path / "run"), **own)
+
+    def stop(folder: Path, kimg: float) -> None:
+        if kimg < 0.05:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, stop)
+    run = train(dataclasses.replace(config, cuda_graphs=not config.cuda_graphs))
+    rows = read_jsonl(run.path / "stats.jsonl")
+    assert rows[-1]["kimg"] == 0.064
+    assert all(np.isfinite(v) for row in rows for v in row.values())
+    found = evaluate(run.path, metrics=("mig", "l2"), images=200, device="cuda")
+    assert 0 <= found["mig"] <= 1
