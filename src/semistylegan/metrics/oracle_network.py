@@ -205,7 +205,7 @@ def fit(
     kept = [p for p in trained if p.dim() <= 1]
     groups = [{"params": decayed, "weight_decay": 0.01}, {"params": kept, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, fused=True)
-    random, generator = np.random.default_rng(SEED), torch.Generator().manual_seed(SEED)
+    random, generator = np.random.default_rng(SEED), torch.Generator(device).manual_seed(SEED)
     order = np.zeros(0, dtype=np.int64)
     with progress.bar("training the oracle (evaluation only)", plan.steps) as advance:
         for step in range(plan.steps):
@@ -214,7 +214,7 @@ def fit(
             chosen, order = order[: plan.batch], order[plan.batch :]
             for group in optimiser.param_groups:
                 group["lr"] = plan.learning_rate * one_cycle(step / plan.steps)
-            img = disturbed(to_float(images(rows_N[chosen])), plan, generator).to(device)
+            img = disturbed(to_float(images(rows_N[chosen]).to(device)), plan, generator)
             pick = torch.from_numpy(chosen)
             level_BF, known_BF = level_NF[pick].to(device), known_NF[pick].to(device)
             feature_BD = network.features(img)
@@ -239,32 +239,41 @@ def one_cycle(part: float, rise: float = 0.15) -> float:
 def disturbed(img_BCHW: Tensor, plan: Plan, generator: torch.Generator) -> Tensor:
     """Images a little off, as generated ones are, with their labels unchanged: blurred, stained, patched, noisy.
 
+    `generator` belongs to the images' device.
+
     Two oracles of equal error on real images may read generated ones differently. On sprites, G after 25 kimg, with
     mild noise and blur alone they differed in 17% of the shapes, and one saw twice the wrong shapes that the other saw;
     with all of this they differ in 10% and agree on how many are wrong.
     """
     count, channels, height, width = img_BCHW.shape
+    device = img_BCHW.device
 
     def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator)
+        return torch.rand(*shape, generator=generator, device=device)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, device=device)
+
+    def line(pixels: int) -> Tensor:
+        return torch.linspace(0, 1, pixels, device=device)
 
     soft = int(count * plan.blurred)
     if soft >= 3:
         once = blur(img_BCHW[:soft])
         img_BCHW = torch.cat([blur(once[: soft // 3]), once[soft // 3 :], img_BCHW[soft:]])
-    inside_BH = (torch.linspace(0, 1, height) - uniform(count, 1)).abs() < plan.patch / 2
-    inside_BW = (torch.linspace(0, 1, width) - uniform(count, 1)).abs() < plan.patch / 2
+    inside_BH = (line(height) - uniform(count, 1)).abs() < plan.patch / 2
+    inside_BW = (line(width) - uniform(count, 1)).abs() < plan.patch / 2
     hidden_BHW = inside_BH[:, :, None] & inside_BW[:, None, :] & (uniform(count, 1, 1) < plan.patched)
-    colour_BC = 0.5 * torch.randn(count, channels, generator=generator)
+    colour_BC = 0.5 * normal(count, channels)
     img_BCHW = torch.where(hidden_BHW[:, None], colour_BC[:, :, None, None], img_BCHW)
-    coarse = torch.randn(count, channels, max(height // 8, 2), max(width // 8, 2), generator=generator)
+    coarse = normal(count, channels, max(height // 8, 2), max(width // 8, 2))
     stains = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
     img_BCHW = img_BCHW + plan.shading * uniform(count, 1, 1, 1) * stains
-    return img_BCHW + plan.noise * uniform(count, 1, 1, 1) * torch.randn(img_BCHW.shape, generator=generator)
+    return img_BCHW + plan.noise * uniform(count, 1, 1, 1) * normal(*img_BCHW.shape)
 
 
 def blur(img_BCHW: Tensor) -> Tensor:
     """A 1-2-1 filter along both sides."""
-    line = torch.tensor([0.25, 0.5, 0.25])
-    kernel = (line[:, None] * line).expand(img_BCHW.shape[1], 1, 3, 3)
+    weight = torch.tensor([0.25, 0.5, 0.25], device=img_BCHW.device)
+    kernel = (weight[:, None] * weight).expand(img_BCHW.shape[1], 1, 3, 3)
     return F.conv2d(F.pad(img_BCHW, (1, 1, 1, 1), mode="replicate"), kernel, groups=img_BCHW.shape[1])
