@@ -68,6 +68,7 @@ def train_encoder(
         state.opt_E.zero_grad()
         said = state.E(losses.mix(labelled, real, share))
         losses.supervised(said, code, known, space, config.ce_weight).backward()
+        state.opt_E.collect()
         state.opt_E.step(decay(state, floor=0.0))
         state.images += config.batch
         half_life = max(min(1000 * config.ema_kimg, 0.05 * state.images), 1e-8)

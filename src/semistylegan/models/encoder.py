@@ -75,7 +75,8 @@ class Encoder(nn.Module):
 
     The head sees what is in the image apart from where it is: mean and maximum over pixels of the last maps, and the
     places where the maps of the 8x8 block are large. A head on the flattened map would have to learn each shape anew
-    for each place, from a few labels.
+    for each place, from a few labels. From 64 px on images are scenes with small things in them: there it also sees the
+    maxima of the 16x16 and 8x8 maps (docs/results/editing.md has what they bring).
     """
 
     def __init__(self, config: ModelConfig, trunk: nn.Module) -> None:
@@ -83,7 +84,9 @@ class Encoder(nn.Module):
         width, before = config.width(4), config.width(8)
         self.trunk = trunk
         self.conv = Conv(width, width, 3, RELU_GAIN)
-        self.hidden = Linear(2 * width + 2 * before, 2 * width, RELU_GAIN)
+        self.small_things = config.resolution >= 64
+        maxima = before + config.width(16) if self.small_things else 0
+        self.hidden = Linear(2 * width + 2 * before + maxima, 2 * width, RELU_GAIN)
         self.out = Linear(2 * width, config.code_width)
 
     def forward(self, img_BCHW: Tensor) -> Tensor:
@@ -91,9 +94,11 @@ class Encoder(nn.Module):
         return self.code(self.trunk(img_BCHW))
 
     def code(self, maps: list[Tensor]) -> Tensor:
-        """Codes from the trunk's maps, whose last two are 8x8 and 4x4."""
+        """Codes from the trunk's maps, whose last three are 16x16, 8x8 and 4x4."""
         what = activate(self.conv(maps[-1]))
         seen = [what.mean(dim=(2, 3)), what.amax(dim=(2, 3)), expected_position(maps[-2])]
+        if self.small_things:
+            seen += [m.amax(dim=(2, 3)) for m in maps[-3:-1]]
         return self.out(activate(self.hidden(torch.cat(seen, dim=1))))
 
     def features(self, img_BCHW: Tensor) -> list[Tensor]:
