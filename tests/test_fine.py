@@ -27,9 +27,9 @@ from semistylegan.training.step import train_step
 SPACE = FACTORS.only(["hue", "scale"])
 
 
-def networks(coarse: int = 4, seen: int = 16) -> Networks:
+def networks(coarse: int = 4, seen: int = 16, blend: bool = False) -> Networks:
     torch.manual_seed(0)
-    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, coarse=coarse, seen=seen)
+    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, coarse=coarse, seen=seen, blend=blend)
     G, _, E = build_networks(config)
     return Networks(config, SPACE, G.eval().requires_grad_(False), E.eval().requires_grad_(False))
 
@@ -42,9 +42,10 @@ def config(data: Path, out: Path, **fields: Any) -> TrainConfig:
 # -- the network ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("blend", [False, True])
 @pytest.mark.parametrize(("coarse", "seen"), [(4, 4), (4, 16), (8, 8), (16, 16)])
-def test_the_editor_draws_images_from_images_and_codes(coarse: int, seen: int) -> None:
-    model = networks(coarse, seen)
+def test_the_editor_draws_images_from_images_and_codes(coarse: int, seen: int, blend: bool) -> None:
+    model = networks(coarse, seen, blend)
     img, code = torch.rand(2, 3, 16, 16) * 2 - 1, SPACE.encode(torch.tensor([[0.1, 0.2], [0.6, 1.0]]))
     made = model.G(img, code)
     assert made.shape == img.shape
@@ -63,6 +64,21 @@ def test_an_editor_with_a_coarse_look_sees_no_more_than_that() -> None:
     assert torch.allclose(model.G(img, code), model.G(img + checks, code), atol=1e-5)
     finer = networks(coarse=4, seen=16)
     assert not torch.allclose(finer.G(img, code), finer.G(img + checks, code), atol=1e-3)
+
+
+def test_an_editor_that_blends_draws_a_factor_and_an_offset() -> None:
+    """With nothing but biases in its last layers, 1 on the factor's, the input comes out; otherwise as they say."""
+    model = networks(blend=True)
+    for block in model.G.blocks:
+        block.to_image.weight.data.zero_()
+        block.to_image.bias.data.zero_()
+    img, code = torch.rand(1, 3, 16, 16) * 2 - 1, SPACE.encode(torch.tensor([[0.3, 0.5]]))
+    assert torch.equal(model.G(img, code), torch.zeros_like(img))
+    block.to_image.bias.data[-1] = 1.0
+    assert torch.equal(model.G(img, code), img)
+    block.to_image.bias.data[:] = torch.tensor([0.1, 0.2, 0.3, 0.5])
+    expected = 0.5 * img + torch.tensor([0.1, 0.2, 0.3])[:, None, None]
+    assert torch.allclose(model.G(img, code), expected, atol=1e-6)
 
 
 def test_strength_goes_from_the_code_that_is_read_to_the_one_asked_for() -> None:

@@ -46,6 +46,8 @@ class ModelConfig:
     """Semi-StyleGAN-fine: pixels a side of the maps from which the synthesis starts. 0: G starts from z."""
     seen: int = 0
     """Semi-StyleGAN-fine: pixels a side of the input image as G sees it, at least `coarse`."""
+    blend: bool = False
+    """Semi-StyleGAN-fine: whether G draws what becomes of the input's pixels (a factor, an offset), or all of them."""
 
     @classmethod
     def of_size(
@@ -58,6 +60,7 @@ class ModelConfig:
         encoder: EncoderKind = "separate",
         coarse: int = 0,
         seen: int = 0,
+        blend: bool = False,
     ) -> ModelConfig:
         """The networks of a named size.
 
@@ -87,6 +90,7 @@ class ModelConfig:
             encoder=encoder,
             coarse=coarse,
             seen=seen,
+            blend=blend,
         )
 
     @property

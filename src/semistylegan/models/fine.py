@@ -3,12 +3,16 @@
 What is coarse comes from the input image, what is fine from the code. The synthesis starts not from a constant but from
 the image, averaged down to `seen` pixels a side and brought down to `coarse` by convolutions; the layers from there on
 are styled by the fine factors' code alone. With `seen` over `coarse` the maps of the way down stand beside those of the
-way up (as in a U-Net, Ronneberger et al. 2015); with `seen` = `coarse` the input block is the paper's.
+way up (as in a U-Net, Ronneberger et al. 2015); with `seen` = `coarse` the input block is the paper's. With `blend` G
+draws a factor on the input's pixels and what is added to them: to keep a pixel, or to light it, is then a constant.
+(GANimation, Pumarola et al. 2018, has a mask between 0 and 1 there; ours closed for good: docs/results/editing.md.)
 
 Suffixes: B batch, C code or channels, L styled layers, W style vector, H x W pixels.
 """
 
 from __future__ import annotations
+
+import dataclasses
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +34,8 @@ class FineGenerator(Generator):
         super().__init__()
         assert config.z_dim == 0 and 4 <= config.coarse <= config.seen <= config.resolution, config
         self.z_dim, self.w_dim, self.code_width = 0, config.w_dim, config.code_width
-        self.seen = config.seen
+        self.seen, self.blend = config.seen, config.blend
+        drawn = dataclasses.replace(config, channels=config.channels + config.blend)
         self.mapping = Mapping(config)
         self.from_image = Conv(config.channels, config.width(config.seen), 1, RELU_GAIN)
         on_the_way = [r for r in config.resolutions[::-1] if config.coarse < r <= config.seen]
@@ -38,7 +43,7 @@ class FineGenerator(Generator):
         self.blocks = nn.ModuleList()
         before = config.width(config.coarse)
         for resolution in (r for r in config.resolutions if r >= config.coarse):
-            self.blocks.append(Block(before, config.width(resolution), config, first=resolution == config.coarse))
+            self.blocks.append(Block(before, drawn.width(resolution), drawn, first=resolution == config.coarse))
             before = config.width(resolution)
         self.layers = sum(block.layers for block in self._blocks())
 
@@ -57,6 +62,8 @@ class FineGenerator(Generator):
             x, image = block(x, image, w_BLW[:, layer : layer + block.layers], beside)
             layer += block.layers
         assert image is not None
+        if self.blend:
+            return torch.addcmul(image[:, :-1], image[:, -1:], img_BCHW)
         return image
 
     def content(self, img_BCHW: Tensor) -> list[Tensor]:

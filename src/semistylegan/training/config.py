@@ -91,6 +91,9 @@ class TrainConfig:
     """fine: pixels a side of the maps from which the synthesis starts. Not given: by the images' size."""
     seen: int | None = None
     """fine: pixels a side of the input image as G sees it. Not given: all of them. The paper: as --coarse."""
+    blend: bool | None = None
+    """fine: G draws a factor on the input's pixels and what is added to them, not a picture from nothing. Not given:
+    where it sees the whole input."""
     gamma_rec: float = 0.0
     """fine: weight of L_rec, the distance of G(x, E(x)) from x: an image with its own code is itself."""
     gamma_cycle: float = 0.0
@@ -165,7 +168,7 @@ class TrainConfig:
             raise UserError("--grow-batch: belongs to a growing run; add --grow-kimg")
         if self.backbone == "stylegan" and self.system == "fine":
             raise UserError("--backbone stylegan: the preset fine has a network of its own; leave it out")
-        for option in ("fine_factors", "coarse", "seen", "gamma_rec", "gamma_cycle"):
+        for option in ("fine_factors", "coarse", "seen", "blend", "gamma_rec", "gamma_cycle"):
             if self.system != "fine" and getattr(self, option):
                 raise UserError(f"--{option.replace('_', '-')}: belongs to the preset fine; add --preset fine")
         if self.system == "info" and (self.label_fraction or self.alpha or self.beta):
@@ -175,7 +178,7 @@ class TrainConfig:
     def resolved(self, resolution: int) -> TrainConfig:
         """This configuration with every open field filled in for images of `resolution` pixels."""
         lr_g, lr_d, lr_e = LEARNING_RATES[self.size]
-        coarse, seen = self.coarse, self.seen
+        coarse, seen, blend = self.coarse, self.seen, self.blend
         if self.system == "fine":
             coarse = coarse or coarse_resolution(resolution)
             seen = seen or resolution
@@ -185,12 +188,14 @@ class TrainConfig:
                     raise UserError(f"--{option} {size}: choose one of {', '.join(map(str, sizes))}")
             if seen < coarse:
                 raise UserError(f"--seen {seen}: must be at least --coarse {coarse}")
+            blend = seen == resolution if blend is None else blend
         r1 = 0.1 * (resolution / 32) ** (math.log(100) / math.log(16))
         return dataclasses.replace(
             self,
             r1_gamma=self.r1_gamma if self.r1_gamma is not None else float(f"{r1:.3g}"),
             coarse=coarse,
             seen=seen,
+            blend=blend,
             lr_g=self.lr_g or lr_g,
             lr_d=self.lr_d or lr_d,
             lr_e=self.lr_e or lr_e,

@@ -93,6 +93,7 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
         config.encoder,
         config.coarse or 0,
         config.seen or 0,
+        bool(config.blend),
     )
     require_memory(config, model, space, device)
     state = TrainState.create(config, model, space, device)
