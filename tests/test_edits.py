@@ -153,7 +153,25 @@ def with_intervals(model: Networks, data: Dataset, rows: list[int]) -> tuple[dic
     oracle = KnowsSprites()
     asked = Asked.all_values(data, np.array(rows), model.space.names)
     oracle.learn(np.concatenate([asked.level_NF, data.labels.level_NF]))
-    return edits.measure(model, data, oracle, np.array(rows), np.arange(10, 64), seed=0)  # type: ignore[arg-type]
+    return edits.measure(model, data, oracle, np.array(rows), np.arange(10, 64), seed=0)[:2]  # type: ignore[arg-type]
+
+
+def test_the_sheet_shows_each_factor_as_often_and_different_images(made_zip: Path) -> None:
+    data = Dataset.open(made_zip)
+    asked = Asked.all_values(data, np.arange(5), ("hue", "scale"))
+    truth = true_pictures(data, asked.level_NF)
+    assert truth is not None
+    made = 255 - truth
+    picture = edits.sheet(asked, made, truth)
+    side = data.resolution + 2
+    assert picture.shape == (8 * side - 2, 6 * side - 2, 3)
+    cells = [[picture[r * side :, c * side :][: side - 2, : side - 2] for c in range(6)] for r in range(8)]
+    triples = [row[i : i + 3] for row in cells for i in (0, 3)]
+    for k, (start, edit, true) in enumerate(triples):
+        assert np.array_equal(start, asked.image_I[k % 5])
+        assert np.array_equal(edit, 255 - true) and not np.array_equal(true, start)
+    assert len({true.tobytes() for _, _, true in triples}) == 16
+    assert edits.sheet(asked, made, None).shape == (8 * side - 2, 4 * side - 2, 3)
 
 
 def test_true_pictures_are_perfect_edits_and_copies_none(made_zip: Path) -> None:
@@ -194,7 +212,7 @@ def test_a_single_factor_leaves_nothing_that_could_drift(made_zip: Path) -> None
 
     data, rows = Dataset.open(made_zip).only(["scale"]), np.arange(2)
     model = networks(editor=True, names=("scale",))
-    scores, spans = edits.measure(model, data, Blind(), rows, np.arange(10, 64), seed=0)  # type: ignore[arg-type]
+    scores, spans, _ = edits.measure(model, data, Blind(), rows, np.arange(10, 64), seed=0)  # type: ignore[arg-type]
     assert scores["edit_error"] > 0 and "edit_drift" not in scores and "edit_drift" not in spans
 
 

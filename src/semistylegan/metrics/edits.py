@@ -20,7 +20,7 @@ from scipy.ndimage import gaussian_filter
 
 from semistylegan import progress
 from semistylegan.data.dataset import Dataset
-from semistylegan.data.pictures import load_image, save_png, to_float, to_tensor, to_uint8
+from semistylegan.data.pictures import load_image, save_png, tile, to_float, to_tensor, to_uint8
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray
 from semistylegan.files import cache_folder
@@ -43,6 +43,8 @@ VALUES = 8
 """Most values to which a factor is set."""
 COMPARED = 2000
 """Training images among which the nearest one is looked for, at most."""
+SHOWN = 16
+"""Edits in the sheet."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,7 @@ def ssim(a_NHWC: ImageArray, b_NHWC: ImageArray) -> Floats:
 
 def measure(
     networks: Networks, data: Dataset, oracle: Oracle, rows: Ints, training: Ints, seed: int
-) -> tuple[dict[str, Any], dict[str, Interval]]:
+) -> tuple[dict[str, Any], dict[str, Interval], ImageArray]:
     """The scores of edits of the images `rows`, whose every label is known.
 
     Args:
@@ -241,7 +243,7 @@ def measure(
         seed: of inversions.
 
     Returns:
-        fields of `metrics.json`, `per_factor` has those of the factors; 95% intervals of the fields.
+        fields of `metrics.json`, `per_factor` has those of the factors; 95% intervals of the fields; :func:`sheet`.
     """
     asked = Asked.all_values(data, rows, networks.space.names)
     fine = networks.G.starts_from_image
@@ -280,7 +282,23 @@ def measure(
                 per_factor[asked.space.names[f]][key] = float(psnr(pictures[here], truth[here]).mean())
     model = scores.pop("model")
     fields = {f"edit_{key}": value for key, value in model.items()}
-    return fields | {"edit_beside": scores, "per_factor": per_factor}, spans
+    return fields | {"edit_beside": scores, "per_factor": per_factor}, spans, sheet(asked, made, truth)
+
+
+def sheet(asked: Asked, made: ImageArray, truth: ImageArray | None) -> ImageArray:
+    """Two edits a row, each as the input, the edit and (where it is known) the true picture; as many of each factor.
+
+    Nobody chooses: the k-th edit shown of a factor is of the k-th image, to the k-th of its values, both from the start
+    again at their end.
+    """
+    factors, images = np.unique(asked.factor_N), len(asked.image_I)
+    chosen: list[int] = []
+    for f in factors:
+        for k in range(max(SHOWN // len(factors), 1)):
+            values = np.flatnonzero((asked.factor_N == f) & (asked.image_N == (len(chosen) % images)))
+            chosen.append(int(values[k % len(values)]))
+    columns = [asked.image_I[asked.image_N[chosen]], made[chosen], *([] if truth is None else [truth[chosen]])]
+    return tile(np.stack(columns, axis=1).reshape(-1, *made.shape[1:]), columns=2 * len(columns), gap=2)
 
 
 def intervals(

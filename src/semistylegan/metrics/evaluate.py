@@ -14,6 +14,7 @@ import numpy as np
 from semistylegan import files
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import Labels
+from semistylegan.data.pictures import save_png
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor
 from semistylegan.metrics.inception import Inception
@@ -85,6 +86,8 @@ def evaluate(
     }
     result = earlier(run.path, {**identity, "oracle_l2": None if oracle is None else oracle.l2})
     fields, notes = measured(names, readings)
+    if "edit" in fields:
+        save_png(run.path / "edits.png", readings.edits[2])
     for name, found in fields.items():
         per_factor = found.pop("per_factor", {})
         row = {"kimg": kimg, **found, **({"per_factor": per_factor} if per_factor else {})}

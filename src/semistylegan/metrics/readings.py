@@ -26,6 +26,7 @@ from semistylegan.data.pictures import to_float
 from semistylegan.factors import Factor, FactorSpace, FloatArray
 from semistylegan.metrics import edits
 from semistylegan.metrics.alignment import FITTED, Meaning
+from semistylegan.metrics.edits import ImageArray
 from semistylegan.metrics.inception import Inception
 from semistylegan.metrics.information import Floats, Ints, Mask
 from semistylegan.metrics.intervals import Interval
@@ -271,8 +272,8 @@ class Readings:
         return np.sort(np.random.default_rng([self.seed, 6]).permutation(rows)[:count]).astype(np.int64)
 
     @cached_property
-    def edits(self) -> tuple[dict[str, Any], dict[str, Interval]]:
-        """The scores of :func:`edits.measure`, and their intervals."""
+    def edits(self) -> tuple[dict[str, Any], dict[str, Interval], ImageArray]:
+        """The scores of :func:`edits.measure`, their intervals, and the sheet of edits."""
         assert self.all_oracle is not None
         training = np.setdiff1d(np.arange(len(self.data)), np.union1d(self.held_out, self.edited))
         return edits.measure(self.networks, self.all_data, self.all_oracle, self.edited, training, self.seed)
