@@ -132,7 +132,7 @@ def test_a_run_of_the_preset_fine_can_be_used(sprites_zip: Path, tmp_path: Path,
     whole = train(config(sprites_zip, tmp_path / "a"))
     assert "fine factors, chosen by their names: hue, scale" in capsys.readouterr().err
     assert whole.config.fine_factors == "hue,scale"
-    assert (whole.config.coarse, whole.config.seen) == (8, 32)
+    assert (whole.config.coarse, whole.config.seen) == (4, 32)
     assert "shape" not in (whole.path / "labels.csv").read_text()
     # A run in two parts ends with the same bytes.
     train(config(sprites_zip, tmp_path / "b"))

@@ -218,8 +218,9 @@ class TrainConfig:
 
 
 def coarse_resolution(resolution: int) -> int:
-    """Where the synthesis of an editor starts: 32 pixels a side from 512 on (the paper), else 16, or a quarter."""
-    return 32 if resolution >= 512 else max(4, min(16, resolution // 4))
+    """Where the synthesis of an editor starts: 32 pixels a side from 512 on (the paper); else 4, where it sees all of
+    the image at once (docs/results/editing.md)."""
+    return 32 if resolution >= 512 else 4
 
 
 PRESETS: dict[str, dict[str, Any]] = {
