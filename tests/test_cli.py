@@ -114,7 +114,8 @@ def test_options_override_the_preset() -> None:
 def test_train_has_an_option_for_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("train", "--help") == 0
     words = capsys.readouterr().out.replace(",", " ").split()
-    options = {f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(TrainConfig)}
+    fields = dataclasses.fields(TrainConfig)
+    options = {f"--{'no-' if f.default is True else ''}{f.name.replace('_', '-')}" for f in fields}
     assert options - {"--system"} | {"--preset"} <= set(words)
     assert "--system" not in words
 
