@@ -123,7 +123,8 @@ class Plain:
         place = x.flatten(2).softmax(dim=2).reshape(x.shape)
         line = torch.linspace(-1, 1, x.shape[-1], dtype=x.dtype, device=x.device)
         where = [(place * line[:, None]).sum(dim=(2, 3)), (place * line).sum(dim=(2, 3))]
-        seen = torch.cat([what.mean(dim=(2, 3)), what.amax(dim=(2, 3)), *where], dim=1)
+        maxima = [m.amax(dim=(2, 3)) for m in maps[-3:-1]] if self.state.model.resolution >= 64 else []
+        seen = torch.cat([what.mean(dim=(2, 3)), what.amax(dim=(2, 3)), *where, *maxima], dim=1)
         return self.linear(F.leaky_relu(self.linear(seen, "E.hidden", source), 0.2), "E.out", source)
 
     # -- a step -----------------------------------------------------------------------------------------------------

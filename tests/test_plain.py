@@ -105,3 +105,12 @@ def test_the_step_is_the_plain_step_in_double_precision(dtype: torch.dtype, boun
             own = [view.clone() for view in optimiser._views(seen[key])]
             ours = torch.cat([view.contiguous().flatten() for view in own])
             assert relative(ours, slopes[key]) < bound * (10 if dtype == torch.float32 else 1), (step, key)
+
+
+def test_the_plain_encoder_reads_what_ours_reads_at_64_pixels() -> None:
+    """From there on the head sees more maps."""
+    config = TrainConfig.preset("semi", "none", "none").resolved(64)
+    state = TrainState.create(config, ModelConfig.of_size("tiny", 64, 3, SPACE.code_width), SPACE, torch.device("cpu"))
+    img = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert relative(state.E(img), plain_module().Plain(state, torch.float32).read(img)) < 1e-5
