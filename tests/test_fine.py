@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import torch
 import semistylegan as ssg
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import held_out_rows
+from semistylegan.data.pictures import load_image
 from semistylegan.errors import UserError
 from semistylegan.inversion import edited_in_one_pass
+from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import Networks
 from semistylegan.models.config import ModelConfig
@@ -132,7 +135,8 @@ def test_a_run_of_the_preset_fine_can_be_used(sprites_zip: Path, tmp_path: Path,
     whole = train(config(sprites_zip, tmp_path / "a"))
     assert "fine factors, chosen by their names: hue, scale" in capsys.readouterr().err
     assert whole.config.fine_factors == "hue,scale"
-    assert (whole.config.coarse, whole.config.seen) == (4, 32)
+    assert (whole.config.coarse, whole.config.seen, whole.config.blend) == (4, 32, True)
+    assert not dataclasses.replace(whole.config, seen=8, blend=None).resolved(32).blend
     assert "shape" not in (whole.path / "labels.csv").read_text()
     # A run in two parts ends with the same bytes.
     train(config(sprites_zip, tmp_path / "b"))
@@ -143,6 +147,10 @@ def test_a_run_of_the_preset_fine_can_be_used(sprites_zip: Path, tmp_path: Path,
     train(config(sprites_zip, tmp_path / "b"))
     name = "checkpoint-000000.032/model.safetensors"
     assert (whole.path / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+    scores = evaluate(whole.path, ("edit",), images=100)
+    assert scores["edit_error"] > 0
+    assert load_image(whole.path / "edits.png").shape[1] == 4 * 34 - 2  # no true pictures: two columns twice
 
     model = ssg.load(whole.path)
     image = render(77, 32)

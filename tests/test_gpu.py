@@ -14,8 +14,7 @@ from semistylegan.factors import FactorSpace
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.config import ModelConfig
 from semistylegan.training import TrainConfig, train
-from semistylegan.training.graphs import Recorder
-from semistylegan.training.loop import passes_for
+from semistylegan.training.graphs import Recorder, passes_for
 from semistylegan.training.run import read_jsonl
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Batch, LabelledBatch, Passes, train_step

@@ -87,3 +87,16 @@ def test_what_is_saved_goes_on_bit_for_bit_and_other_shapes_are_refused() -> Non
         optimisers[1].load({**optimisers[0].tensors(), "unit": torch.zeros(3)})
     with pytest.raises(KeyError):
         optimisers[1].load({})
+
+
+def test_a_weight_without_a_gradient_counts_as_one_with_gradient_zero() -> None:
+    """Whatever its gradient was the time before."""
+    network = small()
+    optimiser = FlatAdam(network, 0.01, (0.0, 0.99))
+    for loss in (network(torch.randn(4, 3, 5, 5)).square().sum(), network.linear.weight.square().sum()):
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.collect()
+    of = dict(zip(map(id, optimiser.parameters), optimiser.gradients, strict=True))
+    assert not of[id(network.conv.weight)].any()
+    torch.testing.assert_close(of[id(network.linear.weight)], 2 * network.linear.weight.detach())

@@ -288,8 +288,8 @@ def measure(
 def sheet(asked: Asked, made: ImageArray, truth: ImageArray | None) -> ImageArray:
     """Two edits a row, each as the input, the edit and (where it is known) the true picture; as many of each factor.
 
-    Nobody chooses: the k-th edit shown of a factor is of the k-th image, to the k-th of its values, both from the start
-    again at their end.
+    Nobody chooses: each edit is of the next image, and of a factor each goes to the next of the values that are not
+    the image's own; both from the start again at their end.
     """
     factors, images = np.unique(asked.factor_N), len(asked.image_I)
     chosen: list[int] = []

@@ -14,10 +14,19 @@ import torch
 from torch import Tensor
 
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Part, Passes, gamma_e_now
+from semistylegan.training.step import Part, Passes, PassesOf, gamma_e_now
 
 WARM_UP = 3
 """Times that the passes run before they are recorded: libraries choose their kernels meanwhile."""
+
+
+def passes_for(state: TrainState, device: torch.device) -> PassesOf:
+    """How a training on `device` computes its passes; sets the arithmetic of its GPU, which is the process's."""
+    config = state.config
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = config.precision != "float32"
+    torch.backends.cudnn.benchmark = device.type == "cuda"
+    recorded = device.type == "cuda" and config.cuda_graphs
+    return Recorder() if recorded and config.backbone == "stylegan2" and not config.micro_batch else Passes
 
 
 class Recorder:

@@ -32,13 +32,13 @@ from semistylegan.models.config import ModelConfig
 from semistylegan.models.stylegan import as_grown
 from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
-from semistylegan.training.graphs import Recorder
+from semistylegan.training.graphs import passes_for
 from semistylegan.training.growing import advance
 from semistylegan.training.memory import check_parts, require_memory
 from semistylegan.training.run import CONFIG, FACTORS, LABELS, STATS, Run, read_jsonl
 from semistylegan.training.scope import fine_factors, training_rows
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
-from semistylegan.training.step import Batch, LabelledBatch, Part, Passes, train_step
+from semistylegan.training.step import Batch, LabelledBatch, train_step
 
 Rows = TypeVar("Rows", Tensor, npt.NDArray[np.int64])
 OnSnapshot = Callable[[Path, float], None]
@@ -148,15 +148,6 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"--device {name}: not available here ({str(error).splitlines()[0]}); use cpu") from None
     return device
-
-
-def passes_for(state: TrainState, device: torch.device) -> Callable[[TrainState, list[Part]], Passes]:
-    """How this training computes its passes, and with which arithmetic."""
-    config = state.config
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = config.precision != "float32"
-    torch.backends.cudnn.benchmark = device.type == "cuda"
-    recorded = device.type == "cuda" and config.cuda_graphs
-    return Recorder() if recorded and config.backbone == "stylegan2" and not config.micro_batch else Passes
 
 
 def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, FactorSpace]:

@@ -111,9 +111,11 @@ class Passes:
         (loss / (len(self.parts) * distributed.count())).backward()
 
 
-def train_step(
-    state: TrainState, batch: Batch, passes_of: Callable[[TrainState, list[Part]], Passes] = Passes
-) -> dict[str, Tensor]:
+PassesOf = Callable[[TrainState, list[Part]], Passes]
+"""Gives a step its passes over these parts of its batch."""
+
+
+def train_step(state: TrainState, batch: Batch, passes_of: PassesOf = Passes) -> dict[str, Tensor]:
     """Updates every network and average of `state` once; returns the losses, detached.
 
     Every random number is a function of (config.seed, state.step). The batch is computed in one part, or in several
@@ -128,7 +130,7 @@ def train_step(
     passes.of_D_and_E()
     state.opt_D.step()
     state.opt_E.step(decay(state, floor=0.0))
-    if penalised(state):
+    if state.config.r1_gamma and state.step % state.config.r1_interval == 0:
         passes.of_penalty()
         state.opt_D.step()
     passes.of_G()
@@ -139,11 +141,6 @@ def train_step(
     state.images += whole
     update_averages(state, whole)
     return passes.losses()
-
-
-def penalised(state: TrainState) -> bool:
-    """Whether this step has R1."""
-    return bool(state.config.r1_gamma) and state.step % state.config.r1_interval == 0
 
 
 def split(state: TrainState, batch: Batch) -> list[Part]:
@@ -189,10 +186,13 @@ def piece(x: Tensor, i: int, count: int) -> Tensor:
 
 def generate(state: TrainState, part: Part) -> Tensor:
     """G's images: from z, or edits of the real images where G starts from those."""
-    start = part.real_BCHW if state.G.starts_from_image else part.z_BZ
+    return draw(state, part.real_BCHW if state.G.starts_from_image else part.z_BZ, part.code_BC)
+
+
+def draw(state: TrainState, start: Tensor, code_BC: Tensor) -> Tensor:
+    """G(start, code), in the precision of the run."""
     with mixed_precision(state, start):
-        img_BCHW: Tensor = state.G(start, part.code_BC)
-    return in_full(img_BCHW)
+        return in_full(state.G(start, code_BC))
 
 
 def mixed_precision(state: TrainState, x: Tensor) -> AbstractContextManager[Any]:
@@ -322,8 +322,8 @@ def partners(labelled: int, images: int, device: torch.device | str = "cpu") -> 
 def reading(state: TrainState, img_BCHW: Tensor) -> Tensor:
     """What the averaged E reads, as a code to learn from: in place of labels that nobody looks at."""
     with mixed_precision(state, img_BCHW):
-        said_BC = state.E_ema(img_BCHW)
-    return losses.soften(in_full(said_BC), state.space)
+        said_BC = in_full(state.E_ema(img_BCHW))
+    return losses.soften(said_BC, state.space)
 
 
 def keeping_loss(state: TrainState, real_BCHW: Tensor, fake_BCHW: Tensor, log: Log) -> Tensor:
@@ -343,9 +343,7 @@ def keeping_loss(state: TrainState, real_BCHW: Tensor, fake_BCHW: Tensor, log: L
     rows = {name: slice(i % share, None, share) for i, name in enumerate(used)}
     start = torch.cat([(real_BCHW if name == "loss_rec" else fake_BCHW)[rows[name]] for name in used])
     target = torch.cat([real_BCHW[rows[name]] for name in used])
-    code = reading(state, target)
-    with mixed_precision(state, start):
-        back_BCHW = in_full(state.G(start, code))
+    back_BCHW = draw(state, start, reading(state, target))
     sizes = [len(real_BCHW[rows[name]]) for name in used]
     for name, back, real in zip(used, back_BCHW.split(sizes), target.split(sizes), strict=True):
         term = losses.pixels(back, real)
