@@ -195,3 +195,23 @@ def test_samples_are_values_of_the_grid() -> None:
             near = factor.level_of_index(factor.index_of_level(levels[:, f]))
             np.testing.assert_allclose(levels[:, f], near, atol=1e-6)
             assert len(np.unique(levels[:, f].round(4))) == factor.size
+
+
+def test_a_scalar_as_classes_has_an_entry_for_each_value() -> None:
+    space = FactorSpace((Factor.scalar("size", 3), Factor.scalar("place"))).with_classes(["size"])
+    levels = torch.tensor([[0.0, 0.2], [0.5, 0.0], [0.25, 1.0], [1.0, 0.7]])
+    code = space.encode(levels)
+    expected = [[1, 0, 0, 0.2], [0, 1, 0, 0], [0.5, 0.5, 0, 1], [0, 0, 1, 0.7]]
+    torch.testing.assert_close(code, torch.tensor(expected))
+    said = torch.tensor([[3.0, -1, 2, 0.4], [-9, -8, -7, 2]])  # logits need not be a code
+    torch.testing.assert_close(space.decode(said), torch.tensor([[0.0, 0.4], [1.0, 1.0]]))
+    assert space.kinds == ("scalar", "scalar")
+    assert FactorSpace.from_json(json.loads(json.dumps(space.to_json()))) == space
+
+
+def test_as_classes_needs_a_grid_and_leaves_classes_alone() -> None:
+    assert EVERY_KIND.with_classes([f.name for f in EVERY_KIND if f.kind == "categorical"]) == EVERY_KIND
+    with pytest.raises(UserError, match="as_classes needs a scalar factor with a grid"):
+        FactorSpace((Factor.scalar("place"),)).with_classes(["place"])
+    with pytest.raises(UserError, match="as_classes needs a scalar"):
+        FactorSpace((Factor.circular("hue", 12),)).with_classes(["hue"])

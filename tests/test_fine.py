@@ -15,7 +15,9 @@ from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import held_out_rows
 from semistylegan.data.pictures import load_image
 from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
 from semistylegan.inversion import edited_in_one_pass
+from semistylegan.losses import unsupervised
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import Networks
@@ -23,9 +25,9 @@ from semistylegan.models.config import ModelConfig
 from semistylegan.scenes.sprites import FACTORS, render
 from semistylegan.training import Run, TrainConfig, train
 from semistylegan.training.loop import Feed, labels_and_space
-from semistylegan.training.scope import guess_fine, training_rows
+from semistylegan.training.scope import ISAAC3D_FINE, class_factors, guess_fine, training_rows
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import train_step
+from semistylegan.training.step import Passes, reading, split, train_step
 
 SPACE = FACTORS.only(["hue", "scale"])
 
@@ -115,6 +117,64 @@ def test_a_step_logs_the_terms_that_are_asked_for(sprites_zip: Path, weights: tu
     log = train_step(state, feed.batch(state))
     assert ("loss_rec" in log, "loss_cycle" in log) == (weights[0] > 0, weights[1] > 0)
     assert all(torch.isfinite(value) for value in log.values())
+
+
+def test_doubt_teaches_E_to_see_what_an_edit_was_made_of(sprites_zip: Path) -> None:
+    """E's own pass moves its reading of generated images towards that of the images that they were made of."""
+    data = Dataset.open(sprites_zip)
+    chosen = config(sprites_zip, sprites_zip, fine_factors="hue,scale", alpha=0.0, gamma_doubt=1.0).resolved(32)
+    labels, space = labels_and_space(chosen, data)
+    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=4, seen=32)
+    state = TrainState.create(chosen, model, space, torch.device("cpu"))
+    batch = Feed(chosen, data, labels, space, torch.device("cpu")).batch(state)
+    with torch.no_grad():
+        fakes, own = state.G(batch.real_BCHW, batch.code_BC), reading(state, batch.real_BCHW)
+
+    def away() -> float:
+        with torch.no_grad():
+            return float(unsupervised(state.E(fakes), own, space, chosen.ce_weight))
+
+    before = away()
+    passes = Passes(state, split(state, batch))
+    for _ in range(20):
+        passes.of_D_and_E()
+        state.opt_E.step()
+    assert passes.losses()["loss_doubt"] > 0
+    assert away() < 0.8 * before
+
+
+def test_factors_that_keep_what_is_read(sprites_zip: Path) -> None:
+    data = Dataset.open(sprites_zip)
+    fields: dict[str, Any] = {"fine_factors": "hue,scale", "as_classes": "scale", "batch": 64}
+    chosen = config(sprites_zip, sprites_zip, keep=0.25, **fields).resolved(32)
+    labels, space = labels_and_space(chosen, data)
+    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=4, seen=32)
+    state = TrainState.create(chosen, model, space, torch.device("cpu"))
+    batch = Feed(chosen, data, labels, space, torch.device("cpu")).batch(state)
+    (part,) = split(state, batch)
+    own, drawn = reading(state, batch.real_BCHW), batch.code_BC
+    kept = torch.stack([(part.code_BC[:, s] == own[:, s]).all(dim=1) for s in space.slices], dim=1)
+    fresh = torch.stack([(part.code_BC[:, s] == drawn[:, s]).all(dim=1) for s in space.slices], dim=1)
+    assert (kept ^ fresh).all()
+    assert 0.1 < kept.float().mean() < 0.4
+    state.config = dataclasses.replace(chosen, keep=0.0)
+    assert torch.equal(split(state, batch)[0].code_BC, drawn)
+
+
+def test_colours_are_as_classes_unless_someone_says_otherwise(sprites_zip: Path) -> None:
+    space = Dataset.open(sprites_zip).space
+
+    def chosen(**fields: Any) -> tuple[str, ...]:
+        return class_factors(config(sprites_zip, sprites_zip, **fields), space)
+
+    assert chosen() == chosen(as_classes="none") == ()
+    assert chosen(as_classes="shape, scale") == ("shape", "scale")
+    kitchen = FactorSpace.isaac3d().only(ISAAC3D_FINE)
+    assert class_factors(config(sprites_zip, sprites_zip), kitchen) == ("object_color", "wall_color")
+    assert class_factors(config(sprites_zip, sprites_zip, factor_kinds="scalar"), kitchen) == ()
+    asked = config(sprites_zip, sprites_zip, fine_factors="hue,scale", as_classes="scale")
+    _, own = labels_and_space(asked, Dataset.open(sprites_zip))
+    assert own.code_width == 2 + 5
 
 
 def test_own_code_reconstruction_teaches_to_copy(sprites_zip: Path) -> None:
@@ -243,6 +303,9 @@ def test_fine_factors_are_guessed_by_name(names: tuple[str, ...], fine: tuple[st
         ({"seen": 64}, "--seen 64: choose one of"),
         ({"coarse": 16, "seen": 8}, "--seen 8: must be at least --coarse 16"),
         ({"gamma_rec": -1.0}, "--gamma-rec -1.0: must be at least 0"),
+        ({"gamma_doubt": -1.0}, "--gamma-doubt -1.0: must be at least 0"),
+        ({"as_classes": "scale,form"}, "unknown factor 'form'"),
+        ({"as_classes": "hue"}, "--as-classes hue: not a number with a grid of values"),
         ({"label_fraction": 0.0}, "the preset fine needs labels"),
     ],
 )

@@ -73,7 +73,7 @@ def doubt(said_NC: Floats, space: FactorSpace) -> Floats:
     total = np.zeros(len(said_NC), np.float32)
     for factor, where in zip(space, space.slices, strict=True):
         code = code_NC[:, where]
-        if factor.kind == "categorical" and factor.width > 1:
+        if factor.has_classes and factor.width > 1:
             second, first = np.sort(code, axis=1)[:, -2:].T
             total += 1 - (first - second)
         elif factor.kind == "circular":
@@ -85,7 +85,7 @@ def reading(said_NC: Floats, space: FactorSpace) -> Floats:
     """What E says as a code, N x C: probabilities where a factor is categorical, the rest as it is."""
     code_NC = np.array(said_NC, dtype=np.float32)
     for factor, where in zip(space, space.slices, strict=True):
-        if factor.kind == "categorical":
+        if factor.has_classes:
             raised = np.exp(code_NC[:, where] - code_NC[:, where].max(axis=1, keepdims=True))
             code_NC[:, where] = raised / raised.sum(axis=1, keepdims=True)
     return code_NC

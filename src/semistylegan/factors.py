@@ -7,7 +7,8 @@ index     int in [0, n): which of the n values of a grid (exists only where the 
 level     one float a factor. scalar: position in its range, [0, 1]; circular: fraction of a turn, [0, 1);
           categorical: the class number, 0, 1, 2, ... A table of labels is `level_NF` with a mask `known_NF`
 code      what networks see, `code_NC`: one number in [0, 1] (scalar), one-hot (categorical), or
-          (cos, sin) / 2 (circular), so that the largest distance within any factor is about 1
+          (cos, sin) / 2 (circular), so that the largest distance within any factor is about 1.
+          A scalar of few values may have an entry for each of them, as classes have (`as_classes`)
 ========  ==============================================================================================
 
 Suffixes of arrays: N images, F factors, C entries of the code.
@@ -15,6 +16,7 @@ Suffixes of arrays: N images, F factors, C entries of the code.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,6 +64,9 @@ class Factor:
     """Shown beside values; no effect on anything else."""
     grid: tuple[float, ...] | None = None
     """Scalar with unevenly spaced values: the n values in own units, ascending. Levels stay even: i/(n-1)."""
+    as_classes: bool = False
+    """Scalar on a grid whose code has an entry for each value, as classes have; between two values it is a mixture of
+    both. Levels stay what they are."""
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip():
@@ -81,6 +86,8 @@ class Factor:
             math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high
         ):
             raise UserError(f"factor {self.name!r}: range [{self.low}, {self.high}] is empty or not finite")
+        if self.as_classes and (self.kind != "scalar" or self.size is None or self.size < 2):
+            raise UserError(f"factor {self.name!r}: as_classes needs a scalar factor with a grid of values")
         if self.grid is not None:
             ascending = all(a < b for a, b in zip(self.grid, self.grid[1:], strict=False))
             if self.kind != "scalar" or len(self.grid) != self.size or not ascending:
@@ -116,9 +123,15 @@ class Factor:
     @property
     def width(self) -> int:
         """Entries that the factor takes in a code."""
-        if self.kind == "categorical":
-            return len(self.categories)
+        if self.has_classes:
+            assert self.size is not None
+            return self.size
         return 2 if self.kind == "circular" else 1
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the code has an entry for each value, and an encoder gives logits of them."""
+        return self.kind == "categorical" or self.as_classes
 
     def level_of_index(self, index: IntArray | int) -> FloatArray:
         """Value index -> level. Shapes are kept."""
@@ -212,6 +225,8 @@ class Factor:
             out["grid"] = list(self.grid)
         if self.unit:
             out["unit"] = self.unit
+        if self.as_classes:
+            out["as_classes"] = True
         return out
 
     @classmethod
@@ -235,7 +250,8 @@ class Factor:
             low, high = (float(v) for v in ends)
             size = None if entry.get("size") is None else int(entry["size"])
             grid = None if entry.get("grid") is None else tuple(float(v) for v in entry["grid"])
-            return cls(name, kind, size, low, high, unit=str(entry.get("unit", "")), grid=grid)
+            as_classes = bool(entry.get("as_classes", False))
+            return cls(name, kind, size, low, high, unit=str(entry.get("unit", "")), grid=grid, as_classes=as_classes)
         except KeyError as error:
             raise UserError(f"factor {name!r}: field {error} is missing") from None
         except UserError:
@@ -335,6 +351,24 @@ class FactorSpace:
         if kinds != "scalar":
             raise UserError(f"factor kinds {kinds!r}: known are own, scalar")
         return FactorSpace(tuple(f.as_scalar() for f in self.factors))
+
+    def with_classes(self, names: Sequence[str]) -> FactorSpace:
+        """This space with these factors' codes `as_classes`.
+
+        Raises:
+            UserError: an unknown factor, or one without a grid; a categorical one stays as it is.
+        """
+        chosen = set(self.only(names).names)
+        return FactorSpace(
+            tuple(
+                dataclasses.replace(f, as_classes=True) if f.name in chosen and f.kind != "categorical" else f
+                for f in self.factors
+            )
+        )
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        return tuple(f.kind for f in self.factors)
 
     def scalar_levels(self, level_NF: FloatArray) -> FloatArray:
         """Levels here -> levels in `with_kinds("scalar")`: class numbers and angles become places on a line."""
@@ -460,9 +494,14 @@ class FactorSpace:
         return sum(f.width for f in self.factors)
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """Entries of each factor in a code."""
+        return tuple(f.width for f in self.factors)
+
+    @property
     def slices(self) -> tuple[slice, ...]:
         """Where each factor lies in a code."""
-        starts = np.cumsum([0, *(f.width for f in self.factors)])
+        starts = np.cumsum([0, *self.widths])
         return tuple(slice(int(a), int(b)) for a, b in zip(starts, starts[1:], strict=False))
 
     def encode(self, level_NF: torch.Tensor) -> torch.Tensor:
@@ -472,7 +511,10 @@ class FactorSpace:
         columns = []
         for i, f in enumerate(self.factors):
             u = level_NF[:, i].float()
-            if f.kind == "scalar":
+            if f.as_classes:
+                places = torch.arange(f.width, device=u.device)
+                columns.append((1 - (u[:, None] * (f.width - 1) - places).abs()).clamp_min(0))
+            elif f.kind == "scalar":
                 columns.append(u[:, None])
             elif f.kind == "circular":
                 angle = 2 * math.pi * u
@@ -489,7 +531,9 @@ class FactorSpace:
         columns = []
         for f, where in zip(self.factors, self.slices, strict=True):
             part = code_NC[:, where]
-            if f.kind == "scalar":
+            if f.as_classes:
+                columns.append(part.argmax(dim=1).to(code_NC.dtype) / (f.width - 1))
+            elif f.kind == "scalar":
                 columns.append(part[:, 0].clamp(0, 1))
             elif f.kind == "circular":
                 columns.append((torch.atan2(part[:, 1], part[:, 0]) / (2 * math.pi)) % 1.0)

@@ -129,8 +129,8 @@ def edited_in_one_pass(
     G, space = networks.G, networks.space
     own_BC = soften(networks.E(img_BCHW), space)
     wanted_BC = space.encode(level_BF.to(img_BCHW.device))
-    width = [where.stop - where.start for where in space.slices]
-    set_BC = torch.repeat_interleave(set_BF.to(img_BCHW.device), torch.tensor(width, device=img_BCHW.device), dim=1)
+    widths = torch.tensor(space.widths, device=img_BCHW.device)
+    set_BC = torch.repeat_interleave(set_BF.to(img_BCHW.device), widths, dim=1)
     no_z = img_BCHW.new_empty(len(img_BCHW), 0)
     before_BW = G.mapping(no_z, own_BC)
     after_BW = G.mapping(no_z, torch.where(set_BC, wanted_BC, own_BC))
@@ -258,7 +258,7 @@ def _onto(space: FactorSpace, code_KC: Tensor, start_KC: Tensor) -> Tensor:
     parts = []
     for factor, where in zip(space, space.slices, strict=True):
         part = code_KC[:, where]
-        if factor.kind == "categorical":
+        if factor.has_classes:
             part = start_KC[:, where]
         elif factor.kind == "circular":
             part = 0.5 * F.normalize(part, dim=1)

@@ -37,7 +37,7 @@ def distance(
     for i, (factor, where) in enumerate(zip(space, space.slices, strict=True)):
         said, code = said_BC[:, where], code_BC[:, where]
         known = None if known_BF is None else known_BF[:, i, None]
-        if factor.kind == "categorical":
+        if factor.has_classes:
             # Masked before anything is computed: 0 x NaN would be NaN in the gradient.
             code = code if known is None else torch.where(known, code, 0.0)
             cross_entropy = cross_entropy - (code * F.log_softmax(said, dim=1)).sum(dim=1)
@@ -81,7 +81,7 @@ def mix(a_B: Tensor, b_B: Tensor, share_B: Tensor) -> Tensor:
 def soften(said_BC: Tensor, space: FactorSpace) -> Tensor:
     """What E says, as a code to learn from: softmax where a factor is categorical, the rest as it is."""
     parts = [
-        said_BC[:, where].softmax(dim=1) if factor.kind == "categorical" else said_BC[:, where]
+        said_BC[:, where].softmax(dim=1) if factor.has_classes else said_BC[:, where]
         for factor, where in zip(space, space.slices, strict=True)
     ]
     return torch.cat(parts, dim=1)

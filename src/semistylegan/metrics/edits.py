@@ -141,7 +141,7 @@ def in_space(codes: FactorSpace, asked: Asked) -> tuple[torch.Tensor, torch.Tens
     columns = [asked.space.position(name) for name in codes.names]
     level_NF: FloatArray = asked.level_NF
     set_NF = asked.set_NF
-    if codes != asked.space.only(codes.names):
+    if codes.kinds != asked.space.only(codes.names).kinds:
         level_NF = asked.space.scalar_levels(level_NF)
     return torch.from_numpy(level_NF[:, columns]).float(), torch.from_numpy(set_NF[:, columns])
 

@@ -220,7 +220,7 @@ def readings_of(run: Run, networks: Networks, data: Dataset, oracle: Oracle | No
     prior = None
     if config.prior == "labelled" and networks.space.names == data.space.names:
         level = own.level_NF
-        if networks.space != data.space:
+        if networks.space.kinds != data.space.kinds:
             level = np.where(own.known_NF, data.space.scalar_levels(level), 0).astype(np.float32)
         prior = Labels(level, own.known_NF)
     return Readings(networks, data, oracle, own, prior, images, seed, held_out)

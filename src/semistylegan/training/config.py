@@ -87,6 +87,9 @@ class TrainConfig:
     """Half-life of the averaged weights, in thousands of images; shorter in the first part of the training."""
     fine_factors: str | None = None
     """fine: the factors that can be edited, with commas between; all others are kept. Not given: chosen by name."""
+    as_classes: str | None = None
+    """fine: factors with a grid whose codes have an entry for each value, as classes have, not one number; with commas
+    between, or none. Not given: chosen by name (colours, shapes)."""
     coarse: int | None = None
     """fine: pixels a side of the maps from which the synthesis starts. Not given: by the images' size."""
     seen: int | None = None
@@ -94,6 +97,12 @@ class TrainConfig:
     blend: bool | None = None
     """fine: G draws a factor on the input's pixels and what is added to them, not a picture from nothing. Not given:
     where it sees the whole input."""
+    gamma_doubt: float = 0.0
+    """fine: weight of E's doubt in G: E reads an edit as the image that it was made of, so that only what it cannot
+    tell from a real image counts as obeying."""
+    keep: float = 0.0
+    """fine: chance that a factor of an edit keeps what E reads of the image, as most factors do in use. 0: all factors
+    of all edits are drawn anew."""
     gamma_rec: float = 0.0
     """fine: weight of L_rec, the distance of G(x, E(x)) from x: an image with its own code is itself."""
     gamma_cycle: float = 0.0
@@ -143,7 +152,8 @@ class TrainConfig:
                 raise UserError(f"--{option.replace('_', '-')} {value}: known are {', '.join(allowed)}")
         over_zero = ("kimg", "batch", "labelled_batch", "xi", "r1_interval", "grow_kimg", "grow_batch")
         often = ("tick_kimg", "snap_kimg")
-        weights = ("gamma_g", "gamma_e", "gamma_rec", "gamma_cycle", "alpha", "beta", "ce_weight", "r1_gamma")
+        gammas = ("gamma_g", "gamma_e", "gamma_rec", "gamma_cycle", "gamma_doubt", "r1_gamma")
+        weights = (*gammas, "alpha", "beta", "ce_weight")
         not_under_zero = (*weights, "label_noise", "ema_kimg", "micro_batch")
         limits: tuple[tuple[tuple[str, ...], float, str], ...]
         limits = (((*over_zero, *often), 0, "over"), (not_under_zero, -1e-300, "at least"))
@@ -155,7 +165,7 @@ class TrainConfig:
         for option in ("lr_g", "lr_d", "lr_e"):
             if (rate := getattr(self, option)) is not None and not 0 < rate < 1:
                 raise UserError(f"--{option.replace('_', '-')} {rate}: must lie between 0 and 1")
-        for option in ("label_fraction", "gamma_e_from", "lr_decay_from"):
+        for option in ("label_fraction", "gamma_e_from", "lr_decay_from", "keep"):
             if (part := getattr(self, option)) is not None and not 0 <= part <= 1:
                 raise UserError(f"--{option.replace('_', '-')} {part}: must lie between 0 and 1")
         if self.system != "info" and self.label_fraction == 0:
@@ -168,7 +178,8 @@ class TrainConfig:
             raise UserError("--grow-batch: belongs to a growing run; add --grow-kimg")
         if self.backbone == "stylegan" and self.system == "fine":
             raise UserError("--backbone stylegan: the preset fine has a network of its own; leave it out")
-        for option in ("fine_factors", "coarse", "seen", "blend", "gamma_rec", "gamma_cycle"):
+        of_fine = ("gamma_rec", "gamma_cycle", "gamma_doubt")
+        for option in ("fine_factors", "as_classes", "coarse", "seen", "blend", "keep", *of_fine):
             if self.system != "fine" and getattr(self, option):
                 raise UserError(f"--{option.replace('_', '-')}: belongs to the preset fine; add --preset fine")
         if self.system == "info" and (self.label_fraction or self.alpha or self.beta):

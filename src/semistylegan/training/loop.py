@@ -36,7 +36,7 @@ from semistylegan.training.graphs import passes_for
 from semistylegan.training.growing import advance
 from semistylegan.training.memory import check_parts, require_memory
 from semistylegan.training.run import CONFIG, FACTORS, LABELS, STATS, Run, read_jsonl
-from semistylegan.training.scope import fine_factors, training_rows
+from semistylegan.training.scope import class_factors, fine_factors, training_rows
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
 from semistylegan.training.step import Batch, LabelledBatch, train_step
 
@@ -81,7 +81,12 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     check_parts(config)
     run = Run(Path(config.out))
     if config.system == "fine":
-        config = dataclasses.replace(config, fine_factors=",".join(fine_factors(config.fine_factors, data)))
+        fine = fine_factors(config.fine_factors, data)
+        classes = class_factors(config, data.space.only(fine).with_kinds(config.factor_kinds))
+        if classes and config.as_classes is None and writes:
+            said = f"as classes, chosen by their names: {', '.join(classes)} (--as-classes says otherwise)"
+            progress.console().print(said, markup=False)
+        config = dataclasses.replace(config, fine_factors=",".join(fine), as_classes=",".join(classes) or "none")
     labels, space = labels_and_space(config, data)
     config = with_prior(config, labels, space)
     model = ModelConfig.of_size(
@@ -176,7 +181,8 @@ def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, Factor
     if config.factor_kinds == "scalar":
         level = own.scalar_levels(labels.level_NF).astype(np.float32)
         labels = Labels(np.where(labels.known_NF, level, 0).astype(np.float32), labels.known_NF)
-    return labels, own.with_kinds(config.factor_kinds)
+    space = own.with_kinds(config.factor_kinds)
+    return labels, space.with_classes(class_factors(config, space)) if config.system == "fine" else space
 
 
 def with_prior(config: TrainConfig, labels: Labels, space: FactorSpace) -> TrainConfig:

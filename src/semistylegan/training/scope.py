@@ -11,6 +11,7 @@ from semistylegan import progress
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import held_out_rows
 from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
 from semistylegan.training.config import TrainConfig
 
 
@@ -46,8 +47,36 @@ def fine_factors(chosen: str | None, data: Dataset) -> tuple[str, ...]:
     return names
 
 
+def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
+    """The factors of an editor whose codes are as classes: those of `--as-classes`, else those whose names speak of
+    classes (none where `--factor-kinds scalar` wants one number of each).
+
+    Values without an order, such as colours, are far better as classes: as one number they lead G from the first to
+    the last over all the others. Sizes and intensities are better as one number (docs/results/editing.md).
+
+    Raises:
+        UserError: an unknown factor, or one without a grid.
+    """
+    chosen = config.as_classes
+    if chosen == "none" or (chosen is None and config.factor_kinds == "scalar"):
+        return ()
+    if chosen is not None:
+        names = space.only([name.strip() for name in chosen.split(",")]).names
+        for factor in space.only(names):
+            if factor.kind == "circular" or (factor.size or 0) < 2:
+                raise UserError(f"--as-classes {factor.name}: not a number with a grid of values; leave it out")
+        return names
+    return tuple(
+        f.name
+        for f in space
+        if f.kind == "scalar" and (f.size or 0) > 1 and any(word in f.name.lower() for word in CLASS_WORDS)
+    )
+
+
 ISAAC3D_FINE = ("object_scale", "lighting_intensity", "object_color", "wall_color")
 """What the paper edits in the kitchen; in Falcor3D it is the four factors of the light."""
+CLASS_WORDS = ("colo", "hue", "shape", "style", "texture", "material", "type", "kind")
+"""Of the names of factors whose values have no order, though a data set may number them."""
 FINE_WORDS = ("colo", "hue", "light", "intensity", "bright", "satur", "scale", "size", "style", "texture", "material")
 
 

@@ -157,6 +157,12 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
         labels, *batch.real_BCHW.shape[1:], generator=generator, device=generator.device
     )
     share_2L = torch.stack([losses.mix_share(labels, config.xi, random) for _ in range(2)])
+    code_BC = batch.code_BC
+    if config.keep:
+        keeps_BF = random.random((rows * processes, len(state.space))) < config.keep
+        keeps_BC = torch.from_numpy(keeps_BF).repeat_interleave(torch.tensor(state.space.widths), dim=1)
+        keeps_BC = piece(keeps_BC, distributed.rank(), processes).to(device)
+        code_BC = torch.where(keeps_BC, reading(state, batch.real_BCHW), code_BC)
 
     count = rows // config.micro_batch if config.micro_batch else 1
     parts = []
@@ -169,7 +175,7 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
         parts.append(
             Part(
                 real_BCHW=piece(batch.real_BCHW, i, count),
-                code_BC=piece(batch.code_BC, i, count),
+                code_BC=piece(code_BC, i, count),
                 z_BZ=piece(z_BZ, k, whole).to(device),
                 labelled=part,
                 share_2L=piece(share_2L.t(), k, whole).t().to(device),
@@ -229,7 +235,7 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
     weights = {"loss_sup": config.beta, "loss_sr": config.alpha}
 
     images = [img for img, _ in read.values()]
-    if gamma_e := gamma_e_now(state):
+    if (gamma_e := gamma_e_now(state)) or config.gamma_doubt:
         images.append(fake_BCHW)
     (real_logit_B, fake_logit_B), said = look(state, [part.real_BCHW, fake_BCHW], images)
     log.add("real_score", real_logit_B.mean())
@@ -241,6 +247,10 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
         term = losses.supervised(said_LC, code_LC, known[name], state.space, config.ce_weight)
         log.add(name, term)
         loss = loss + weights[name] * term
+    if config.gamma_doubt:
+        term = losses.unsupervised(said[-1], reading(state, part.real_BCHW), state.space, config.ce_weight)
+        log.add("loss_doubt", term)
+        loss = loss + config.gamma_doubt * term
     if gamma_e:
         loss = loss + gamma_e * losses.unsupervised(said[-1], part.code_BC, state.space, config.ce_weight)
     return loss

@@ -68,7 +68,8 @@ function sample(next = Math.floor(Math.random() * 2 ** 31)) {
   changed();
 }
 
-/** Values -> code: a number (scalar), one-hot (class), or a point on a circle of diameter 1 (angle). */
+/** Values -> code: a number (scalar) or its place between its values (`as_classes`), one-hot (class), or a point on a
+ * circle of diameter 1 (angle). */
 function code() {
   const out = new Float32Array(about.code);
   factors.forEach((factor, i) => {
@@ -76,7 +77,9 @@ function code() {
     const level = factor.levelOf(valueOf(factor));
     if (factor.isClass) out[start + level] = 1;
     else if (factor.isRound) [out[start], out[start + 1]] = [0.5 * Math.cos(2 * Math.PI * level), 0.5 * Math.sin(2 * Math.PI * level)];
-    else out[start] = level;
+    else if (factor.as_classes) {
+      for (let k = 0; k < factor.size; k++) out[start + k] = Math.max(0, 1 - Math.abs(level * (factor.size - 1) - k));
+    } else out[start] = level;
   });
   return out;
 }
@@ -86,10 +89,16 @@ function values(said) {
   return Object.fromEntries(
     factors.map((factor, i) => {
       const part = [...said.slice(...about.factors[i].code)];
-      const level = factor.isClass ? part.indexOf(Math.max(...part)) : factor.isRound ? Math.atan2(part[1], part[0]) / (2 * Math.PI) : Math.min(1, Math.max(0, part[0]));
-      return [factor.name, factor.valueOf(level)];
+      return [factor.name, factor.valueOf(levelOfSaid(factor, part))];
     }),
   );
+}
+
+function levelOfSaid(factor, said) {
+  const largest = said.indexOf(Math.max(...said));
+  if (factor.isClass) return largest;
+  if (factor.as_classes) return largest / (factor.size - 1);
+  return factor.isRound ? Math.atan2(said[1], said[0]) / (2 * Math.PI) : Math.min(1, Math.max(0, said[0]));
 }
 
 // -- pictures ----------------------------------------------------------------------------------------------------------
