@@ -42,14 +42,14 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return untrained(tmp_path_factory.mktemp("model") / "checkpoint-000001")
 
 
-def untrained(folder: Path, coarse: int = 0) -> Path:
+def untrained(folder: Path, coarse: int = 0, space: FactorSpace = SPACE) -> Path:
     """A model of 16 px; an editor where `coarse` is given."""
     torch.manual_seed(0)
-    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width)
+    config = ModelConfig.of_size("tiny", 16, 3, space.code_width)
     if coarse:
         config = dataclasses.replace(config, z_dim=0, coarse=coarse, seen=8)
     G, _, E = build_networks(config)
-    save_model(folder, config, SPACE, G, E)
+    save_model(folder, config, space, G, E)
     return folder
 
 
@@ -185,8 +185,9 @@ class Static(http.server.SimpleHTTPRequestHandler):
         self.asked.append(self.path)
 
 
-def drawn(page: Page) -> Any:
-    return page.evaluate("[...document.querySelector('#picture').getContext('2d').getImageData(0, 0, 32, 32).data]")
+def drawn(page: Page, side: int = 32) -> Any:
+    canvas = "document.querySelector('#picture').getContext('2d')"
+    return page.evaluate(f"[...{canvas}.getImageData(0, 0, {side}, {side}).data]")
 
 
 @pytest.mark.timeout(240)
@@ -240,30 +241,47 @@ def normal(seed: int, count: int) -> list[float]:
     return [math.sqrt(-2 * math.log(1 - uniform())) * math.cos(2 * math.pi * uniform()) for _ in range(count)]
 
 
-@pytest.mark.timeout(240)
-def test_the_published_page_draws_what_the_model_draws(page: Page, site: Path) -> None:
+def check_picture(page: Page, site: Path, model: Model, settings: dict[str, str | float]) -> None:
+    """The page shows what the model draws with these values, of a seed that the page begins with."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Static, directory=str(site))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page.goto(f"http://127.0.0.1:{server.server_port}/?backend=wasm")
         page.wait_for_selector("body[data-ready]", timeout=60_000)
-        model = load("sprites")
-        settings = {"shape": "triangle", "hue": 240.0, "scale": 0.21, "x": 0.41, "y": 0.36}
-        page.locator("[data-factor=shape] .classes button").nth(2).click()
-        for name in ("hue", "scale", "x", "y"):
+        for name, value in settings.items():
+            if isinstance(value, str):
+                place = model.factors[name].categories.index(value)
+                page.locator(f"[data-factor={name}] .classes button").nth(place).click()
+                continue
             page.locator(f"[data-factor={name}] .value").click()
-            page.keyboard.type(f"{settings[name]:g}")
+            page.keyboard.type(f"{value:g}")
             page.keyboard.press("Enter")
         z = torch.tensor(normal(7, 16))
         level = torch.tensor([[model.factors[n].level_of(v) for n, v in settings.items()]])
         expected = model.images(z[None], level)[0].astype(int)
-        away = 256
+        side, away = len(expected), 256
         for _ in range(200):  # the last of the changes may not be drawn yet
-            found = np.array(drawn(page)).reshape(32, 32, 4)[..., :3]
+            found = np.array(drawn(page, side)).reshape(side, side, 4)[..., :3]
             if (away := int(np.abs(found - expected).max())) <= 1:
                 break
             page.wait_for_timeout(100)
         assert away <= 1
         server.shutdown()
+
+
+@pytest.mark.timeout(240)
+def test_the_published_page_draws_what_the_model_draws(page: Page, site: Path) -> None:
+    settings: dict[str, str | float] = {"shape": "triangle", "hue": 240.0, "scale": 0.21, "x": 0.41, "y": 0.36}
+    check_picture(page, site, load("sprites"), settings)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("site")
+def test_the_published_page_mixes_the_values_of_a_scalar_as_classes(page: Page, tmp_path: Path) -> None:
+    space = FactorSpace((Factor.scalar("size", 4, 0, 3), Factor.scalar("tone"))).with_classes(["size"])
+    model = load(untrained(tmp_path / "model", space=space))
+    site = export_web(model, tmp_path / "site", "As classes")
+    for size in (1.0, 2.25):
+        check_picture(page, site, model, {"size": size, "tone": 0.7})
 
 
 def test_the_command(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
