@@ -52,7 +52,7 @@ def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
     classes (none where `--factor-kinds scalar` wants one number of each).
 
     Values without an order, such as colours, are far better as classes: as one number they lead G from the first to
-    the last over all the others. Sizes and intensities are better as one number (docs/results/editing.md).
+    the last over all the others. Sizes and intensities gained nothing clear from it (docs/results/editing.md).
 
     Raises:
         UserError: an unknown factor, or one without a grid.
