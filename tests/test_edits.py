@@ -243,6 +243,10 @@ def test_scalar_kinds_are_asked_for_in_their_own_levels(made_zip: Path) -> None:
     assert level_NK[:, 0].tolist() == [level / 2 for level in asked.level_NF[:, 0]]
     assert set_NK.tolist() == [[True, False]] * 2
 
+    # Codes as classes are another form of the same levels.
+    level_NK, _ = edits.in_space(FACTORS.only(["shape", "scale"]).with_classes(["scale"]), asked)
+    assert level_NK[:, 0].tolist() == asked.level_NF[:, 0].tolist()
+
 
 def test_eval_measures_edits_of_what_was_held_out(made_zip: Path, tmp_path: Path, monkeypatch: Any) -> None:
     def quick(data: Dataset, device: torch.device) -> Any:
