@@ -13,15 +13,17 @@ import torch
 import semistylegan as ssg
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import held_out_rows
-from semistylegan.data.pictures import load_image
+from semistylegan.data.pictures import load_image, to_uint8
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
+from semistylegan.files import write_json
 from semistylegan.inversion import edited_in_one_pass
 from semistylegan.losses import unsupervised
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import Networks
 from semistylegan.models.config import ModelConfig
+from semistylegan.report import write_report
 from semistylegan.scenes.sprites import FACTORS, render
 from semistylegan.training import Run, TrainConfig, train
 from semistylegan.training.loop import Feed, labels_and_space
@@ -224,6 +226,19 @@ def test_a_run_of_the_preset_fine_can_be_used(sprites_zip: Path, tmp_path: Path,
     # It has images of its run to start from; a checkpoint by itself has none.
     assert model.generate({"hue": 30}, count=2).shape == (2, 32, 32, 3)
     assert [len(images) for _, _, images in model.traverse(columns=3)] == [3, 3]
+    # A traversal begins with what it reads off its image.
+    start, level = model.begin(0)
+    assert torch.equal(level, torch.from_numpy(model.read_levels(to_uint8(start))))
+    level[:, 1] = 0.25
+    own = model.images(start, level)[0]
+    ((_, values, images),) = model.traverse(0, columns=5, only=["scale"])
+    assert np.array_equal(images[values.index(pytest.approx(0.17))], own)
+    # Its page speaks of edits.
+    scores = {"edit_error": 0.25, "edit_psnr": 21.5, "per_factor": {"hue": {"mae": 0.1, "edit_error": 0.375}}}
+    write_json(whole.path / "metrics.json", scores)
+    page = write_report(whole.path).read_text(encoding="utf-8")
+    assert "Edit error" in page and "21.5" in page and "generator off by 38%" in page
+    assert "Codes and images that they were made of" in page
     (whole.path / "checkpoint-000000.032").rename(tmp_path / "alone")
     with pytest.raises(UserError, match="edits images and draws none"):
         ssg.load(tmp_path / "alone").generate()

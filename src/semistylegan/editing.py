@@ -230,14 +230,15 @@ class Model:
 
         Returns:
             for each factor: the factor, its values in own units (no more than `columns`), and as many images N x H x W
-            x C. z and the other factors are those of `generate(settings, seed)`.
+            x C. z and the other factors are those of `generate(settings, seed)`; an editor's are those that it reads
+            off the image that it starts from.
 
         Raises:
             UserError: an unknown factor, or a value that does not fit.
         """
         if columns < 1:
             raise UserError(f"columns {columns}: ask for at least one")
-        start_1, level_1F = self.draw(seed, 1)
+        start_1, level_1F = self.begin(seed)
         for name, level in self.levels(settings or {}).items():
             level_1F[:, self.factors.position(name)] = level
         shown = list(range(len(self.factors))) if only is None else [self.factors.position(name) for name in only]
@@ -302,6 +303,13 @@ class Model:
                 level_1F = torch.where(known_F, torch.from_numpy(self.prior.level_NF[row]), level_1F)
             level.append(level_1F)
         return torch.cat(start), torch.cat(level)
+
+    def begin(self, seed: int) -> tuple[Tensor, Tensor]:
+        """What :meth:`traverse` starts from, as :meth:`draw` has it; an editor's levels are those of its image."""
+        start_1, level_1F = self.draw(seed, 1)
+        if self.edits_in_one_pass:
+            level_1F = torch.from_numpy(self.read_levels(to_uint8(start_1)))
+        return start_1, level_1F
 
     @torch.no_grad()
     def images(self, start_N: Tensor, level_NF: Tensor) -> ImageArray:

@@ -107,9 +107,10 @@ class Facts:
         return self.labelled.count / self.images if self.images else None
 
     def errors_of(self, factor: Factor) -> tuple[float | None, float | None]:
-        """Mean error of the encoder and of the generator on a factor, 0 to 1, where they were measured."""
+        """Mean error of the encoder and of the generator (of an editor's edits) on a factor, 0 to 1, where measured."""
         entry = (self.metrics.get("per_factor") or {}).get(factor.name) or {}
-        return number(entry.get("mae")), number(entry.get("mae_gen"))
+        made = "edit_error" if self.model.edits_in_one_pass else "mae_gen"
+        return number(entry.get("mae")), number(entry.get(made))
 
 
 def gather(run_path: Path) -> Facts:

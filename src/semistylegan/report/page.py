@@ -73,9 +73,10 @@ def head(facts: Facts) -> str:
 def samples(facts: Facts) -> str:
     """Real images beside generated ones."""
     fakes = facts.model.generate(seed=100, count=SAMPLES)
+    start = "images that they were made of" if facts.model.edits_in_one_pass else "z"
     made = (
         f'<figure class="of-g">{sheet(fakes, 6, f"{SAMPLES} generated images")}<figcaption><strong>Generated.</strong> '
-        "Codes and z drawn at random, none left out.</figcaption></figure>"
+        f"Codes and {start} drawn at random, none left out.</figcaption></figure>"
     )
     taken = ""
     if facts.reals is not None:

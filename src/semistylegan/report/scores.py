@@ -49,6 +49,14 @@ TILES: tuple[tuple[str, str, Better, str, str], ...] = (
         "Fréchet distance of generated from real images in the oracle’s features; 0 is no difference that it can see.",
     ),
     ("fid", "FID", "lower", "g", "Fréchet distance of generated from real images in Inception features."),
+    (
+        "edit_error",
+        "Edit error",
+        "lower",
+        "g",
+        "How far a factor that was set in a held-out image, read by the oracle, lies from the value asked for.",
+    ),
+    ("edit_psnr", "Edit PSNR", "higher", "g", "How like its true picture an edit of a held-out image is, in decibels."),
 )
 """Key in metrics.json, name, which way is better, whose score (e encoder, g generator), what it means."""
 
@@ -68,10 +76,8 @@ MORE: tuple[tuple[str, str, Better, str], ...] = (
     ("kid", "KID", "lower", "kernel distance of generated from real images"),
     ("precision", "Precision", "higher", "generated images that look like real ones"),
     ("recall", "Recall", "higher", "real images that the generator can make"),
-    ("edit_error", "Edit error", "lower", "the set factor of an edited image against the value asked for"),
     ("edit_drift", "Edit drift", "lower", "how far the factors not asked for move in an edit"),
-    ("edit_psnr", "Edit PSNR", "higher", "an edited image against its true picture, in dB"),
-    ("edit_ssim", "Edit SSIM", "higher", "likeness of the same two, 1 at most"),
+    ("edit_ssim", "Edit SSIM", "higher", "likeness of an edited image and its true picture, 1 at most"),
 )
 
 

@@ -29,7 +29,8 @@ def traversals(facts: Facts) -> str:
     if not len(facts.space):
         return ""
     walks = [facts.model.traverse(seed, COLUMNS) for seed in range(STARTS)]
-    starts = facts.model.generate(seed=0, count=1), *(facts.model.generate(seed=s) for s in range(1, STARTS))
+    begins = [facts.model.begin(seed) for seed in range(STARTS)]
+    starts = [facts.model.images(*begin) for begin in begins]
     picks = "".join(
         f'<input class="pick" type="radio" name="start" id="start{i}"{" checked" if i == 0 else ""}>'
         for i in range(STARTS)
@@ -40,7 +41,7 @@ def traversals(facts: Facts) -> str:
     )
     panels = []
     for seed, walk in enumerate(walks):
-        level_F = facts.model.draw(seed, 1)[1][0].numpy()
+        level_F = begins[seed][1][0].numpy()
         rows = "".join(
             _row(facts, factor, values, images, float(level_F[i])) for i, (factor, values, images) in enumerate(walk)
         )
