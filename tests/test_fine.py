@@ -15,7 +15,7 @@ from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import held_out_rows
 from semistylegan.data.pictures import load_image, to_uint8
 from semistylegan.errors import UserError
-from semistylegan.factors import FactorSpace
+from semistylegan.factors import Factor, FactorSpace
 from semistylegan.files import write_json
 from semistylegan.inversion import edited_in_one_pass
 from semistylegan.losses import unsupervised
@@ -174,6 +174,8 @@ def test_colours_are_as_classes_unless_someone_says_otherwise(sprites_zip: Path)
     kitchen = FactorSpace.isaac3d().only(ISAAC3D_FINE)
     assert class_factors(config(sprites_zip, sprites_zip), kitchen) == ("object_color", "wall_color")
     assert class_factors(config(sprites_zip, sprites_zip, factor_kinds="scalar"), kitchen) == ()
+    many = FactorSpace((Factor.scalar("color", 9), Factor.scalar("hue"), Factor.scalar("style", 8)))
+    assert class_factors(config(sprites_zip, sprites_zip), many) == ("style",)
     asked = config(sprites_zip, sprites_zip, fine_factors="hue,scale", as_classes="scale")
     _, own = labels_and_space(asked, Dataset.open(sprites_zip))
     assert own.code_width == 2 + 5

@@ -48,8 +48,8 @@ def fine_factors(chosen: str | None, data: Dataset) -> tuple[str, ...]:
 
 
 def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
-    """The factors of an editor whose codes are as classes: those of `--as-classes`, else those whose names speak of
-    classes (none where `--factor-kinds scalar` wants one number of each).
+    """The factors of an editor whose codes are as classes: those of `--as-classes`, else those of a few values whose
+    names speak of classes (none where `--factor-kinds scalar` wants one number of each).
 
     Values without an order, such as colours, are far better as classes: as one number they lead G from the first to
     the last over all the others. Sizes and intensities gained nothing clear from it (docs/results/editing.md).
@@ -66,15 +66,14 @@ def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
             if factor.kind == "circular" or (factor.size or 0) < 2:
                 raise UserError(f"--as-classes {factor.name}: not a number with a grid of values; leave it out")
         return names
-    return tuple(
-        f.name
-        for f in space
-        if f.kind == "scalar" and (f.size or 0) > 1 and any(word in f.name.lower() for word in CLASS_WORDS)
-    )
+    few = [f.name for f in space if f.kind == "scalar" and 2 <= (f.size or 0) <= MOST_CLASSES]
+    return tuple(name for name in few if any(word in name.lower() for word in CLASS_WORDS))
 
 
 ISAAC3D_FINE = ("object_scale", "lighting_intensity", "object_color", "wall_color")
 """What the paper edits in the kitchen; in Falcor3D it is the four factors of the light."""
+MOST_CLASSES = 8
+"""Values that a factor may have to be as classes by its name: each needs labels of its own."""
 CLASS_WORDS = ("colo", "hue", "shape", "style", "texture", "material", "type", "kind")
 """Of the names of factors whose values have no order, though a data set may number them."""
 FINE_WORDS = ("colo", "hue", "light", "intensity", "bright", "satur", "scale", "size", "style", "texture", "material")

@@ -214,7 +214,7 @@ def in_full(x: Tensor) -> Tensor:
 
 
 def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Tensor:
-    """-L_GAN + gamma_E L_unsup + beta L_sup + alpha L_sr."""
+    """-L_GAN + gamma_E L_unsup + beta L_sup + alpha L_sr; of an editor also gamma_doubt L_doubt."""
     config, labelled = state.config, part.labelled
     read: dict[str, tuple[Tensor, Tensor]] = {}
     known: dict[str, Tensor] = {}
