@@ -274,7 +274,7 @@ LEARNING_RATES: dict[str, tuple[float, float, float]] = {
     "base": (0.0025, 0.0025, 0.004),
     "paper": (0.002, 0.002, 0.002),
 }
-"""G, D, E. Only those of `tiny` are measured; the others follow the usual rule of less for wider networks."""
+"""G, D, E. Only those of `tiny` are tuned; the others follow the usual rule of less for wider networks."""
 
 FREE_TO_CHANGE = ("out", "device", "cuda_graphs", "threads", "micro_batch", "tick_kimg", "data")
 """Fields that a resumed run may set otherwise: they do not decide what is learned (data is compared by content)."""
