@@ -29,7 +29,7 @@ from semistylegan.training import Run, TrainConfig, train
 from semistylegan.training.loop import Feed, labels_and_space
 from semistylegan.training.scope import ISAAC3D_FINE, class_factors, guess_fine, training_rows
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Passes, reading, split, train_step
+from semistylegan.training.step import Batch, Passes, reading, split, train_step
 
 SPACE = FACTORS.only(["hue", "scale"])
 
@@ -44,6 +44,15 @@ def networks(coarse: int = 4, seen: int = 16, blend: bool = False) -> Networks:
 def config(data: Path, out: Path, **fields: Any) -> TrainConfig:
     settings = {"kimg": 0.032, "batch": 4, "labelled_batch": 4, "snap_kimg": 0.016, "tick_kimg": 0.016, "device": "cpu"}
     return TrainConfig.preset("fine", str(data), str(out), **{**settings, **fields})
+
+
+def begun(chosen: TrainConfig, coarse: int = 4) -> tuple[TrainState, Batch]:
+    """A training on sprites before its first step, and what that step sees."""
+    data = Dataset.open(chosen.data)
+    labels, space = labels_and_space(chosen, data)
+    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=coarse, seen=32)
+    state = TrainState.create(chosen, model, space, torch.device("cpu"))
+    return state, Feed(chosen, data, labels, space, torch.device("cpu")).batch(state)
 
 
 # -- the network ----------------------------------------------------------------------------------------------------
@@ -123,18 +132,14 @@ def test_a_step_logs_the_terms_that_are_asked_for(sprites_zip: Path, weights: tu
 
 def test_doubt_teaches_E_to_see_what_an_edit_was_made_of(sprites_zip: Path) -> None:
     """E's own pass moves its reading of generated images towards that of the images that they were made of."""
-    data = Dataset.open(sprites_zip)
     chosen = config(sprites_zip, sprites_zip, fine_factors="hue,scale", alpha=0.0, gamma_doubt=1.0).resolved(32)
-    labels, space = labels_and_space(chosen, data)
-    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=4, seen=32)
-    state = TrainState.create(chosen, model, space, torch.device("cpu"))
-    batch = Feed(chosen, data, labels, space, torch.device("cpu")).batch(state)
+    state, batch = begun(chosen)
     with torch.no_grad():
         fakes, own = state.G(batch.real_BCHW, batch.code_BC), reading(state, batch.real_BCHW)
 
     def away() -> float:
         with torch.no_grad():
-            return float(unsupervised(state.E(fakes), own, space, chosen.ce_weight))
+            return float(unsupervised(state.E(fakes), own, state.space, chosen.ce_weight))
 
     before = away()
     passes = Passes(state, split(state, batch))
@@ -146,17 +151,13 @@ def test_doubt_teaches_E_to_see_what_an_edit_was_made_of(sprites_zip: Path) -> N
 
 
 def test_factors_that_keep_what_is_read(sprites_zip: Path) -> None:
-    data = Dataset.open(sprites_zip)
     fields: dict[str, Any] = {"fine_factors": "hue,scale", "as_classes": "scale", "batch": 64}
     chosen = config(sprites_zip, sprites_zip, keep=0.25, **fields).resolved(32)
-    labels, space = labels_and_space(chosen, data)
-    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=4, seen=32)
-    state = TrainState.create(chosen, model, space, torch.device("cpu"))
-    batch = Feed(chosen, data, labels, space, torch.device("cpu")).batch(state)
+    state, batch = begun(chosen)
     (part,) = split(state, batch)
     own, drawn = reading(state, batch.real_BCHW), batch.code_BC
-    kept = torch.stack([(part.code_BC[:, s] == own[:, s]).all(dim=1) for s in space.slices], dim=1)
-    fresh = torch.stack([(part.code_BC[:, s] == drawn[:, s]).all(dim=1) for s in space.slices], dim=1)
+    kept = torch.stack([(part.code_BC[:, s] == own[:, s]).all(dim=1) for s in state.space.slices], dim=1)
+    fresh = torch.stack([(part.code_BC[:, s] == drawn[:, s]).all(dim=1) for s in state.space.slices], dim=1)
     assert (kept ^ fresh).all()
     assert 0.1 < kept.float().mean() < 0.4
     state.config = dataclasses.replace(chosen, keep=0.0)
@@ -338,11 +339,7 @@ def test_options_of_the_editor_belong_to_it(sprites_zip: Path, tmp_path: Path) -
 
 
 def test_parts_of_a_single_image_keep_both_terms(sprites_zip: Path) -> None:
-    data = Dataset.open(sprites_zip)
     chosen = config(sprites_zip, sprites_zip, fine_factors="hue", gamma_cycle=1.0, micro_batch=1).resolved(32)
-    labels, space = labels_and_space(chosen, data)
-    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=8, seen=32)
-    state = TrainState.create(chosen, model, space, torch.device("cpu"))
-    log = train_step(state, Feed(chosen, data, labels, space, torch.device("cpu")).batch(state))
+    log = train_step(*begun(chosen, coarse=8))
     assert torch.isfinite(log["loss_rec"])
     assert torch.isfinite(log["loss_cycle"])
