@@ -83,9 +83,6 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     if config.system == "fine":
         fine = fine_factors(config.fine_factors, data)
         classes = class_factors(config, data.space.only(fine).with_kinds(config.factor_kinds))
-        if classes and config.as_classes is None and writes:
-            said = f"as classes, chosen by their names: {', '.join(classes)} (--as-classes says otherwise)"
-            progress.console().print(said, markup=False)
         config = dataclasses.replace(config, fine_factors=",".join(fine), as_classes=",".join(classes) or "none")
     labels, space = labels_and_space(config, data)
     config = with_prior(config, labels, space)

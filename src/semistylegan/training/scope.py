@@ -49,7 +49,7 @@ def fine_factors(chosen: str | None, data: Dataset) -> tuple[str, ...]:
 
 def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
     """The factors of an editor whose codes are as classes: those of `--as-classes`, else those of a few values whose
-    names speak of classes (none where `--factor-kinds scalar` wants one number of each).
+    names speak of classes, said aloud (none where `--factor-kinds scalar` wants one number of each).
 
     Values without an order, such as colours, are far better as classes: as one number they lead G from the first to
     the last over all the others. Sizes and intensities gained nothing clear from it (docs/results/editing.md).
@@ -67,7 +67,11 @@ def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
                 raise UserError(f"--as-classes {factor.name}: not a number with a grid of values; leave it out")
         return names
     few = [f.name for f in space if f.kind == "scalar" and 2 <= (f.size or 0) <= MOST_CLASSES]
-    return tuple(name for name in few if any(word in name.lower() for word in CLASS_WORDS))
+    guessed = tuple(name for name in few if any(word in name.lower() for word in CLASS_WORDS))
+    if guessed:
+        said = f"as classes, chosen by their names: {', '.join(guessed)} (--as-classes says otherwise)"
+        progress.console().print(said, markup=False)
+    return guessed
 
 
 ISAAC3D_FINE = ("object_scale", "lighting_intensity", "object_color", "wall_color")
