@@ -29,7 +29,7 @@ from semistylegan.training import Run, TrainConfig, train
 from semistylegan.training.loop import Feed, labels_and_space
 from semistylegan.training.scope import ISAAC3D_FINE, class_factors, guess_fine, training_rows
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Batch, Passes, reading, split, train_step
+from semistylegan.training.step import Batch, Passes, read_once, reading, split, train_step
 
 SPACE = FACTORS.only(["hue", "scale"])
 
@@ -154,14 +154,24 @@ def test_factors_that_keep_what_is_read(sprites_zip: Path) -> None:
     fields: dict[str, Any] = {"fine_factors": "hue,scale", "as_classes": "scale", "batch": 64}
     chosen = config(sprites_zip, sprites_zip, keep=0.25, **fields).resolved(32)
     state, batch = begun(chosen)
-    (part,) = split(state, batch)
+    part = read_once(state, split(state, batch)[0])
     own, drawn = reading(state, batch.real_BCHW), batch.code_BC
     kept = torch.stack([(part.code_BC[:, s] == own[:, s]).all(dim=1) for s in state.space.slices], dim=1)
     fresh = torch.stack([(part.code_BC[:, s] == drawn[:, s]).all(dim=1) for s in state.space.slices], dim=1)
     assert (kept ^ fresh).all()
     assert 0.1 < kept.float().mean() < 0.4
     state.config = dataclasses.replace(chosen, keep=0.0)
-    assert torch.equal(split(state, batch)[0].code_BC, drawn)
+    assert torch.equal(read_once(state, split(state, batch)[0]).code_BC, drawn)
+
+
+def test_E_reads_the_real_images_once_a_step(sprites_zip: Path) -> None:
+    fields: dict[str, Any] = {"keep": 0.5, "gamma_doubt": 0.1, "gamma_rec": 10.0, "gamma_cycle": 10.0}
+    state, batch = begun(config(sprites_zip, sprites_zip, fine_factors="hue,scale", **fields).resolved(32))
+    seen: list[torch.Tensor] = []
+    state.E_ema.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    log = train_step(state, batch)
+    assert {"loss_sr", "loss_doubt", "loss_rec", "loss_cycle"} <= set(log)
+    assert len(seen) == 1 and torch.equal(seen[0], batch.real_BCHW)
 
 
 def test_colours_are_as_classes_unless_someone_says_otherwise(sprites_zip: Path) -> None:

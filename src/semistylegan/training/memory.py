@@ -15,7 +15,7 @@ from semistylegan.models.layers import group_size
 from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import LabelledBatch, Log, Part, generate, loss_of_D_and_E, loss_of_G
+from semistylegan.training.step import LabelledBatch, Log, Part, generate, loss_of_D_and_E, loss_of_G, read_once
 
 SPARE = 1.8
 """What is needed beside weights, their moments and the kept activations (gradients on the way, R1's second graph, the
@@ -100,7 +100,9 @@ def estimate(config: TrainConfig, model: ModelConfig, space: FactorSpace, rows: 
         z_BZ=torch.empty(rows, state.G.z_dim, device=meta),
         labelled=labelled,
         share_2L=torch.empty(2, labels, device=meta),
+        keeps_BC=torch.empty(rows, space.code_width, dtype=torch.bool, device=meta),
     )
+    part = read_once(state, part)
     # The storages themselves, so that no address is given out twice while they are counted.
     kept: dict[int, torch.UntypedStorage] = {}
 

@@ -5,6 +5,7 @@ Suffixes: B batch of real or generated images, L batch of labelled images, C cod
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -49,6 +50,10 @@ class Part:
     """With noise on its images."""
     share_2L: Tensor
     """Mixing shares of L_sr: in the update of E, in that of G."""
+    keeps_BC: Tensor
+    """Entries of the codes of factors that an edit keeps as they are read; bool."""
+    own_BC: Tensor | None = None
+    """The averaged E's reading of the real images, as a code (:func:`read_once`)."""
 
 
 class Log:
@@ -74,6 +79,7 @@ class Passes:
         """D: tell real from generated. E: read the labelled images, mixed with others; its own reading of generated
         ones."""
         state = self.state
+        self.parts = [read_once(state, part) for part in self.parts]
         # Generated images, for the pass of G too; with several parts their graphs would not fit, so G draws again.
         with torch.set_grad_enabled(len(self.parts) == 1):
             self.fakes = [generate(state, part) for part in self.parts]
@@ -157,12 +163,8 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
         labels, *batch.real_BCHW.shape[1:], generator=generator, device=generator.device
     )
     share_2L = torch.stack([losses.mix_share(labels, config.xi, random) for _ in range(2)])
-    code_BC = batch.code_BC
-    if config.keep:
-        keeps_BF = random.random((rows * processes, len(state.space))) < config.keep
-        keeps_BC = torch.from_numpy(keeps_BF).repeat_interleave(torch.tensor(state.space.widths), dim=1)
-        keeps_BC = piece(keeps_BC, distributed.rank(), processes).to(device)
-        code_BC = torch.where(keeps_BC, reading(state, batch.real_BCHW), code_BC)
+    keeps_BF = torch.from_numpy(random.random((rows * processes, len(state.space))) < config.keep)
+    keeps_BC = keeps_BF.repeat_interleave(torch.tensor(state.space.widths), dim=1)
 
     count = rows // config.micro_batch if config.micro_batch else 1
     parts = []
@@ -175,10 +177,11 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
         parts.append(
             Part(
                 real_BCHW=piece(batch.real_BCHW, i, count),
-                code_BC=piece(code_BC, i, count),
+                code_BC=piece(batch.code_BC, i, count),
                 z_BZ=piece(z_BZ, k, whole).to(device),
                 labelled=part,
                 share_2L=piece(share_2L.t(), k, whole).t().to(device),
+                keeps_BC=piece(keeps_BC, k, whole).to(device),
             )
         )
     return parts
@@ -229,8 +232,8 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
         elif config.mix_with == "fakes":
             img_LCHW, code_LC = fake_BCHW[rows], part.code_BC[rows]
         else:
-            img_LCHW = part.real_BCHW[rows]
-            code_LC = reading(state, img_LCHW)
+            assert part.own_BC is not None
+            img_LCHW, code_LC = part.real_BCHW[rows], part.own_BC[rows]
         read["loss_sr"] = mixed(labelled, img_LCHW, code_LC, part.share_2L[0])
     weights = {"loss_sup": config.beta, "loss_sr": config.alpha}
 
@@ -248,7 +251,8 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
         log.add(name, term)
         loss = loss + weights[name] * term
     if config.gamma_doubt:
-        term = losses.unsupervised(said[-1], reading(state, part.real_BCHW), state.space, config.ce_weight)
+        assert part.own_BC is not None
+        term = losses.unsupervised(said[-1], part.own_BC, state.space, config.ce_weight)
         log.add("loss_doubt", term)
         loss = loss + config.gamma_doubt * term
     if gamma_e:
@@ -289,7 +293,7 @@ def loss_of_G(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Ten
         term = losses.supervised(said[1], mixed_LC, labelled.known_LF, state.space, config.ce_weight)
         loss = loss + config.alpha * term
     if state.G.starts_from_image:
-        loss = loss + keeping_loss(state, part.real_BCHW, fake_BCHW, log)
+        loss = loss + keeping_loss(state, part, fake_BCHW, log)
     return loss
 
 
@@ -328,6 +332,18 @@ def partners(labelled: int, images: int, device: torch.device | str = "cpu") -> 
     return torch.arange(labelled, device=device) * images // labelled
 
 
+def read_once(state: TrainState, part: Part) -> Part:
+    """The part with the averaged E's reading of its images, where anything needs it, and with what its edits keep."""
+    config = state.config
+    mixes = part.labelled is not None and config.alpha and config.mix_with == "unlabelled"
+    edits = config.keep or config.gamma_doubt or config.gamma_rec or config.gamma_cycle
+    if not (mixes or edits):
+        return part
+    own_BC = reading(state, part.real_BCHW)
+    code_BC = torch.where(part.keeps_BC, own_BC, part.code_BC) if config.keep else part.code_BC
+    return dataclasses.replace(part, own_BC=own_BC, code_BC=code_BC)
+
+
 @torch.no_grad()
 def reading(state: TrainState, img_BCHW: Tensor) -> Tensor:
     """What the averaged E reads, as a code to learn from: in place of labels that nobody looks at."""
@@ -336,24 +352,25 @@ def reading(state: TrainState, img_BCHW: Tensor) -> Tensor:
     return losses.soften(said_BC, state.space)
 
 
-def keeping_loss(state: TrainState, real_BCHW: Tensor, fake_BCHW: Tensor, log: Log) -> Tensor:
+def keeping_loss(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Tensor:
     """gamma_rec L_rec + gamma_cycle L_cycle: what makes an editor keep what its code does not name.
 
     Every other image keeps its own code and should stay as it is, the others' edits get it back and should be what they
     were (all of them, where one of the weights is 0 or there is a single image). An image's own code is the averaged
     E's reading.
     """
-    config = state.config
+    config, real_BCHW = state.config, part.real_BCHW
     weights = {"loss_rec": config.gamma_rec, "loss_cycle": config.gamma_cycle}
     used = [name for name, weight in weights.items() if weight]
     loss = fake_BCHW.new_zeros(())
     if not used:
         return loss
+    assert part.own_BC is not None
     share = len(used) if len(real_BCHW) >= len(used) else 1
     rows = {name: slice(i % share, None, share) for i, name in enumerate(used)}
     start = torch.cat([(real_BCHW if name == "loss_rec" else fake_BCHW)[rows[name]] for name in used])
     target = torch.cat([real_BCHW[rows[name]] for name in used])
-    back_BCHW = draw(state, start, reading(state, target))
+    back_BCHW = draw(state, start, torch.cat([part.own_BC[rows[name]] for name in used]))
     sizes = [len(real_BCHW[rows[name]]) for name in used]
     for name, back, real in zip(used, back_BCHW.split(sizes), target.split(sizes), strict=True):
         term = losses.pixels(back, real)
