@@ -42,12 +42,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return untrained(tmp_path_factory.mktemp("model") / "checkpoint-000001")
 
 
-def untrained(folder: Path, coarse: int = 0, space: FactorSpace = SPACE) -> Path:
+def untrained(folder: Path, coarse: int = 0, space: FactorSpace = SPACE, knows_source: bool = False) -> Path:
     """A model of 16 px; an editor where `coarse` is given."""
     torch.manual_seed(0)
     config = ModelConfig.of_size("tiny", 16, 3, space.code_width)
     if coarse:
-        config = dataclasses.replace(config, z_dim=0, coarse=coarse, seen=8)
+        config = dataclasses.replace(config, z_dim=0, coarse=coarse, seen=8, knows_source=knows_source)
     G, _, E = build_networks(config)
     save_model(folder, config, space, G, E)
     return folder
@@ -113,13 +113,15 @@ def test_onnx_gives_what_torch_gives(model: Model, tmp_path: Path, capfd: pytest
             assert said == pytest.approx(model.networks.E(torch.from_numpy(image)).numpy(), abs=1e-4)
 
 
-def test_onnx_of_an_editor(tmp_path: Path) -> None:
+@pytest.mark.parametrize("knows_source", [False, True])
+def test_onnx_of_an_editor(tmp_path: Path, knows_source: bool) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    model = load(untrained(tmp_path / "model", coarse=4))
+    model = load(untrained(tmp_path / "model", coarse=4, knows_source=knows_source))
     out = forms.export_onnx(model, tmp_path / "out")
-    assert json.loads((out / "model.json").read_text())["start"] == "image"
+    about = json.loads((out / "model.json").read_text())
+    assert (about["start"], about["code"], about["knows_source"]) == ("image", 5, knows_source)
     G = onnxruntime.InferenceSession(out / "generator.onnx")
-    image, code = torch.rand(2, 3, 16, 16), torch.rand(2, 5)
+    image, code = torch.rand(2, 3, 16, 16), torch.rand(2, 10 if knows_source else 5)
     (drawn,) = G.run(None, {"image": image.numpy(), "code": code.numpy()})
     with torch.no_grad():
         assert drawn == pytest.approx(model.networks.G(image, code).numpy(), abs=1e-4)

@@ -18,7 +18,7 @@ from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.files import write_json
 from semistylegan.inversion import edited_in_one_pass
-from semistylegan.losses import unsupervised
+from semistylegan.losses import soften, unsupervised
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import Networks
@@ -34,9 +34,10 @@ from semistylegan.training.step import Batch, Passes, read_once, reading, split,
 SPACE = FACTORS.only(["hue", "scale"])
 
 
-def networks(coarse: int = 4, seen: int = 16, blend: bool = False) -> Networks:
+def networks(coarse: int = 4, seen: int = 16, blend: bool = False, knows_source: bool = False) -> Networks:
     torch.manual_seed(0)
-    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, coarse=coarse, seen=seen, blend=blend)
+    shape: dict[str, Any] = {"coarse": coarse, "seen": seen, "blend": blend, "knows_source": knows_source}
+    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, **shape)
     G, _, E = build_networks(config)
     return Networks(config, SPACE, G.eval().requires_grad_(False), E.eval().requires_grad_(False))
 
@@ -46,11 +47,12 @@ def config(data: Path, out: Path, **fields: Any) -> TrainConfig:
     return TrainConfig.preset("fine", str(data), str(out), **{**settings, **fields})
 
 
-def begun(chosen: TrainConfig, coarse: int = 4) -> tuple[TrainState, Batch]:
+def begun(chosen: TrainConfig, coarse: int = 4, knows_source: bool = True) -> tuple[TrainState, Batch]:
     """A training on sprites before its first step, and what that step sees."""
     data = Dataset.open(chosen.data)
     labels, space = labels_and_space(chosen, data)
-    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=coarse, seen=32)
+    shape: dict[str, Any] = {"coarse": coarse, "seen": 32, "knows_source": knows_source}
+    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, **shape)
     state = TrainState.create(chosen, model, space, torch.device("cpu"))
     return state, Feed(chosen, data, labels, space, torch.device("cpu")).batch(state)
 
@@ -97,13 +99,24 @@ def test_an_editor_that_blends_draws_a_factor_and_an_offset() -> None:
     assert torch.allclose(model.G(img, code), expected, atol=1e-6)
 
 
-def test_strength_goes_from_the_code_that_is_read_to_the_one_asked_for() -> None:
-    model = networks()
+def test_an_editor_is_told_what_E_reads_of_its_input() -> None:
+    model, plain = networks(knows_source=True), networks()
+    img, code = torch.rand(2, 3, 16, 16) * 2 - 1, SPACE.encode(torch.tensor([[0.1, 0.2], [0.6, 1.0]]))
+    source = soften(model.E(img), SPACE)
+    assert torch.equal(model.draw(img, code), model.G(img, torch.cat([code, source], dim=1)))
+    assert not torch.allclose(model.draw(img, code), model.G(img, model.G.asking(code, source.flip(0))))
+    assert torch.equal(plain.draw(img, code), plain.G(img, code))
+
+
+@pytest.mark.parametrize("knows_source", [False, True])
+def test_strength_goes_from_the_code_that_is_read_to_the_one_asked_for(knows_source: bool) -> None:
+    model = networks(knows_source=knows_source)
     img = torch.rand(1, 3, 16, 16) * 2 - 1
     asked, set_hue = torch.tensor([[0.7, 0.0]]), torch.tensor([[True, False]])
     other = torch.tensor([[0.7, 1.0]])
     at = [edited_in_one_pass(model, img, asked, set_hue, strength) for strength in (0.0, 0.5, 1.0)]
     kept = edited_in_one_pass(model, img, asked, torch.tensor([[False, False]]))
+    assert torch.allclose(kept, model.draw(img, soften(model.E(img), SPACE)), atol=1e-5)
     assert torch.allclose(at[0], kept, atol=1e-5)
     assert not torch.allclose(at[1], at[0], atol=1e-4)
     assert not torch.allclose(at[1], at[2], atol=1e-4)
@@ -135,7 +148,8 @@ def test_doubt_teaches_E_to_see_what_an_edit_was_made_of(sprites_zip: Path) -> N
     chosen = config(sprites_zip, sprites_zip, fine_factors="hue,scale", alpha=0.0, gamma_doubt=1.0).resolved(32)
     state, batch = begun(chosen)
     with torch.no_grad():
-        fakes, own = state.G(batch.real_BCHW, batch.code_BC), reading(state, batch.real_BCHW)
+        own = reading(state, batch.real_BCHW)
+        fakes = state.G(batch.real_BCHW, state.G.asking(batch.code_BC, own))
 
     def away() -> float:
         with torch.no_grad():
@@ -172,6 +186,24 @@ def test_E_reads_the_real_images_once_a_step(sprites_zip: Path) -> None:
     log = train_step(state, batch)
     assert {"loss_sr", "loss_doubt", "loss_rec", "loss_cycle"} <= set(log)
     assert len(seen) == 1 and torch.equal(seen[0], batch.real_BCHW)
+
+
+@pytest.mark.parametrize("knows_source", [False, True])
+def test_G_is_told_the_source_of_what_it_starts_from(sprites_zip: Path, knows_source: bool) -> None:
+    """Of a real image what E reads, of an edit what was asked for."""
+    fields: dict[str, Any] = {"fine_factors": "hue,scale", "gamma_cycle": 10.0, "knows_source": knows_source}
+    state, batch = begun(config(sprites_zip, sprites_zip, **fields).resolved(32), knows_source=knows_source)
+    own, told = reading(state, batch.real_BCHW), list[torch.Tensor]()
+    state.G.register_forward_pre_hook(lambda _, given: told.append(given[1]))
+    train_step(state, batch)
+    edit, back = told  # rows of L_rec (0, 2), then of L_cycle (1, 3)
+    rows = torch.tensor([0, 2, 1, 3])
+    if not knows_source:
+        assert torch.equal(edit, batch.code_BC) and torch.equal(back, own[rows])
+        return
+    assert torch.equal(edit, torch.cat([batch.code_BC, own], dim=1))
+    source = torch.where(torch.tensor([[True], [True], [False], [False]]), own[rows], batch.code_BC[rows])
+    assert torch.equal(back, torch.cat([own[rows], source], dim=1))
 
 
 def test_colours_are_as_classes_unless_someone_says_otherwise(sprites_zip: Path) -> None:

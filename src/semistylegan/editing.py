@@ -316,7 +316,7 @@ class Model:
         """G's images from z (or from images) and levels, uint8 N x H x W x C."""
         out = []
         for start, level in zip(start_N.split(BATCH), level_NF.split(BATCH), strict=True):
-            out.append(to_uint8(self.networks.G(start.to(self.device), self.factors.encode(level).to(self.device))))
+            out.append(to_uint8(self.networks.draw(start.to(self.device), self.factors.encode(level).to(self.device))))
         return np.concatenate(out)
 
     def read_levels(self, image_NHWC: ImageArray) -> npt.NDArray[np.float32]:

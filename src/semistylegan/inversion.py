@@ -132,8 +132,8 @@ def edited_in_one_pass(
     widths = torch.tensor(space.widths, device=img_BCHW.device)
     set_BC = torch.repeat_interleave(set_BF.to(img_BCHW.device), widths, dim=1)
     no_z = img_BCHW.new_empty(len(img_BCHW), 0)
-    before_BW = G.mapping(no_z, own_BC)
-    after_BW = G.mapping(no_z, torch.where(set_BC, wanted_BC, own_BC))
+    before_BW = G.mapping(no_z, G.asking(own_BC, own_BC))
+    after_BW = G.mapping(no_z, G.asking(torch.where(set_BC, wanted_BC, own_BC), own_BC))
     return G.synthesis(before_BW + strength * (after_BW - before_BW), img_BCHW)
 
 

@@ -59,7 +59,8 @@ def export_onnx(model: Model, out: Path) -> Path:
     """Writes G and E as ONNX with a batch of any size, and `model.json`, which says what goes in and comes out.
 
     `generator.onnx`: `z` B x Z (standard normal) and `code` B x C -> `drawn` B x C x H x W, about [-1, 1]; an editor
-    (preset fine) takes `image`, B x C x H x W, in place of `z`.
+    (preset fine) takes `image`, B x C x H x W, in place of `z`, and where `model.json` has `knows_source`, the code is
+    B x 2C: that asked for, then what the encoder reads of the image, softmax over the entries of classes.
     `encoder.onnx`: `image` -> `said`, the code as E says it (logits where a factor is categorical).
     Both are run on batches of 1 and 3 and compared with torch before they are written.
 
@@ -84,6 +85,7 @@ def describe(model: Model) -> dict[str, Any]:
         "start": START[model.networks.G.starts_from_image],
         "z": model.networks.config.z_dim,
         "code": model.factors.code_width,
+        "knows_source": model.networks.G.knows_source,
         "factors": factors,
     }
 
@@ -96,6 +98,7 @@ def write_networks(model: Model, folder: Path) -> None:
     img_BCHW = 2 * torch.rand(3, model.channels, side, side, generator=chance) - 1
     start = img_BCHW if G.starts_from_image else torch.randn(3, config.z_dim, generator=chance)
     code_BC = model.factors.encode(model.factors.sample(3, chance))
+    code_BC = G.asking(code_BC, code_BC.flip(0))
     _network(G, {START[G.starts_from_image]: start, "code": code_BC}, "drawn", folder / GENERATOR)
     _network(E, {"image": img_BCHW}, "said", folder / ENCODER)
     write_json(folder / DESCRIPTION, describe(model))

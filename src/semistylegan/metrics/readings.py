@@ -218,7 +218,7 @@ class Readings:
                 part = slice(i, i + BATCH)
                 start_B = start_N[part].to(self.device)
                 start_B = to_float(start_B) if self.starts_from_image else start_B
-                yield self.networks.G(start_B, code_NC[part].to(self.device))
+                yield self.networks.draw(start_B, code_NC[part].to(self.device))
                 advance(len(start_B))
 
     @property

@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, write_json
+from semistylegan.losses import soften
 from semistylegan.models.build import build_generator, build_trunk
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder
@@ -31,6 +32,11 @@ class Networks:
     space: FactorSpace
     G: Generator
     E: Encoder
+
+    def draw(self, start: Tensor, code_BC: Tensor) -> Tensor:
+        """G's images, B x C x H x W, from z or from images to be edited, whose own codes E reads where G wants them."""
+        source_BC = soften(self.E(start), self.space) if self.G.knows_source else None
+        return self.G(start, self.G.asking(code_BC, source_BC))
 
 
 def save_model(folder: Path, config: ModelConfig, space: FactorSpace, G: Generator, E: Encoder) -> None:

@@ -48,6 +48,8 @@ class ModelConfig:
     """Semi-StyleGAN-fine: pixels a side of the input image as G sees it, at least `coarse`."""
     blend: bool = False
     """Semi-StyleGAN-fine: whether G draws what becomes of the input's pixels (a factor, an offset), or all of them."""
+    knows_source: bool = False
+    """Semi-StyleGAN-fine: whether G is told the code of its input beside the code asked for."""
 
     @classmethod
     def of_size(
@@ -61,6 +63,7 @@ class ModelConfig:
         coarse: int = 0,
         seen: int = 0,
         blend: bool = False,
+        knows_source: bool = False,
     ) -> ModelConfig:
         """The networks of a named size.
 
@@ -91,6 +94,7 @@ class ModelConfig:
             coarse=coarse,
             seen=seen,
             blend=blend,
+            knows_source=knows_source,
         )
 
     @property

@@ -6,6 +6,8 @@ are styled by the fine factors' code alone. With `seen` over `coarse` the maps o
 way up (as in a U-Net, Ronneberger et al. 2015); with `seen` = `coarse` the input block is the paper's. With `blend` G
 draws a factor on the input's pixels and what is added to them: to keep a pixel, or to light it, is then a constant.
 (GANimation, Pumarola et al. 2018, has a mask between 0 and 1 there; ours closed for good: docs/results/editing.md.)
+With `knows_source` the code of the input stands beside the code asked for, so that what has to change is known before
+the image is looked at (STGAN, Liu et al. 2019, gives the difference of the two).
 
 Suffixes: B batch, C code or channels, L styled layers, W style vector, H x W pixels.
 """
@@ -33,10 +35,11 @@ class FineGenerator(Generator):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         assert config.z_dim == 0 and 4 <= config.coarse <= config.seen <= config.resolution, config
-        self.z_dim, self.w_dim, self.code_width = 0, config.w_dim, config.code_width
-        self.seen, self.blend = config.seen, config.blend
+        codes = 2 if config.knows_source else 1
+        self.z_dim, self.w_dim, self.code_width = 0, config.w_dim, codes * config.code_width
+        self.seen, self.blend, self.knows_source = config.seen, config.blend, config.knows_source
         drawn = dataclasses.replace(config, channels=config.channels + config.blend)
-        self.mapping = Mapping(config)
+        self.mapping = Mapping(dataclasses.replace(config, code_width=self.code_width))
         self.from_image = Conv(config.channels, config.width(config.seen), 1, RELU_GAIN)
         on_the_way = [r for r in config.resolutions[::-1] if config.coarse < r <= config.seen]
         self.down = nn.ModuleList(Conv(config.width(r), config.width(r // 2), 3, RELU_GAIN) for r in on_the_way)

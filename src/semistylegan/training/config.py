@@ -97,6 +97,9 @@ class TrainConfig:
     blend: bool | None = None
     """fine: G draws a factor on the input's pixels and what is added to them, not a picture from nothing. Not given:
     where it sees the whole input."""
+    knows_source: bool | None = None
+    """fine: G is told what E reads of its input beside what is asked for, so that it knows what to change. Not given:
+    it is. The paper's is not."""
     gamma_doubt: float = 0.0
     """fine: weight of E's doubt in G: E reads an edit as the image that it was made of, so that only what it cannot
     tell from a real image counts as obeying."""
@@ -179,7 +182,7 @@ class TrainConfig:
         if self.backbone == "stylegan" and self.system == "fine":
             raise UserError("--backbone stylegan: the preset fine has a network of its own; leave it out")
         of_fine = ("gamma_rec", "gamma_cycle", "gamma_doubt")
-        for option in ("fine_factors", "as_classes", "coarse", "seen", "blend", "keep", *of_fine):
+        for option in ("fine_factors", "as_classes", "coarse", "seen", "blend", "knows_source", "keep", *of_fine):
             if self.system != "fine" and getattr(self, option):
                 raise UserError(f"--{option.replace('_', '-')}: belongs to the preset fine; add --preset fine")
         if self.system == "info" and (self.label_fraction or self.alpha or self.beta):
@@ -189,7 +192,7 @@ class TrainConfig:
     def resolved(self, resolution: int) -> TrainConfig:
         """This configuration with every open field filled in for images of `resolution` pixels."""
         lr_g, lr_d, lr_e = LEARNING_RATES[self.size]
-        coarse, seen, blend = self.coarse, self.seen, self.blend
+        coarse, seen, blend, knows_source = self.coarse, self.seen, self.blend, self.knows_source
         if self.system == "fine":
             coarse = coarse or coarse_resolution(resolution)
             seen = seen or resolution
@@ -200,6 +203,7 @@ class TrainConfig:
             if seen < coarse:
                 raise UserError(f"--seen {seen}: must be at least --coarse {coarse}")
             blend = seen == resolution if blend is None else blend
+            knows_source = knows_source is None or knows_source
         r1 = 0.1 * (resolution / 32) ** (math.log(100) / math.log(16))
         return dataclasses.replace(
             self,
@@ -207,6 +211,7 @@ class TrainConfig:
             coarse=coarse,
             seen=seen,
             blend=blend,
+            knows_source=knows_source,
             lr_g=self.lr_g or lr_g,
             lr_d=self.lr_d or lr_d,
             lr_e=self.lr_e or lr_e,

@@ -38,7 +38,7 @@ from semistylegan.training.memory import check_parts, require_memory
 from semistylegan.training.run import CONFIG, FACTORS, LABELS, STATS, Run, read_jsonl
 from semistylegan.training.scope import class_factors, fine_factors, training_rows
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
-from semistylegan.training.step import Batch, LabelledBatch, train_step
+from semistylegan.training.step import Batch, LabelledBatch, reading, train_step
 
 Rows = TypeVar("Rows", Tensor, npt.NDArray[np.int64])
 OnSnapshot = Callable[[Path, float], None]
@@ -96,6 +96,7 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
         config.coarse or 0,
         config.seen or 0,
         bool(config.blend),
+        bool(config.knows_source),
     )
     require_memory(config, model, space, device)
     state = TrainState.create(config, model, space, device)
@@ -391,7 +392,8 @@ def save_fakes(run: Run, state: TrainState, feed: Feed, columns: int = 10) -> No
             level_KF[:, factor] = values[torch.arange(columns) * len(values) // columns]
         code_KC = state.space.encode(level_KF).to(feed.device)
         start_K = start_R[row].expand(columns, *start_R.shape[1:]).to(feed.device)
-        images.append(to_uint8(state.G_ema(start_K, code_KC)))
+        source_KC = reading(state, start_K) if state.G.knows_source else None
+        images.append(to_uint8(state.G_ema(start_K, state.G.asking(code_KC, source_KC))))
     name = f"fakes{round(state.kimg):06d}.png"
     save_png(run.path / name, tile(np.concatenate(images), columns=columns))
 

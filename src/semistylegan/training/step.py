@@ -195,13 +195,14 @@ def piece(x: Tensor, i: int, count: int) -> Tensor:
 
 def generate(state: TrainState, part: Part) -> Tensor:
     """G's images: from z, or edits of the real images where G starts from those."""
-    return draw(state, part.real_BCHW if state.G.starts_from_image else part.z_BZ, part.code_BC)
+    start = part.real_BCHW if state.G.starts_from_image else part.z_BZ
+    return draw(state, start, part.code_BC, part.own_BC)
 
 
-def draw(state: TrainState, start: Tensor, code_BC: Tensor) -> Tensor:
-    """G(start, code), in the precision of the run."""
+def draw(state: TrainState, start: Tensor, code_BC: Tensor, source_BC: Tensor | None) -> Tensor:
+    """G(start, code), in the precision of the run. `source_BC` is the code of an image to start from."""
     with mixed_precision(state, start):
-        return in_full(state.G(start, code_BC))
+        return in_full(state.G(start, state.G.asking(code_BC, source_BC)))
 
 
 def mixed_precision(state: TrainState, x: Tensor) -> AbstractContextManager[Any]:
@@ -336,7 +337,8 @@ def read_once(state: TrainState, part: Part) -> Part:
     """The part with the averaged E's reading of its images, where anything needs it, and with what its edits keep."""
     config = state.config
     mixes = part.labelled is not None and config.alpha and config.mix_with == "unlabelled"
-    edits = config.keep or config.gamma_doubt or config.gamma_rec or config.gamma_cycle
+    weights = (config.keep, config.gamma_doubt, config.gamma_rec, config.gamma_cycle)
+    edits = state.G.starts_from_image and (state.G.knows_source or any(weights))
     if not (mixes or edits):
         return part
     own_BC = reading(state, part.real_BCHW)
@@ -357,7 +359,7 @@ def keeping_loss(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> 
 
     Every other image keeps its own code and should stay as it is, the others' edits get it back and should be what they
     were (all of them, where one of the weights is 0 or there is a single image). An image's own code is the averaged
-    E's reading.
+    E's reading, an edit's what was asked for.
     """
     config, real_BCHW = state.config, part.real_BCHW
     weights = {"loss_rec": config.gamma_rec, "loss_cycle": config.gamma_cycle}
@@ -370,7 +372,9 @@ def keeping_loss(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> 
     rows = {name: slice(i % share, None, share) for i, name in enumerate(used)}
     start = torch.cat([(real_BCHW if name == "loss_rec" else fake_BCHW)[rows[name]] for name in used])
     target = torch.cat([real_BCHW[rows[name]] for name in used])
-    back_BCHW = draw(state, start, torch.cat([part.own_BC[rows[name]] for name in used]))
+    code_BC = torch.cat([part.own_BC[rows[name]] for name in used])
+    source_BC = torch.cat([(part.own_BC if name == "loss_rec" else part.code_BC)[rows[name]] for name in used])
+    back_BCHW = draw(state, start, code_BC, source_BC)
     sizes = [len(real_BCHW[rows[name]]) for name in used]
     for name, back, real in zip(used, back_BCHW.split(sizes), target.split(sizes), strict=True):
         term = losses.pixels(back, real)
