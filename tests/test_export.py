@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from semistylegan.cli.program import main
-from semistylegan.data.pictures import save_png
+from semistylegan.data.pictures import load_image, save_png, to_tensor
 from semistylegan.editing import Model, load
 from semistylegan.errors import UserError
 from semistylegan.export import card, forms, runtime
@@ -121,10 +121,14 @@ def test_onnx_of_an_editor(tmp_path: Path, knows_source: bool) -> None:
     about = json.loads((out / "model.json").read_text())
     assert (about["start"], about["code"], about["knows_source"]) == ("image", 5, knows_source)
     G = onnxruntime.InferenceSession(out / "generator.onnx")
-    image, code = torch.rand(2, 3, 16, 16), torch.rand(2, 10 if knows_source else 5)
-    (drawn,) = G.run(None, {"image": image.numpy(), "code": code.numpy()})
+    image, code = torch.rand(2, 3, 16, 16), torch.rand(2, 5)
+    inputs = {"image": image.numpy(), "code": code.numpy()}
+    if knows_source:
+        E = onnxruntime.InferenceSession(out / "encoder.onnx")
+        (inputs["said"],) = E.run(None, {"image": image.numpy()})
+    (drawn,) = G.run(None, inputs)
     with torch.no_grad():
-        assert drawn == pytest.approx(model.networks.G(image, code).numpy(), abs=1e-4)
+        assert drawn == pytest.approx(model.networks.draw(image, code).numpy(), abs=1e-4)
 
 
 def test_an_export_replaces_its_like_and_nothing_else(
@@ -243,12 +247,17 @@ def normal(seed: int, count: int) -> list[float]:
     return [math.sqrt(-2 * math.log(1 - uniform())) * math.cos(2 * math.pi * uniform()) for _ in range(count)]
 
 
-def check_picture(page: Page, site: Path, model: Model, settings: dict[str, str | float]) -> None:
-    """The page shows what the model draws with these values, of a seed that the page begins with."""
+def check_picture(
+    page: Page, site: Path, model: Model, settings: dict[str, str | float], image: Path | None = None
+) -> None:
+    """The page shows what the model draws with these values, of an image or of the seed that the page begins with."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Static, directory=str(site))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page.goto(f"http://127.0.0.1:{server.server_port}/?backend=wasm")
         page.wait_for_selector("body[data-ready]", timeout=60_000)
+        if image is not None:
+            page.locator("#file").set_input_files(image)
+            page.wait_for_selector(".reads:not([hidden])")
         for name, value in settings.items():
             if isinstance(value, str):
                 place = model.factors[name].categories.index(value)
@@ -257,9 +266,9 @@ def check_picture(page: Page, site: Path, model: Model, settings: dict[str, str 
             page.locator(f"[data-factor={name}] .value").click()
             page.keyboard.type(f"{value:g}")
             page.keyboard.press("Enter")
-        z = torch.tensor(normal(7, 16))
+        start = torch.tensor(normal(7, 16))[None] if image is None else to_tensor(load_image(image)[None])
         level = torch.tensor([[model.factors[n].level_of(v) for n, v in settings.items()]])
-        expected = model.images(z[None], level)[0].astype(int)
+        expected = model.images(start, level)[0].astype(int)
         side, away = len(expected), 256
         for _ in range(200):  # the last of the changes may not be drawn yet
             found = np.array(drawn(page, side)).reshape(side, side, 4)[..., :3]
@@ -292,3 +301,13 @@ def test_the_command(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().out == f"{tmp_path / 'out'}\n"
     assert main(["export", str(checkpoint), "--format", "onnx", "--half", "--out", str(tmp_path / "o")]) == 2
     assert "--half: not with --format onnx" in capsys.readouterr().err
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("site")
+def test_the_published_page_edits_what_it_is_given(page: Page, tmp_path: Path) -> None:
+    space = FactorSpace((Factor.scalar("size", 4, 0, 3), Factor.scalar("tone"))).with_classes(["size"])
+    model = load(untrained(tmp_path / "model", coarse=4, space=space, knows_source=True))
+    save_png(tmp_path / "given.png", np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8))
+    site = export_web(model, tmp_path / "site", "An editor")
+    check_picture(page, site, model, {"size": 3.0, "tone": 0.7}, tmp_path / "given.png")

@@ -23,8 +23,11 @@ from semistylegan import __version__
 from semistylegan.editing import Model
 from semistylegan.errors import UserError
 from semistylegan.export import card
+from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, write_json, write_text
+from semistylegan.losses import soften
 from semistylegan.models.checkpoint import CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE
+from semistylegan.models.generator import Generator
 
 GENERATOR, ENCODER, DESCRIPTION = "generator.onnx", "encoder.onnx", "model.json"
 CARD = "MODEL_CARD.md"
@@ -58,9 +61,9 @@ def export_safetensors(model: Model, out: Path, half: bool = False) -> Path:
 def export_onnx(model: Model, out: Path) -> Path:
     """Writes G and E as ONNX with a batch of any size, and `model.json`, which says what goes in and comes out.
 
-    `generator.onnx`: `z` B x Z (standard normal) and `code` B x C -> `drawn` B x C x H x W, about [-1, 1]; an editor
-    (preset fine) takes `image`, B x C x H x W, in place of `z`, and where `model.json` has `knows_source`, the code is
-    B x 2C: that asked for, then what the encoder reads of the image, softmax over the entries of classes.
+    `generator.onnx`: `z` B x Z (standard normal) and `code` B x C -> `drawn` B x C x H x W, about [-1, 1]. An editor
+    (preset fine) takes `image`, B x C x H x W, in place of `z`; and where `model.json` has `knows_source`, `said` too:
+    what the encoder says of that image.
     `encoder.onnx`: `image` -> `said`, the code as E says it (logits where a factor is categorical).
     Both are run on batches of 1 and 3 and compared with torch before they are written.
 
@@ -98,10 +101,25 @@ def write_networks(model: Model, folder: Path) -> None:
     img_BCHW = 2 * torch.rand(3, model.channels, side, side, generator=chance) - 1
     start = img_BCHW if G.starts_from_image else torch.randn(3, config.z_dim, generator=chance)
     code_BC = model.factors.encode(model.factors.sample(3, chance))
-    code_BC = G.asking(code_BC, code_BC.flip(0))
-    _network(G, {START[G.starts_from_image]: start, "code": code_BC}, "drawn", folder / GENERATOR)
+    inputs = {START[G.starts_from_image]: start, "code": code_BC}
+    if G.knows_source:
+        _network(Informed(G, model.factors), {**inputs, "said": E(img_BCHW)}, "drawn", folder / GENERATOR)
+    else:
+        _network(G, inputs, "drawn", folder / GENERATOR)
     _network(E, {"image": img_BCHW}, "said", folder / ENCODER)
     write_json(folder / DESCRIPTION, describe(model))
+
+
+class Informed(nn.Module):
+    """G that takes what E says of its image as E says it."""
+
+    def __init__(self, G: Generator, space: FactorSpace) -> None:
+        super().__init__()
+        self.G, self.space = G, space
+
+    def forward(self, image_BCHW: Tensor, code_BC: Tensor, said_BC: Tensor) -> Tensor:
+        """Images B x C x H x W."""
+        return self.G(image_BCHW, self.G.asking(code_BC, soften(said_BC, self.space)))
 
 
 def _network(network: nn.Module, inputs: dict[str, Tensor], output: str, path: Path) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.generator import Generator
-from semistylegan.models.layers import RELU_GAIN, Conv, activate
+from semistylegan.models.layers import RELU_GAIN, Conv, activate, pool
 from semistylegan.models.mapping import Mapping
 from semistylegan.models.stylegan2 import Block
 
@@ -74,5 +74,5 @@ class FineGenerator(Generator):
         small = F.avg_pool2d(img_BCHW, img_BCHW.shape[-1] // self.seen)
         maps = [activate(self.from_image(small.contiguous(memory_format=torch.channels_last)))]
         for conv in self.down:
-            maps.append(F.avg_pool2d(activate(conv(maps[-1])), 2))
+            maps.append(pool(activate(conv(maps[-1]))))
         return maps

@@ -47,6 +47,7 @@ let seed = 0;
 let base = {}; // drawn for the seed
 let set = {}; // set by hand
 let read = {}; // what E reads off the image that was dropped
+let said = new Float32Array(about.code); // the same as E says it
 let given = null; // that image as the networks see it; an editor starts from it
 let generate = null;
 let encode = null;
@@ -106,12 +107,18 @@ function levelOfSaid(factor, said) {
 const shape = [1, channels, side, side];
 const picture = new Latest(
   async () => {
-    const start = about.start === "z" ? { z: { data: normal(seed, about.z), dims: [1, about.z] } } : { image: { data: given, dims: shape } };
-    return generate({ ...start, code: { data: code(), dims: [1, about.code] } });
+    return generate(inputs(seed, given));
   },
   draw,
   (error) => say(error.message, { bad: true }),
 );
+
+/** What G takes, for a seed or for an image. */
+function inputs(seed, image) {
+  const start = about.start === "z" ? { z: { data: normal(seed, about.z), dims: [1, about.z] } } : { image: { data: image, dims: shape } };
+  const told = about.knows_source ? { said: { data: said, dims: [1, about.code] } } : {};
+  return { ...start, code: { data: code(), dims: [1, about.code] }, ...told };
+}
 
 function draw(data) {
   const image = new ImageData(side, side);
@@ -185,7 +192,8 @@ async function take(file) {
       parts.forEach((value, c) => (image[c * side * side + i] = value / 127.5 - 1));
     }
     encode ??= await network("./encoder.onnx", "wasm");
-    read = values(await encode({ image: { data: image, dims: shape } }));
+    said = await encode({ image: { data: image, dims: shape } });
+    read = values(said);
     given = image;
     set = { ...read };
     changed();
@@ -242,11 +250,10 @@ sample(7);
 
 /** Milliseconds of a picture. */
 async function time(run) {
-  const start = about.start === "z" ? { z: { data: normal(0, about.z), dims: [1, about.z] } } : { image: { data: new Float32Array(channels * side * side), dims: shape } };
-  const inputs = { ...start, code: { data: code(), dims: [1, about.code] } };
-  await run(inputs);
+  const given = inputs(0, new Float32Array(channels * side * side));
+  await run(given);
   const began = performance.now();
-  await run(inputs);
+  await run(given);
   return performance.now() - began;
 }
 
