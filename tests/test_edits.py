@@ -186,11 +186,25 @@ def test_true_pictures_are_perfect_edits_and_copies_none(made_zip: Path) -> None
     assert copy["psnr"] < 40
     assert nearest["error"] == 0
     assert nearest["drift"] > 0
-    assert set(scores["per_factor"]["scale"]) == {"edit_error", "edit_drift", "edit_psnr", "copy_psnr"}
+    fields = {"edit_error", "edit_error_said", "edit_drift", "edit_psnr", "copy_psnr"}
+    assert set(scores["per_factor"]["scale"]) == fields
     assert set(scores["per_factor"]["x"]) == {"edit_drift"}
     # Random weights draw no sprite: the oracle says the middle of everything.
     wrong = FACTORS.error(np.tile([0, 0.5, 0.5, 0.5, 0.5], (len(off), 1)), asked.level_NF)[asked.set_NF]
     assert scores["edit_error"] == pytest.approx(wrong.mean())
+
+
+def test_what_E_itself_says_of_the_edits_stands_beside(made_zip: Path) -> None:
+    """An E that says the second shape and the middle size of every picture."""
+    data, model = Dataset.open(made_zip), networks(editor=True)
+    model.E.out.weight.zero_()
+    model.E.out.bias.copy_(torch.tensor([0.0, 1.0, 0.0, 0.5]))
+    factors = measured(model, data, [0, 1])["per_factor"]
+    asked = Asked.all_values(data, np.array([0, 1]), ("shape", "scale"))
+    places = [FACTORS.position(name) for name in ("shape", "scale")]
+    shape, scale = (asked.level_NF[asked.factor_N == k, k] for k in places)
+    assert factors["shape"]["edit_error_said"] == pytest.approx((shape != 1).mean())
+    assert factors["scale"]["edit_error_said"] == pytest.approx(np.abs(scale - 0.5).mean())
 
 
 def test_intervals_are_those_of_the_images_means(made_zip: Path) -> None:

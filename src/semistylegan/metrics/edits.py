@@ -280,6 +280,10 @@ def measure(
                 here = asked.factor_N == f
                 key = "edit_psnr" if system == "model" else "copy_psnr"
                 per_factor[asked.space.names[f]][key] = float(psnr(pictures[here], truth[here]).mean())
+    level_NK, set_NK = (x.numpy() for x in in_space(networks.space, asked))
+    said_K = mean_errors(said(networks, made), level_NK, networks.space, set_NK)
+    for name, error in zip(networks.space.names, said_K, strict=True):
+        per_factor[name] |= {} if np.isnan(error) else {"edit_error_said": float(error)}
     model = scores.pop("model")
     fields = {f"edit_{key}": value for key, value in model.items()}
     return fields | {"edit_beside": scores, "per_factor": per_factor}, spans, sheet(asked, made, truth)
@@ -325,6 +329,15 @@ def intervals(
     mean_IS = [[value[asked.image_N == i].mean() for value in each_N.values()] for i in images]
     spans = of_parts([scores[key] for key in each_N], mean_IS)
     return {f"edit_{key}": span for key, span in zip(each_N, spans, strict=True)}
+
+
+@torch.no_grad()
+def said(networks: Networks, picture_NHWC: ImageArray) -> Floats:
+    """Levels N x K that the model's own E reads off pictures: where G cheats, E believes what the oracle does not."""
+    device = next(networks.E.parameters()).device
+    parts = [picture_NHWC[i : i + BATCH] for i in range(0, len(picture_NHWC), BATCH)]
+    said_NC = torch.cat([networks.E(to_tensor(part).to(device)).cpu() for part in parts])
+    return networks.space.decode(said_NC).numpy().astype(np.float64)
 
 
 def read(oracle: Oracle, picture_NHWC: ImageArray) -> Floats:
