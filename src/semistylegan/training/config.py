@@ -242,7 +242,8 @@ def coarse_resolution(resolution: int) -> int:
 PRESETS: dict[str, dict[str, Any]] = {
     "semi": {},
     "info": {"label_fraction": 0.0, "gamma_e": 1.0, "alpha": 0.0, "beta": 0.0},
-    "fine": {"gamma_rec": 10.0},
+    # Little mixing: G would paint the faint second images that E learns to read in mixtures (docs/results/editing.md).
+    "fine": {"gamma_g": 10.0, "xi": 0.1, "gamma_rec": 10.0},
     "paper": {
         "backbone": "stylegan",
         "size": "paper",
