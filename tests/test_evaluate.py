@@ -390,6 +390,16 @@ def test_evaluating_again_gives_the_same_figures_and_appends(tmp_path: Path) -> 
     assert one == two
 
 
+def test_an_earlier_checkpoint_is_measured_where_it_is_asked_for(tmp_path: Path) -> None:
+    data = write_world(tmp_path / "world.zip")
+    run, other = make_run(tmp_path, data), make_run(tmp_path / "other", data, seed=1)
+    shutil.copytree(other / "checkpoint-000002", run / "checkpoint-000003")
+    scores = [evaluate(run, ["l2"], images=200, device="cpu", kimg=kimg) for kimg in (2, None)]
+    assert [row["kimg"] for row in scores] == [2, 3] and scores[0]["l2"] != scores[1]["l2"]
+    with pytest.raises(UserError, match="run: no checkpoint after 5 kimg; there are 2, 3"):
+        evaluate(run, ["l2"], images=200, kimg=5)
+
+
 def test_all_of_them_and_what_was_measured_before_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("semistylegan.metrics.voting.VOTES", (600, 300))
     monkeypatch.setattr("semistylegan.metrics.edits.INVERTED", 2)

@@ -164,6 +164,21 @@ def test_doubt_teaches_E_to_see_what_an_edit_was_made_of(sprites_zip: Path) -> N
     assert away() < 0.8 * before
 
 
+def test_doubt_falls_where_it_is_told_to(sprites_zip: Path) -> None:
+    chosen = config(sprites_zip, sprites_zip, fine_factors="hue,scale", gamma_doubt=0.4, kimg=1.0).resolved(32)
+    state, batch = begun(chosen)
+
+    def weights() -> list[float]:
+        out = []
+        for state.images in (0, 400, 750, 1000):
+            out.append(float(split(state, batch)[0].doubt))
+        return out
+
+    assert weights() == pytest.approx([0.4, 0.4, 0.4, 0.4])
+    state.config = dataclasses.replace(chosen, doubt_decay_from=0.5)
+    assert weights() == pytest.approx([0.4, 0.4, 0.2, 0.0])
+
+
 def test_factors_that_keep_what_is_read(sprites_zip: Path) -> None:
     fields: dict[str, Any] = {"fine_factors": "hue,scale", "as_classes": "scale", "batch": 64}
     chosen = config(sprites_zip, sprites_zip, keep=0.25, **fields).resolved(32)

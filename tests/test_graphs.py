@@ -27,7 +27,15 @@ def state_at(progress: float, **fields: Any) -> TrainState:
 
 def part_of(rows: int, value: float) -> Part:
     img, code = torch.full((rows, 3, 16, 16), value), torch.zeros(rows, 1)
-    return Part(img, code, torch.zeros(rows, 16), None, torch.ones(2, 0), torch.zeros(rows, 1, dtype=torch.bool))
+    return Part(
+        img,
+        code,
+        torch.zeros(rows, 16),
+        None,
+        torch.ones(2, 0),
+        torch.zeros(()),
+        torch.zeros(rows, 1, dtype=torch.bool),
+    )
 
 
 def test_passes_are_recorded_once_and_anew_where_they_change(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,13 +202,15 @@ class Eval(Command):
     """Inception's weights (.safetensors) or network (ONNX), for the metric fid (in `all`, too); never downloaded."""
     inception_sha256: Annotated[str | None, arg(metavar="HEX")] = None
     """The hash that this file must have, or its first digits."""
+    kimg: Annotated[float | None, arg(metavar="KIMG")] = None
+    """Measure the checkpoint after this many thousand images, not the newest."""
 
     def run(self) -> Path:
         from semistylegan.cli.tables import print_metrics
         from semistylegan.metrics.evaluate import DEFAULT, evaluate
 
         names = list(DEFAULT) if self.metrics == "default" else [n.strip() for n in self.metrics.split(",")]
-        options = (self.images, self.seed, self.device, self.inception, self.inception_sha256)
+        options = (self.images, self.seed, self.device, self.inception, self.inception_sha256, self.kimg)
         print_metrics(evaluate(self.run_path, names, *options))
         return self.run_path / "metrics.json"
 

@@ -41,8 +41,9 @@ def evaluate(
     device: str = "auto",
     inception: Path | None = None,
     inception_sha256: str | None = None,
+    kimg: float | None = None,
 ) -> dict[str, Any]:
-    """Measures the newest checkpoint of a run.
+    """Measures the newest checkpoint of a run, or an earlier one.
 
     E is measured on labelled images whose labels training did not read, G by the data set's oracle. What was measured
     before, of the same weights and by the same protocol, stays in `metrics.json`.
@@ -55,6 +56,7 @@ def evaluate(
         device: where to compute; the figures of one device are the same every time.
         inception: file of the network whose features FID compares; see `metrics.inception`.
         inception_sha256: the hash that it must have, or its beginning.
+        kimg: of the checkpoint to measure; None is the newest.
 
     Returns:
         What `metrics.json` now holds.
@@ -71,7 +73,7 @@ def evaluate(
     if images < 100:
         raise UserError(f"images={images}: at least 100 are needed")
     run = Run(Path(run_path))
-    checkpoint = run.checkpoint()
+    checkpoint = run.checkpoint(kimg)
     data = full_data(run)
     where = pick_device(device)
     networks = load_model(checkpoint, where)

@@ -103,6 +103,8 @@ class TrainConfig:
     gamma_doubt: float = 0.0
     """fine: weight of E's doubt in G: E reads an edit as the image that it was made of, so that only what it cannot
     tell from a real image counts as obeying."""
+    doubt_decay_from: float = 1.0
+    """fine: part of the training, 0 to 1, after which gamma_doubt falls linearly to zero. 1: it does not."""
     keep: float = 0.0
     """fine: chance that a factor of an edit keeps what E reads of the image, as most factors do in use. 0: all factors
     of all edits are drawn anew."""
@@ -168,7 +170,7 @@ class TrainConfig:
         for option in ("lr_g", "lr_d", "lr_e"):
             if (rate := getattr(self, option)) is not None and not 0 < rate < 1:
                 raise UserError(f"--{option.replace('_', '-')} {rate}: must lie between 0 and 1")
-        for option in ("label_fraction", "gamma_e_from", "lr_decay_from", "keep"):
+        for option in ("label_fraction", "gamma_e_from", "lr_decay_from", "doubt_decay_from", "keep"):
             if (part := getattr(self, option)) is not None and not 0 <= part <= 1:
                 raise UserError(f"--{option.replace('_', '-')} {part}: must lie between 0 and 1")
         if self.system != "info" and self.label_fraction == 0:

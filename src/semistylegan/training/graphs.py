@@ -108,7 +108,7 @@ def tensors_of(part: Part) -> list[Tensor]:
     """What a part is made of."""
     labelled = part.labelled
     rest = [] if labelled is None else [labelled.img_LCHW, labelled.code_LC, labelled.known_LF]
-    return [part.real_BCHW, part.code_BC, part.z_BZ, part.share_2L, part.keeps_BC, *rest]
+    return [part.real_BCHW, part.code_BC, part.z_BZ, part.share_2L, part.doubt, part.keeps_BC, *rest]
 
 
 def copy_of(part: Part) -> Part:
@@ -122,4 +122,4 @@ def copy_of(part: Part) -> Part:
             known_LF=labelled.known_LF.clone(),
         )
     real_BCHW, code_BC, z_BZ = part.real_BCHW.clone(), part.code_BC.clone(), part.z_BZ.clone()
-    return Part(real_BCHW, code_BC, z_BZ, labelled, part.share_2L.clone(), part.keeps_BC.clone())
+    return Part(real_BCHW, code_BC, z_BZ, labelled, part.share_2L.clone(), part.doubt.clone(), part.keeps_BC.clone())

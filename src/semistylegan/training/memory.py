@@ -100,6 +100,7 @@ def estimate(config: TrainConfig, model: ModelConfig, space: FactorSpace, rows: 
         z_BZ=torch.empty(rows, state.G.z_dim, device=meta),
         labelled=labelled,
         share_2L=torch.empty(2, labels, device=meta),
+        doubt=torch.empty((), device=meta),
         keeps_BC=torch.empty(rows, space.code_width, dtype=torch.bool, device=meta),
     )
     part = read_once(state, part)

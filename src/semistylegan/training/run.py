@@ -11,7 +11,7 @@ from typing import Any
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import Labels, read_labels_csv
 from semistylegan.errors import UserError
-from semistylegan.models.checkpoint import find_checkpoint
+from semistylegan.models.checkpoint import checkpoints, find_checkpoint
 from semistylegan.training.config import FREE_TO_CHANGE, TrainConfig
 
 CONFIG, FACTORS, LABELS, STATS = "config.json", "factors.json", "labels.csv", "stats.jsonl"
@@ -60,9 +60,19 @@ class Run:
             return Labels.none(len(data), len(data.space))
         return read_labels_csv(file, data.names, data.space)
 
-    def checkpoint(self) -> Path:
-        """The newest checkpoint."""
-        return find_checkpoint(self.path)
+    def checkpoint(self, kimg: float | None = None) -> Path:
+        """The newest checkpoint, or the one after `kimg`.
+
+        Raises:
+            UserError: none, or none of that number; names those there are.
+        """
+        if kimg is None:
+            return find_checkpoint(self.path)
+        there = {float(path.name.split("-")[1]): path for path in checkpoints(self.path)}
+        if kimg not in there:
+            known = ", ".join(f"{number:g}" for number in there) or "none"
+            raise UserError(f"{self.path}: no checkpoint after {kimg:g} kimg; there are {known}")
+        return there[kimg]
 
     def stats(self) -> list[dict[str, Any]]:
         """The lines of `stats.jsonl`; a last line cut short by a kill is left out."""

@@ -50,6 +50,8 @@ class Part:
     """With noise on its images."""
     share_2L: Tensor
     """Mixing shares of L_sr: in the update of E, in that of G."""
+    doubt: Tensor
+    """Weight of L_doubt now, a number on the device."""
     keeps_BC: Tensor
     """Entries of the codes of factors that an edit keeps as they are read; bool."""
     own_BC: Tensor | None = None
@@ -181,6 +183,7 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
                 z_BZ=piece(z_BZ, k, whole).to(device),
                 labelled=part,
                 share_2L=piece(share_2L.t(), k, whole).t().to(device),
+                doubt=torch.tensor(gamma_doubt_now(state), device=device),
                 keeps_BC=piece(keeps_BC, k, whole).to(device),
             )
         )
@@ -255,7 +258,7 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
         assert part.own_BC is not None
         term = losses.unsupervised(said[-1], part.own_BC, state.space, config.ce_weight)
         log.add("loss_doubt", term)
-        loss = loss + config.gamma_doubt * term
+        loss = loss + part.doubt * term
     if gamma_e:
         loss = loss + gamma_e * losses.unsupervised(said[-1], part.code_BC, state.space, config.ce_weight)
     return loss
@@ -386,6 +389,12 @@ def keeping_loss(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> 
 def gamma_e_now(state: TrainState) -> float:
     """gamma_E, once its part of the training has begun."""
     return state.config.gamma_e if state.progress >= state.config.gamma_e_from else 0.0
+
+
+def gamma_doubt_now(state: TrainState) -> float:
+    """gamma_doubt, falling where the training is past `doubt_decay_from`."""
+    start, progress = state.config.doubt_decay_from, state.progress
+    return state.config.gamma_doubt * (1.0 if progress <= start else (1.0 - progress) / (1.0 - start))
 
 
 def decay(state: TrainState, floor: float) -> float:
