@@ -62,7 +62,7 @@ def train_encoder(
         labelled = labelled + config.label_noise * torch.randn(labelled.shape, generator=generator)
         share = losses.mix_share(len(drawn), config.xi, random)
         with torch.no_grad():
-            partner = losses.soften(state.E_ema(real), space)
+            partner = space.soften(state.E_ema(real))
         code = losses.mix(code_NC[drawn], partner, share)
         known = torch.ones(len(drawn), len(space), dtype=torch.bool)
         state.opt_E.zero_grad()

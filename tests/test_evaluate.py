@@ -72,7 +72,7 @@ class PerfectG(nn.Module):
     """Draws what it is asked for; `change` may spoil the levels first. `codes` is how its codes are written."""
 
     z_dim = 2
-    starts_from_image = False
+    starts_from_image = knows_source = False
 
     def __init__(self, codes: FactorSpace = SPACE, change: Any = lambda level: level) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.files import write_json
 from semistylegan.inversion import edited_in_one_pass
-from semistylegan.losses import soften, unsupervised
+from semistylegan.losses import unsupervised
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import Networks
@@ -102,7 +102,7 @@ def test_an_editor_that_blends_draws_a_factor_and_an_offset() -> None:
 def test_an_editor_is_told_what_E_reads_of_its_input() -> None:
     model, plain = networks(knows_source=True), networks()
     img, code = torch.rand(2, 3, 16, 16) * 2 - 1, SPACE.encode(torch.tensor([[0.1, 0.2], [0.6, 1.0]]))
-    source = soften(model.E(img), SPACE)
+    source = SPACE.soften(model.E(img))
     assert torch.equal(model.draw(img, code), model.G(img, torch.cat([code, source], dim=1)))
     assert not torch.allclose(model.draw(img, code), model.G(img, model.G.asking(code, source.flip(0))))
     assert torch.equal(plain.draw(img, code), plain.G(img, code))
@@ -116,7 +116,7 @@ def test_strength_goes_from_the_code_that_is_read_to_the_one_asked_for(knows_sou
     other = torch.tensor([[0.7, 1.0]])
     at = [edited_in_one_pass(model, img, asked, set_hue, strength) for strength in (0.0, 0.5, 1.0)]
     kept = edited_in_one_pass(model, img, asked, torch.tensor([[False, False]]))
-    assert torch.allclose(kept, model.draw(img, soften(model.E(img), SPACE)), atol=1e-5)
+    assert torch.allclose(kept, model.draw(img, SPACE.soften(model.E(img))), atol=1e-5)
     assert torch.allclose(at[0], kept, atol=1e-5)
     assert not torch.allclose(at[1], at[0], atol=1e-4)
     assert not torch.allclose(at[1], at[2], atol=1e-4)

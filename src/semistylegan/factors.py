@@ -524,6 +524,16 @@ class FactorSpace:
                 columns.append(torch.nn.functional.one_hot(classes, f.width).float())
         return torch.cat(columns, dim=1) if columns else level_NF.new_zeros(len(level_NF), 0)
 
+    def soften(self, said_NC: torch.Tensor) -> torch.Tensor:
+        """What an encoder says, as a code, N x C: softmax over the entries of classes, the rest as it is."""
+        import torch
+
+        parts = [
+            said_NC[:, where].softmax(dim=1) if factor.has_classes else said_NC[:, where]
+            for factor, where in zip(self.factors, self.slices, strict=True)
+        ]
+        return torch.cat(parts, dim=1)
+
     def decode(self, code_NC: torch.Tensor) -> torch.Tensor:
         """Codes, or what an encoder says, N x C -> levels N x F: clamp, largest class, angle."""
         import torch

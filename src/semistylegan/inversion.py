@@ -20,7 +20,6 @@ from torch import Tensor
 
 from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path
-from semistylegan.losses import soften
 from semistylegan.models.checkpoint import Networks
 
 OnProgress = Callable[[int, int], None]
@@ -127,7 +126,7 @@ def edited_in_one_pass(
         strength: 0 keeps E's reading, 1 sets the values; between and beyond, the styles are interpolated.
     """
     G, space = networks.G, networks.space
-    own_BC = soften(networks.E(img_BCHW), space)
+    own_BC = space.soften(networks.E(img_BCHW))
     wanted_BC = space.encode(level_BF.to(img_BCHW.device))
     widths = torch.tensor(space.widths, device=img_BCHW.device)
     set_BC = torch.repeat_interleave(set_BF.to(img_BCHW.device), widths, dim=1)

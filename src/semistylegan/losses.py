@@ -78,15 +78,6 @@ def mix(a_B: Tensor, b_B: Tensor, share_B: Tensor) -> Tensor:
     return b_B + share * (a_B - b_B)
 
 
-def soften(said_BC: Tensor, space: FactorSpace) -> Tensor:
-    """What E says, as a code to learn from: softmax where a factor is categorical, the rest as it is."""
-    parts = [
-        said_BC[:, where].softmax(dim=1) if factor.has_classes else said_BC[:, where]
-        for factor, where in zip(space, space.slices, strict=True)
-    ]
-    return torch.cat(parts, dim=1)
-
-
 def pixels(img_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
     """L_rec and L_cycle: mean absolute difference of pixels (images span [-1, 1])."""
     return (img_BCHW - target_BCHW).abs().mean()

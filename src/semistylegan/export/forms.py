@@ -25,7 +25,6 @@ from semistylegan.errors import UserError
 from semistylegan.export import card
 from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, write_json, write_text
-from semistylegan.losses import soften
 from semistylegan.models.checkpoint import CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE
 from semistylegan.models.generator import Generator
 
@@ -119,7 +118,7 @@ class Informed(nn.Module):
 
     def forward(self, image_BCHW: Tensor, code_BC: Tensor, said_BC: Tensor) -> Tensor:
         """Images B x C x H x W."""
-        return self.G(image_BCHW, self.G.asking(code_BC, soften(said_BC, self.space)))
+        return self.G(image_BCHW, self.G.asking(code_BC, self.space.soften(said_BC)))
 
 
 def _network(network: nn.Module, inputs: dict[str, Tensor], output: str, path: Path) -> None:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, write_json
-from semistylegan.losses import soften
 from semistylegan.models.build import build_generator, build_trunk
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder
@@ -35,8 +34,9 @@ class Networks:
 
     def draw(self, start: Tensor, code_BC: Tensor) -> Tensor:
         """G's images, B x C x H x W, from z or from images to be edited, whose own codes E reads where G wants them."""
-        source_BC = soften(self.E(start), self.space) if self.G.knows_source else None
-        return self.G(start, self.G.asking(code_BC, source_BC))
+        if self.G.knows_source:
+            code_BC = self.G.asking(code_BC, self.space.soften(self.E(start)))
+        return self.G(start, code_BC)
 
 
 def save_model(folder: Path, config: ModelConfig, space: FactorSpace, G: Generator, E: Encoder) -> None:

@@ -354,7 +354,7 @@ def reading(state: TrainState, img_BCHW: Tensor) -> Tensor:
     """What the averaged E reads, as a code to learn from: in place of labels that nobody looks at."""
     with mixed_precision(state, img_BCHW):
         said_BC = in_full(state.E_ema(img_BCHW))
-    return losses.soften(said_BC, state.space)
+    return state.space.soften(said_BC)
 
 
 def keeping_loss(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Tensor:
