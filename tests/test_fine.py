@@ -29,7 +29,17 @@ from semistylegan.training import Run, TrainConfig, train
 from semistylegan.training.loop import Feed, labels_and_space
 from semistylegan.training.scope import ISAAC3D_FINE, class_factors, guess_fine, training_rows
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Batch, Passes, read_once, reading, split, train_step
+from semistylegan.training.step import (
+    Batch,
+    Log,
+    Passes,
+    generate,
+    loss_of_D_and_E,
+    read_once,
+    reading,
+    split,
+    train_step,
+)
 
 SPACE = FACTORS.only(["hue", "scale"])
 
@@ -120,6 +130,10 @@ def test_strength_goes_from_the_code_that_is_read_to_the_one_asked_for(knows_sou
     assert torch.allclose(at[0], kept, atol=1e-5)
     assert not torch.allclose(at[1], at[0], atol=1e-4)
     assert not torch.allclose(at[1], at[2], atol=1e-4)
+    hue, own = SPACE.slices[0], SPACE.soften(model.E(img))
+    wanted = own.clone()
+    wanted[:, hue] = SPACE.encode(asked)[:, hue]
+    assert torch.allclose(at[2], model.draw(img, wanted), atol=1e-5)  # from the source as E reads it
     # A factor that is not set may hold anything.
     assert torch.equal(at[2], edited_in_one_pass(model, img, other, set_hue))
     assert not torch.allclose(at[2], edited_in_one_pass(model, img, other, torch.tensor([[True, True]])), atol=1e-4)
@@ -177,6 +191,15 @@ def test_doubt_falls_where_it_is_told_to(sprites_zip: Path) -> None:
     assert weights() == pytest.approx([0.4, 0.4, 0.4, 0.4])
     state.config = dataclasses.replace(chosen, doubt_decay_from=0.5)
     assert weights() == pytest.approx([0.4, 0.4, 0.2, 0.0])
+    # The loss weighs L_doubt by it.
+    state.images = 750
+    part = read_once(state, split(state, batch)[0])
+    logs = [Log(1), Log(1)]
+    given = [part, dataclasses.replace(part, doubt=torch.tensor(0.0))]
+    with torch.no_grad():
+        fakes = generate(state, part)
+        with_doubt, without = (loss_of_D_and_E(state, p, fakes, log) for p, log in zip(given, logs, strict=True))
+    assert float(with_doubt - without) == pytest.approx(0.2 * float(logs[0].means["loss_doubt"]), rel=1e-3)
 
 
 def test_factors_that_keep_what_is_read(sprites_zip: Path) -> None:
