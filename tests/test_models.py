@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
@@ -81,6 +84,51 @@ def test_a_1x1_convolution_is_one_in_either_memory_layout(memory_format: torch.m
     layer, x = Conv(5, 3, 1).double(), torch.randn(2, 5, 8, 8, dtype=torch.float64)
     expected = F.conv2d(x, layer.weight, layer.bias)
     torch.testing.assert_close(layer(x.contiguous(memory_format=memory_format)), expected)
+
+
+def test_a_1x1_convolution_activates_what_it_gives() -> None:
+    layer, x = Conv(5, 3, 1).double(), torch.randn(2, 5, 8, 8, dtype=torch.float64, requires_grad=True)
+    expected = F.leaky_relu(layer(x), 0.2)
+    torch.testing.assert_close(layer(x, active=True), expected)
+    assert torch.autograd.gradcheck(functools.partial(layer, active=True), x)
+
+
+def test_small_things_keep_their_digits_in_bfloat16() -> None:
+    """Fully connected layers and a position among pixels, under autocast as without; maps do take bfloat16."""
+    layer, conv, x = Linear(6, 5), Conv(4, 5, 3), torch.randn(3, 6)
+    maps = torch.randn(2, 4, 8, 8).to(torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        said, position, out = layer(x), expected_position(maps), conv(maps)
+    torch.testing.assert_close(said, layer(x), rtol=0, atol=0)
+    torch.testing.assert_close(position, expected_position(maps.float()), rtol=0, atol=0)
+    assert out.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("network", ["trunk", "stylegan2"])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_maps_keep_their_memory_layout_and_precision(network: str, precision: torch.dtype) -> None:
+    """Forward and backward: a single gradient in another layout costs copies of the largest maps."""
+    config = tiny()
+    model = (Trunk(config) if network == "trunk" else StyleGAN2(config)).to(memory_format=torch.channels_last)
+    seen: list[str] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            out = func(*args, **(kwargs or {}))
+            for x in out if isinstance(out, tuple) else (out,):
+                if isinstance(x, torch.Tensor) and x.dim() == 4 and x.shape[1] > 3 and x.shape[2] == 16:
+                    right = x.is_contiguous(memory_format=torch.channels_last) and x.dtype == precision
+                    seen.append("as it should be" if right else str(func))
+            return out
+
+    with Watch(), torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+        if network == "trunk":
+            model(torch.randn(4, 3, 16, 16))[-1].float().sum().backward()
+        else:
+            model(torch.randn(4, config.z_dim), torch.rand(4, 2)).sum().backward()
+    views = ("aten.permute", "aten.view", "aten.expand", "aten.detach", "aten.t")
+    wrong = {name for name in seen if name != "as it should be" and not name.startswith(views)}
+    assert len(seen) > 10 and not wrong, wrong
 
 
 def test_pooling_is_average_pooling_to_the_second_derivative() -> None:

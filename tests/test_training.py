@@ -401,7 +401,7 @@ def test_labelled_batches_hold_the_runs_rows_alone(sprites_zip: Path, tmp_path: 
 
 
 def test_bfloat16_computes_nearly_the_same_step() -> None:
-    """On a CPU, where it gains nothing: the losses within its 7 bits, the weights in float32 as ever."""
+    """The losses within its 7 bits, the weights in float32 as ever."""
     logs = []
     for precision in ("float32", "bfloat16"):
         state = make_state(precision=precision, gamma_e=1.0)

@@ -25,7 +25,7 @@ class Trunk(nn.Module):
 
     def forward(self, img_BCHW: Tensor) -> list[Tensor]:
         """The feature maps after each block, the last 4x4."""
-        x = activate(self.from_image(img_BCHW.contiguous(memory_format=torch.channels_last)))
+        x = self.from_image(img_BCHW.contiguous(memory_format=torch.channels_last), active=True)
         maps = []
         for block in self.blocks:
             x = block(x)

@@ -72,7 +72,7 @@ class FineGenerator(Generator):
     def content(self, img_BCHW: Tensor) -> list[Tensor]:
         """What G keeps of the image: maps from `seen` pixels a side down to `coarse`."""
         small = F.avg_pool2d(img_BCHW, img_BCHW.shape[-1] // self.seen)
-        maps = [activate(self.from_image(small.contiguous(memory_format=torch.channels_last)))]
+        maps = [self.from_image(small.contiguous(memory_format=torch.channels_last), active=True)]
         for conv in self.down:
             maps.append(pool(activate(conv(maps[-1]))))
         return maps

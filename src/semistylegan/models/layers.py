@@ -12,7 +12,9 @@ Images are channels_last throughout, so that a 1x1 convolution is a matrix produ
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -67,6 +69,24 @@ class _Unpool(torch.autograd.Function):
         return _Pool.apply(gradients[0])  # type: ignore[no-untyped-call]
 
 
+def in_full(x: Tensor) -> Tensor:
+    """What is in bfloat16 in float32; anything else as it is."""
+    return x.float() if x.dtype == torch.bfloat16 else x
+
+
+def in_float32(method: Callable[[Any, Tensor], Tensor]) -> Callable[[Any, Tensor], Tensor]:
+    """Makes `method` compute in float32 under autocast too: for what is small, and worth more digits."""
+
+    @functools.wraps(method)
+    def wrapped(self: Any, x: Tensor) -> Tensor:
+        if x.device.type == "meta" or not torch.is_autocast_enabled(x.device.type):
+            return method(self, x)
+        with torch.autocast(x.device.type, enabled=False):
+            return method(self, x.float())
+
+    return wrapped
+
+
 class Linear(nn.Module):
     """Fully connected layer, equalised. `lr` multiplies its learning rate."""
 
@@ -77,6 +97,7 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.full((outputs,), bias * gain))
         self.rates = {"weight": scale * lr, "bias": gain * lr}
 
+    @in_float32
     def forward(self, x_BI: Tensor) -> Tensor:
         return F.linear(x_BI, self.weight, self.bias)
 
@@ -92,10 +113,16 @@ class Conv(nn.Module):
         self.rates = {"weight": scale, "bias": gain}
         self.padding = kernel // 2
 
-    def forward(self, x_BIHW: Tensor) -> Tensor:
-        if self.padding == 0:
-            return F.linear(x_BIHW.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
-        return F.conv2d(x_BIHW, self.weight, self.bias, padding=self.padding)
+    def forward(self, x_BIHW: Tensor, active: bool = False) -> Tensor:
+        """With `active`, through :func:`activate`."""
+        if self.padding:
+            y = F.conv2d(x_BIHW, self.weight, self.bias, padding=self.padding)
+            return activate(y) if active else y
+        # Activated before it is seen as an image: what changes a view in place costs its gradient two copies.
+        pixels_PI = x_BIHW.permute(0, 2, 3, 1).flatten(0, 2)
+        y_PO = torch.addmm(self.bias, pixels_PI, self.weight[:, :, 0, 0].t())
+        y_PO = activate(y_PO) if active else y_PO
+        return y_PO.unflatten(0, (-1, *x_BIHW.shape[2:])).permute(0, 3, 1, 2)
 
 
 class ModulatedConv(nn.Module):
@@ -116,13 +143,17 @@ class ModulatedConv(nn.Module):
     def forward(self, x_BIHW: Tensor, w_BW: Tensor, up: bool = False) -> Tensor:
         """With `up`, the result has twice the resolution: convolved first, which costs a quarter."""
         style_BI = self.style(w_BW)
-        x = F.conv2d(x_BIHW * style_BI[:, :, None, None], self.weight, padding=1)
+        x = F.conv2d(x_BIHW * style_BI.to(x_BIHW.dtype)[:, :, None, None], self.weight, padding=1)
         if up:
             x = upsample(x)
-        # The norm of the modulated weights: the style's squares times the weights' squares, summed over the kernel.
+        norm_BO = self._norm(style_BI).to(x.dtype)
+        return torch.addcmul(self.bias.to(x.dtype)[:, None, None], x, norm_BO[:, :, None, None])
+
+    @in_float32
+    def _norm(self, style_BI: Tensor) -> Tensor:
+        """One over the norm of the modulated weights: the squares of style and weights, summed over the kernel."""
         square_BO = style_BI.square() @ self.weight.square().sum(dim=(2, 3)).t()
-        norm_BO = self.gain * torch.rsqrt(square_BO + 1e-8)
-        return torch.addcmul(self.bias[:, None, None], x, norm_BO[:, :, None, None])
+        return self.gain * torch.rsqrt(square_BO + 1e-8)
 
 
 class ToImage(nn.Module):
@@ -136,10 +167,10 @@ class ToImage(nn.Module):
         self.rates = {"weight": 1 / math.sqrt(inputs)}
 
     def forward(self, x_BIHW: Tensor, w_BW: Tensor) -> Tensor:
-        """Image B x C x H x W."""
+        """Image B x C x H x W, in float32 whatever the maps are in."""
         pixels_BPI = x_BIHW.permute(0, 2, 3, 1).flatten(1, 2)
         image_BPC = torch.baddbmm(self.bias, pixels_BPI, self.style(w_BW)[:, :, None] * self.weight)
-        return image_BPC.unflatten(1, x_BIHW.shape[2:]).permute(0, 3, 1, 2)
+        return image_BPC.to(w_BW.dtype).unflatten(1, x_BIHW.shape[2:]).permute(0, 3, 1, 2)
 
 
 GROUP = 4
@@ -151,10 +182,10 @@ def minibatch_deviation(x_BCHW: Tensor) -> Tensor:
 
     Groups are neighbouring images, so that a batch may be cut between them.
     """
-    grouped = x_BCHW.unflatten(0, (-1, group_size(len(x_BCHW))))
+    grouped = in_full(x_BCHW).unflatten(0, (-1, group_size(len(x_BCHW))))
     deviation = (grouped.var(dim=1, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
     extra = deviation.repeat_interleave(grouped.shape[1])[:, None, None, None].expand(-1, 1, *x_BCHW.shape[2:])
-    return torch.cat([x_BCHW, extra], dim=1)
+    return torch.cat([x_BCHW, extra.to(x_BCHW.dtype)], dim=1)
 
 
 def group_size(batch: int) -> int:
@@ -169,7 +200,7 @@ def expected_position(x_BCHW: Tensor) -> Tensor:
     map answers to, so that few labels are enough to learn it.
     """
     height, width = x_BCHW.shape[2:]
-    weight = x_BCHW.flatten(2).softmax(dim=2).unflatten(2, (height, width))
-    rows = torch.linspace(-1, 1, height, device=x_BCHW.device, dtype=x_BCHW.dtype)
-    columns = torch.linspace(-1, 1, width, device=x_BCHW.device, dtype=x_BCHW.dtype)
-    return torch.cat([weight.sum(dim=3) @ rows, weight.sum(dim=2) @ columns], dim=1)
+    weight = in_full(x_BCHW).flatten(2).softmax(dim=2).unflatten(2, (height, width))
+    rows = torch.linspace(-1, 1, height, device=x_BCHW.device, dtype=weight.dtype)
+    columns = torch.linspace(-1, 1, width, device=x_BCHW.device, dtype=weight.dtype)
+    return torch.cat([(weight.sum(dim=3) * rows).sum(dim=2), (weight.sum(dim=2) * columns).sum(dim=2)], dim=1)

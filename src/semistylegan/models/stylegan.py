@@ -82,7 +82,7 @@ class AdaIN(nn.Module):
         self.style = Linear(w_dim, 2 * width)
 
     def forward(self, x_BCHW: Tensor, w_BW: Tensor) -> Tensor:
-        scale_BC, shift_BC = self.style(w_BW).chunk(2, dim=1)
+        scale_BC, shift_BC = self.style(w_BW).to(x_BCHW.dtype).chunk(2, dim=1)
         return F.instance_norm(x_BCHW, eps=1e-8) * (1 + scale_BC[:, :, None, None]) + shift_BC[:, :, None, None]
 
 
@@ -152,11 +152,11 @@ class GrowingTrunk(Growing):
         resolution, share = self.stage
         last = self.resolutions.index(resolution)
         img = F.avg_pool2d(img_BCHW, img_BCHW.shape[-1] // resolution).contiguous(memory_format=torch.channels_last)
-        maps = [activate(self.from_image[last](img))]
+        maps = [self.from_image[last](img, active=True)]
         for i in range(last, 0, -1):
             x = blur(activate(self.conv[i - 1](maps[-1])))
             x = F.avg_pool2d(activate(self.down[i - 1](x)), 2)
             if i == last and share < 1:
-                x = torch.lerp(activate(self.from_image[last - 1](F.avg_pool2d(img, 2))), x, share)
+                x = torch.lerp(self.from_image[last - 1](F.avg_pool2d(img, 2), active=True), x, share)
             maps.append(x)
         return maps

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from semistylegan import losses
+from semistylegan.models.layers import in_full
 from semistylegan.training import distributed
 from semistylegan.training.state import TrainState
 
@@ -213,11 +214,6 @@ def mixed_precision(state: TrainState, x: Tensor) -> AbstractContextManager[Any]
     if state.config.precision != "bfloat16" or x.device.type == "meta":
         return nullcontext()
     return torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False)
-
-
-def in_full(x: Tensor) -> Tensor:
-    """What a network of bfloat16 says, in float32; anything else as it is."""
-    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Tensor:
