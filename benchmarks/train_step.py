@@ -6,9 +6,10 @@
     python benchmarks/train_step.py --resolutions 64 --memory                 # what `train` expects, and what is held
 
 `ours` is `train_step` as `train` runs it; `plain` is the same step, plainly written (`plain.py`); `public` also
-convolves at the large resolution, as StyleGAN2 does. On a GPU: `eager` is ours without CUDA graphs, `bfloat16` ours in
-that precision, `compiled` ours without graphs and with the networks through `torch.compile` (not in R1, whose second
-derivative it does not have). What the first steps took, where kernels are chosen, compiled and recorded, is told apart.
+convolves at the large resolution, as StyleGAN2 does. `bfloat16` and `public_bfloat16` are these in that precision. On a
+GPU `eager` is ours without CUDA graphs, `compiled` ours without graphs and with the networks through `torch.compile`
+(not in R1, whose second derivative it does not have). What the first steps took there, where kernels are chosen,
+compiled and recorded, is told apart.
 
 Every width is `--width` maps at every resolution (0: the widths of `--size`). Random images: what is timed does not
 depend on them. Times are medians over steps with R1 in its turn.
@@ -149,8 +150,8 @@ def stepper(method: str, state: TrainState, batch: Batch) -> Callable[[], Any]:
 
             passes_of = NotInR1
         return lambda: train_step(state, batch, passes_of)
-    plain = Plain(state, torch.float32, before=method == "public")
-    weight = state.config.ce_weight
+    plain = Plain(state, torch.float32, before=method.startswith("public"))
+    weight, device = state.config.ce_weight, batch.real_BCHW.device.type
 
     def supervised(said: torch.Tensor, aim: torch.Tensor) -> torch.Tensor:
         assert batch.labelled is not None
@@ -158,7 +159,8 @@ def stepper(method: str, state: TrainState, batch: Batch) -> Callable[[], Any]:
 
     def step() -> None:
         (part,) = split(state, batch)
-        plain.step(part, supervised, lambda said, code: losses.unsupervised(said, code, FACTORS, weight))
+        with torch.autocast(device, torch.bfloat16, enabled=method.endswith("bfloat16")):
+            plain.step(part, supervised, lambda said, code: losses.unsupervised(said, code, FACTORS, weight))
         state.step, state.images = state.step + 1, state.images + len(batch.real_BCHW)
 
     return step
