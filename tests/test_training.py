@@ -23,7 +23,7 @@ from semistylegan.factors import FactorSpace
 from semistylegan.models.checkpoint import load_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.training import Run, TrainConfig, train
-from semistylegan.training.loop import Diverged, Feed, labels_and_space
+from semistylegan.training.loop import Diverged, Feed, about_precision, labels_and_space
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Batch, LabelledBatch, decay, look, train_step
 
@@ -412,3 +412,24 @@ def test_bfloat16_computes_nearly_the_same_step() -> None:
         assert value.dtype == logs[1][name].dtype == torch.float32
         torch.testing.assert_close(logs[1][name], value, rtol=0.05, atol=0.02)
     assert any(not torch.equal(logs[1][name], value) for name, value in logs[0].items())
+
+
+@pytest.mark.parametrize(
+    ("has", "precision", "size", "said"),
+    [
+        ({}, "bfloat16", "small", "no unit"),
+        ({"avx512_bf16": True}, "bfloat16", "small", None),
+        ({"amx_bf16": True}, "bfloat16", "tiny", None),
+        ({"amx_bf16": True}, "tf32", "small", "half the time"),
+        ({"amx_bf16": True}, "tf32", "tiny", None),
+        ({}, "tf32", "small", None),
+    ],
+)
+def test_a_training_says_what_its_precision_is_on_this_cpu(
+    monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], precision: str, size: str, said: str | None
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
+    config = TrainConfig.preset("semi", "none", "none", precision=precision, size=size)
+    note = about_precision(config, torch.device("cpu"))
+    assert note is None if said is None else note is not None and said in note
+    assert about_precision(config, torch.device("meta")) is None

@@ -123,7 +123,8 @@ class TrainConfig:
     """cpu, cuda, cuda:1, mps, or auto."""
     precision: Literal["float32", "tf32", "bfloat16"] = "tf32"
     """Arithmetic of the networks. tf32: a GPU rounds what it multiplies to 10 bits; a CPU computes in float32.
-    bfloat16: 7 bits, half the memory (losses, R1 and weights stay in float32)."""
+    bfloat16: 7 bits, half the memory (losses, R1, weights and what is small stay in float32); on a CPU with matrix
+    units for it half the time, too, for networks over tiny."""
     cuda_graphs: bool = True
     """On a GPU, record a step's kernels once and replay them: small networks wait for their launches otherwise."""
     threads: int = 0

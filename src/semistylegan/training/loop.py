@@ -100,6 +100,8 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
         bool(config.knows_source),
     )
     require_memory(config, model, space, device)
+    if note := about_precision(config, device):
+        progress.console().print(note, markup=False)
     state = TrainState.create(config, model, space, device)
     if writes and (run.path / CONFIG).exists():
         run.check_same(config, data.fingerprint())
@@ -152,6 +154,19 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"--device {name}: not available here ({str(error).splitlines()[0]}); use cpu") from None
     return device
+
+
+def about_precision(config: TrainConfig, device: torch.device) -> str | None:
+    """What to know of `--precision` on this CPU: one with matrix units for bfloat16 is twice as fast with it."""
+    if device.type != "cpu":
+        return None
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    if config.precision == "bfloat16":
+        slow = not (capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+        return "--precision bfloat16: this CPU has no unit for it; without the option it is faster" if slow else None
+    if capabilities.get("amx_bf16") and config.size != "tiny":
+        return "this CPU has matrix units for bfloat16: --precision bfloat16 takes about half the time"
+    return None
 
 
 def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, FactorSpace]:
