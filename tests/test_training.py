@@ -433,3 +433,20 @@ def test_a_training_says_what_its_precision_is_on_this_cpu(
     note = about_precision(config, torch.device("cpu"))
     assert note is None if said is None else note is not None and said in note
     assert about_precision(config, torch.device("meta")) is None
+
+
+@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").is_dir(), reason="no huge pages here")
+def test_the_heap_of_a_training_asks_for_huge_pages_and_takes_no_memory_before_it_is_used() -> None:
+    script = """if True:
+        import re
+        from semistylegan.training.loop import keep_freed_memory
+        heap = re.compile(r"\\[heap\\].*?Rss: +(\\d+).*?VmFlags:([^\\n]*)", re.S)
+        flags = lambda: heap.findall(open("/proc/self/smaps").read())
+        before = sum(int(kb) for kb, _ in flags())
+        keep_freed_memory()
+        after = flags()
+        print(sum(int(kb) for kb, _ in after) - before, any("hg" in found.split() for _, found in after))
+    """
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    grown, huge = run.stdout.split()
+    assert int(grown) < 16_000 and huge == "True"
