@@ -214,7 +214,8 @@ def test_intervals_are_those_of_the_images_means(made_zip: Path) -> None:
     assert set(spans) == {"edit_error", "edit_drift", "edit_psnr", "edit_ssim"}
     for field, span in spans.items():
         means = [each[field] for each in alone]
-        assert span.score == scores[field] == pytest.approx(np.mean(means))
+        # in float32, where images that pass the networks together are rounded otherwise than each alone
+        assert span.score == scores[field] == pytest.approx(np.mean(means), rel=1e-5)
         assert span.high - span.score == pytest.approx(4.303 * np.std(means, ddof=1) / np.sqrt(3), rel=1e-3)
     assert with_intervals(model, data, [0])[1] == {}
 
