@@ -39,8 +39,8 @@ from semistylegan.models.config import ModelConfig
 from semistylegan.scenes.sprites import FACTORS
 from semistylegan.training import TrainConfig, distributed
 from semistylegan.training.graphs import passes_for
-from semistylegan.training.loop import keep_freed_memory, own_rows, peak_memory
-from semistylegan.training.memory import estimate
+from semistylegan.training.loop import own_rows
+from semistylegan.training.memory import estimate, keep_freed_memory, peak_memory
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Batch, LabelledBatch, Passes, split, train_step
 

@@ -418,6 +418,7 @@ def test_bfloat16_computes_nearly_the_same_step() -> None:
     ("has", "precision", "size", "said"),
     [
         ({}, "bfloat16", "small", "no unit"),
+        ({"architecture": "aarch64"}, "bfloat16", "small", None),
         ({"avx512_bf16": True}, "bfloat16", "small", None),
         ({"amx_bf16": True}, "bfloat16", "tiny", None),
         ({"amx_bf16": True}, "tf32", "small", "half the time"),
@@ -428,7 +429,7 @@ def test_bfloat16_computes_nearly_the_same_step() -> None:
 def test_a_training_says_what_its_precision_is_on_this_cpu(
     monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], precision: str, size: str, said: str | None
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has, raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64"} | has, raising=False)
     config = TrainConfig.preset("semi", "none", "none", precision=precision, size=size)
     note = about_precision(config, torch.device("cpu"))
     assert note is None if said is None else note is not None and said in note
@@ -439,7 +440,7 @@ def test_a_training_says_what_its_precision_is_on_this_cpu(
 def test_the_heap_of_a_training_asks_for_huge_pages_and_takes_no_memory_before_it_is_used() -> None:
     script = """if True:
         import re
-        from semistylegan.training.loop import keep_freed_memory
+        from semistylegan.training.memory import keep_freed_memory
         heap = re.compile(r"\\[heap\\].*?Rss: +(\\d+).*?VmFlags:([^\\n]*)", re.S)
         flags = lambda: heap.findall(open("/proc/self/smaps").read())
         before = sum(int(kb) for kb, _ in flags())

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import math
-import mmap
-import os
-import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -35,7 +31,7 @@ from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.graphs import passes_for
 from semistylegan.training.growing import advance
-from semistylegan.training.memory import check_parts, require_memory
+from semistylegan.training.memory import check_parts, keep_freed_memory, peak_memory, require_memory
 from semistylegan.training.run import CONFIG, FACTORS, LABELS, STATS, Run, read_jsonl
 from semistylegan.training.scope import class_factors, fine_factors, training_rows
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
@@ -157,13 +153,14 @@ def pick_device(name: str) -> torch.device:
 
 
 def about_precision(config: TrainConfig, device: torch.device) -> str | None:
-    """What to know of `--precision` on this CPU: one with matrix units for bfloat16 is twice as fast with it."""
-    if device.type != "cpu":
-        return None
+    """What to know of `--precision` on this CPU, where torch knows it: one with matrix units for bfloat16 is twice as
+    fast with it."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    if device.type != "cpu" or capabilities.get("architecture") != "x86_64":
+        return None
     if config.precision == "bfloat16":
         slow = not (capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-        return "--precision bfloat16: this CPU has no unit for it; without the option it is faster" if slow else None
+        return "--precision bfloat16: this CPU has no unit for it, and may well be slower with it" if slow else None
     if capabilities.get("amx_bf16") and config.size != "tiny":
         return "this CPU has matrix units for bfloat16: --precision bfloat16 takes about half the time"
     return None
@@ -414,41 +411,9 @@ def save_fakes(run: Run, state: TrainState, feed: Feed, columns: int = 10) -> No
     save_png(run.path / name, tile(np.concatenate(images), columns=columns))
 
 
-def keep_freed_memory(heap: int = 2**30) -> None:
-    """Tells glibc to keep what is freed, and Linux to lay the heap out in huge pages; elsewhere nothing.
-
-    Giving memory back and asking again costs a tenth of a step on a CPU, the small pages of maps as much again.
-
-    Args:
-        heap: bytes of addresses to lay out so. Only what is used of them takes memory.
-    """
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-        mallopt, malloc, madvise, free, huge = libc.mallopt, libc.malloc, libc.madvise, libc.free, mmap.MADV_HUGEPAGE
-    except (OSError, AttributeError):  # another system, another allocator
-        return
-    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
-    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-    mallopt(M_MMAP_THRESHOLD, 2**25)  # glibc's largest
-    mallopt(M_MMAP_MAX, 0)
-    malloc.argtypes, malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
-    madvise.argtypes, free.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int], [ctypes.c_void_p]
-    if start := malloc(heap):
-        first = -(-start // 2**21) * 2**21
-        madvise(first, start + heap - first, huge)
-        free(start)
-
-
 def crossed(before: float, after: float, interval: float) -> bool:
     """Whether a multiple of `interval` lies in (before, after]."""
     return math.floor(after / interval + 1e-9) > math.floor(before / interval + 1e-9)
-
-
-def peak_memory() -> float:
-    """The most memory that this process ever held, in GB (of the GPU where one is used)."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        return torch.cuda.max_memory_allocated() / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if os.uname().sysname == "Darwin" else 1024) / 1e9
 
 
 def clock(seconds: float) -> str:

@@ -1,8 +1,12 @@
-"""How much memory a training needs, from its networks' shapes alone, and what to do where that is too much."""
+"""How much memory a training needs, from its networks' shapes alone, and what to do where that is too much; how the
+process's own is laid out, and how much it held."""
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import os
+import resource
 from pathlib import Path
 
 import torch
@@ -149,3 +153,34 @@ def free_memory(device: torch.device) -> float | None:
 def gigabytes(count: float) -> str:
     """2.5e9 -> "2.5 GB"."""
     return f"{count / 1e9:.1f} GB"
+
+
+def keep_freed_memory(heap: int = 2**30) -> None:
+    """Tells glibc to keep what is freed, and Linux to lay the heap out in huge pages; elsewhere nothing.
+
+    Giving memory back and asking again costs a tenth of a step on a CPU, small pages up to as much again.
+
+    Args:
+        heap: bytes of addresses to lay out so. Only what is used of them takes memory.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        mallopt, malloc, madvise, free, huge = libc.mallopt, libc.malloc, libc.madvise, libc.free, mmap.MADV_HUGEPAGE
+    except (OSError, AttributeError):  # another system, another allocator
+        return
+    M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(M_MMAP_MAX, 0)  # large blocks come from the heap, too
+    malloc.argtypes, malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+    madvise.argtypes, free.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int], [ctypes.c_void_p]
+    if start := malloc(heap):
+        first = -(-start // 2**21) * 2**21
+        madvise(first, start + heap - first, huge)
+        free(start)
+
+
+def peak_memory() -> float:
+    """The most memory that this process ever held, in GB (of the GPU where one is used)."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if os.uname().sysname == "Darwin" else 1024) / 1e9
