@@ -32,7 +32,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from plain import Plain
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from semistylegan import losses
 from semistylegan.models.config import ModelConfig
@@ -211,12 +212,26 @@ def synchronise(device: torch.device) -> None:
 
 
 def work(args: argparse.Namespace, resolution: int) -> float:
-    """Operations of one of our steps without R1: convolutions and matrix products, forward and backward."""
+    """Operations of one of our steps: convolutions and matrix products, forward and backward, with R1 in its turn."""
     state, batch = make(args, resolution, torch.device("cpu"))
-    state.step = 1
-    with FlopCounterMode(display=False) as counter:
-        train_step(state, batch)
-    return float(counter.get_total_flops() * distributed.count())
+    flops = []
+    for state.step in (0, 1):
+        with Operations() as counted:
+            train_step(state, batch)
+        flops.append(counted.total)
+    return (flops[0] + (STEPS - 1) * flops[1]) / STEPS * distributed.count()
+
+
+class Operations(TorchDispatchMode):
+    """Counts those of convolutions and matrix products (torch's FlopCounterMode refuses R1's second derivatives)."""
+
+    total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if count := flop_registry.get(func.overloadpacket):
+            self.total += count(*args, **(kwargs or {}), out_val=out)
+        return out
 
 
 def ceiling(args: argparse.Namespace, device: torch.device) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,14 @@ from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Discriminator, Encoder, Trunk
 from semistylegan.models.layers import (
     Conv,
+    FromImage,
     Linear,
     ModulatedConv,
     ToImage,
     expected_position,
     minibatch_deviation,
-    pool,
 )
+from semistylegan.models.pooling import activate_and_pool, also_pooled
 from semistylegan.models.stylegan2 import StyleGAN2
 
 SPACE = FactorSpace.grid({"a": 3, "b": 4})
@@ -86,11 +86,13 @@ def test_a_1x1_convolution_is_one_in_either_memory_layout(memory_format: torch.m
     torch.testing.assert_close(layer(x.contiguous(memory_format=memory_format)), expected)
 
 
-def test_a_1x1_convolution_activates_what_it_gives() -> None:
-    layer, x = Conv(5, 3, 1).double(), torch.randn(2, 5, 8, 8, dtype=torch.float64, requires_grad=True)
-    expected = F.leaky_relu(layer(x), 0.2)
-    torch.testing.assert_close(layer(x, active=True), expected)
-    assert torch.autograd.gradcheck(functools.partial(layer, active=True), x)
+def test_the_layer_from_an_image_is_a_1x1_convolution_activated() -> None:
+    layer, x = FromImage(3, 5).double(), torch.randn(2, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    with torch.no_grad():
+        layer.bias.normal_()
+    torch.testing.assert_close(layer(x), F.leaky_relu(F.conv2d(x, layer.weight, layer.bias), 0.2))
+    assert torch.autograd.gradcheck(layer, x)
+    assert torch.autograd.gradcheck(lambda bias: torch.func.functional_call(layer, {"bias": bias}, x), layer.bias)
 
 
 def test_small_things_keep_their_digits_in_bfloat16() -> None:
@@ -131,11 +133,38 @@ def test_maps_keep_their_memory_layout_and_precision(network: str, precision: to
     assert len(seen) > 10 and not wrong, wrong
 
 
-def test_pooling_is_average_pooling_to_the_second_derivative() -> None:
+def fresh(x: torch.Tensor) -> torch.Tensor:
+    """What may be changed in place, as a layer's output may."""
+    return x * 1.5
+
+
+@pytest.mark.parametrize(
+    ("ours", "plain"),
+    [
+        (lambda x: activate_and_pool(fresh(x)), lambda x: F.avg_pool2d(F.leaky_relu(fresh(x), 0.2), 2)),
+        (lambda x: sum_of_both(*also_pooled(x)), lambda x: sum_of_both(x, F.avg_pool2d(x, 2))),
+        (lambda x: also_pooled(x)[0], lambda x: x),
+        (lambda x: also_pooled(x)[1], lambda x: F.avg_pool2d(x, 2)),
+    ],
+)
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
+def test_pooling_beside_plain_layers_to_the_second_derivative(
+    ours: Any, plain: Any, memory_format: torch.memory_format
+) -> None:
     """R1 differentiates D's gradient once more."""
-    x = torch.randn(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
-    torch.testing.assert_close(pool(x), F.avg_pool2d(x, 2))
-    assert torch.autograd.gradcheck(pool, x) and torch.autograd.gradgradcheck(pool, x)
+    x = torch.randn(2, 3, 4, 6, dtype=torch.float64).contiguous(memory_format=memory_format).requires_grad_()
+    torch.testing.assert_close(ours(x), plain(x))
+    weight = torch.randn_like(plain(x))
+    found = []
+    for function in (ours, plain):
+        (gradient,) = torch.autograd.grad((function(x) * weight).square().sum(), x, create_graph=True)
+        found.append([gradient, *torch.autograd.grad(gradient.square().sum(), x)])
+    torch.testing.assert_close(*found)
+    assert torch.autograd.gradcheck(ours, x) and torch.autograd.gradgradcheck(ours, x)
+
+
+def sum_of_both(x: torch.Tensor, pooled: torch.Tensor) -> torch.Tensor:
+    return (x.square().flatten(1).sum(dim=1) * pooled.square().flatten(1).sum(dim=1)).tanh()
 
 
 @pytest.mark.parametrize("lr", [1.0, 0.01])

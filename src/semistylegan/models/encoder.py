@@ -11,7 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from semistylegan.models.config import ModelConfig
-from semistylegan.models.layers import RELU_GAIN, Conv, Linear, activate, expected_position, minibatch_deviation, pool
+from semistylegan.models.layers import (
+    RELU_GAIN,
+    Conv,
+    FromImage,
+    Linear,
+    activate,
+    expected_position,
+    minibatch_deviation,
+)
+from semistylegan.models.pooling import activate_and_pool, also_pooled
 
 
 class Trunk(nn.Module):
@@ -20,12 +29,12 @@ class Trunk(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         down = config.resolutions[::-1]
-        self.from_image = Conv(config.channels, config.width(down[0]), 1, RELU_GAIN)
+        self.from_image = FromImage(config.channels, config.width(down[0]))
         self.blocks = nn.ModuleList(Down(config.width(r), config.width(r // 2)) for r in down[:-1])
 
     def forward(self, img_BCHW: Tensor) -> list[Tensor]:
         """The feature maps after each block, the last 4x4."""
-        x = self.from_image(img_BCHW.contiguous(memory_format=torch.channels_last), active=True)
+        x = self.from_image(img_BCHW.contiguous(memory_format=torch.channels_last))
         maps = []
         for block in self.blocks:
             x = block(x)
@@ -46,8 +55,8 @@ class Down(nn.Module):
         self.skip = Conv(inputs, outputs, 1, math.sqrt(0.5))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = activate(self.down(pool(activate(self.conv(x)))))
-        return y + self.skip(pool(x))
+        x, pooled = also_pooled(x)
+        return activate(self.down(activate_and_pool(self.conv(x)))) + self.skip(pooled)
 
 
 class Discriminator(nn.Module):

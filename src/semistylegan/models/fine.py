@@ -22,8 +22,9 @@ from torch import Tensor, nn
 
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.generator import Generator
-from semistylegan.models.layers import RELU_GAIN, Conv, activate, pool
+from semistylegan.models.layers import RELU_GAIN, Conv, FromImage
 from semistylegan.models.mapping import Mapping
+from semistylegan.models.pooling import activate_and_pool
 from semistylegan.models.stylegan2 import Block
 
 
@@ -40,7 +41,7 @@ class FineGenerator(Generator):
         self.seen, self.blend, self.knows_source = config.seen, config.blend, config.knows_source
         drawn = dataclasses.replace(config, channels=config.channels + config.blend)
         self.mapping = Mapping(dataclasses.replace(config, code_width=self.code_width))
-        self.from_image = Conv(config.channels, config.width(config.seen), 1, RELU_GAIN)
+        self.from_image = FromImage(config.channels, config.width(config.seen))
         on_the_way = [r for r in config.resolutions[::-1] if config.coarse < r <= config.seen]
         self.down = nn.ModuleList(Conv(config.width(r), config.width(r // 2), 3, RELU_GAIN) for r in on_the_way)
         self.blocks = nn.ModuleList()
@@ -72,7 +73,7 @@ class FineGenerator(Generator):
     def content(self, img_BCHW: Tensor) -> list[Tensor]:
         """What G keeps of the image: maps from `seen` pixels a side down to `coarse`."""
         small = F.avg_pool2d(img_BCHW, img_BCHW.shape[-1] // self.seen)
-        maps = [self.from_image(small.contiguous(memory_format=torch.channels_last), active=True)]
+        maps = [self.from_image(small.contiguous(memory_format=torch.channels_last))]
         for conv in self.down:
-            maps.append(pool(activate(conv(maps[-1]))))
+            maps.append(activate_and_pool(conv(maps[-1])))
         return maps

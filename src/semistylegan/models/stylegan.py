@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.generator import Generator
-from semistylegan.models.layers import RELU_GAIN, Conv, Linear, activate
+from semistylegan.models.layers import RELU_GAIN, Conv, FromImage, Linear, activate
 from semistylegan.models.mapping import Mapping
 
 FIRST = 8
@@ -141,7 +141,7 @@ class GrowingTrunk(Growing):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config.resolution)
         self.resolutions = config.resolutions
-        self.from_image = nn.ModuleList(Conv(config.channels, config.width(r), 1, RELU_GAIN) for r in self.resolutions)
+        self.from_image = nn.ModuleList(FromImage(config.channels, config.width(r)) for r in self.resolutions)
         self.conv = nn.ModuleList(Conv(config.width(r), config.width(r), 3, RELU_GAIN) for r in self.resolutions[1:])
         self.down = nn.ModuleList(
             Conv(config.width(r), config.width(r // 2), 3, RELU_GAIN) for r in self.resolutions[1:]
@@ -152,11 +152,11 @@ class GrowingTrunk(Growing):
         resolution, share = self.stage
         last = self.resolutions.index(resolution)
         img = F.avg_pool2d(img_BCHW, img_BCHW.shape[-1] // resolution).contiguous(memory_format=torch.channels_last)
-        maps = [self.from_image[last](img, active=True)]
+        maps = [self.from_image[last](img)]
         for i in range(last, 0, -1):
             x = blur(activate(self.conv[i - 1](maps[-1])))
             x = F.avg_pool2d(activate(self.down[i - 1](x)), 2)
             if i == last and share < 1:
-                x = torch.lerp(self.from_image[last - 1](F.avg_pool2d(img, 2), active=True), x, share)
+                x = torch.lerp(self.from_image[last - 1](F.avg_pool2d(img, 2)), x, share)
             maps.append(x)
         return maps
