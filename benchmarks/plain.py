@@ -8,17 +8,23 @@ no forward code with the package: `tests/test_plain.py` compares both over steps
 With `before=True` it also upsamples before it convolves and convolves before it pools, as StyleGAN2 does: networks of
 equal width that are not ours, for the time alone.
 
+`differences` takes both steps side by side.
+
 Suffixes: B batch, C channels or code, I inputs, O outputs, L labelled rows, H x W pixels.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from semistylegan import losses
+from semistylegan.training.step import split, train_step
 
 Weights = dict[str, Tensor]
 
@@ -30,6 +36,7 @@ class Plain:
         assert state.model.backbone == "stylegan2" and state.model.encoder == "separate"
         self.state, self.before = state, before
         self.rates: dict[str, float] = {}
+        self.gradients: dict[str, Tensor] = {}
         self.weights: Weights = {}
         for key in ("G", "D", "E"):
             for prefix, module in getattr(state, key).named_modules():
@@ -46,6 +53,17 @@ class Plain:
             key: torch.optim.Adam([v for k, v in self.weights.items() if k.startswith(key)], lr, betas)
             for key, (lr, betas) in settings.items()
         }
+
+    @torch.no_grad()
+    def start_from_ours(self) -> None:
+        """Takes over the weights and averages that our step has reached."""
+        state = self.state
+        for key in ("G", "D", "E"):
+            for name, value in getattr(state, key).named_parameters():
+                self.weights[f"{key}.{name}"].copy_(value / self.rates[f"{key}.{name}"])
+        for key, network in (("G", state.G_ema), ("E", state.E_ema)):
+            for name, value in network.named_parameters():
+                self.average[f"{key}.{name}"].copy_(value / self.rates[f"{key}.{name}"])
 
     def get(self, name: str, source: Weights | None = None) -> Tensor:
         """A weight as it is used: unit weight times its scale."""
@@ -141,6 +159,8 @@ class Plain:
                     # Weights without a gradient in a step count as ones with gradient zero, as in FlatAdam.
                     weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
             self.adam[network].step()
+            weights = [v for k, v in self.weights.items() if k.startswith(network)]
+            self.gradients[network] = torch.cat([v.grad.flatten() for v in weights if v.grad is not None])
 
     def step(self, part, supervised: Callable[[Tensor, Tensor], Tensor], unsupervised: Callable[..., Tensor]) -> Tensor:  # type: ignore[no-untyped-def]
         """One update of D, E and G on a `Part`, in this class's dtype, before the rates fall; returns the fakes."""
@@ -207,3 +227,53 @@ def bilinear(x: Tensor) -> Tensor:
 
 
 up = bilinear
+
+
+def differences(state, batch, steps: int) -> Iterator[dict[str, float]]:  # type: ignore[no-untyped-def]
+    """Takes our step and the plain one in double precision, `steps` times; after each, how far ours is from it.
+
+    Gives the relative distance of the generated images and of each network's last gradient (that of R1 for D, in its
+    turn). With a state in double precision both go on by themselves. In single precision the plain one starts each
+    step from the weights that ours has reached: rounding apart, Adam follows the sign of gradients near zero. There
+    `plain_*` say how far the plain step in single precision is from that in double.
+    """
+    plain, space, weight = Plain(state), state.space, state.config.ce_weight
+    dtype = next(state.G.parameters()).dtype
+    single = Plain(state, torch.float32) if dtype == torch.float32 else None
+    optimisers = {"G": state.opt_G, "D": state.opt_D, "E": state.opt_E}
+    for _ in range(steps):
+        with default_dtype(dtype):
+            (part,) = split(state, batch)
+            terms = (
+                lambda said, aim, known=part.labelled.known_LF: losses.supervised(said, aim, known, space, weight),
+                lambda said, code: losses.unsupervised(said, code, space, weight),
+            )
+            found: dict[str, float] = {}
+            if single:
+                plain.start_from_ours()
+                single.start_from_ours()
+            fake_plain = plain.step(part, *terms)
+            if single:
+                found["plain_images"] = relative(single.step(part, *terms), fake_plain)
+                found |= {f"plain_{key}": relative(single.gradients[key], plain.gradients[key]) for key in optimisers}
+            with torch.no_grad():
+                found["images"] = relative(state.G(part.z_BZ, part.code_BC), fake_plain)
+            train_step(state, batch)
+        for key, optimiser in optimisers.items():
+            ours = torch.cat([view.contiguous().flatten() for view in optimiser.gradients])
+            found[key] = relative(ours, plain.gradients[key])
+        yield found
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def relative(a: Tensor, b: Tensor) -> float:
+    return float((a.double() - b.double()).norm() / b.double().norm().clamp_min(1e-12))

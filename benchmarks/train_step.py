@@ -4,6 +4,7 @@
     python benchmarks/train_step.py --device cuda --methods ours,eager,bfloat16,compiled,plain,public     # a GPU
     python benchmarks/train_step.py --resolutions 32 --processes 2            # ours alone, the batch over 2 processes
     python benchmarks/train_step.py --resolutions 64 --memory                 # what `train` expects, and what is held
+    python benchmarks/train_step.py --resolutions 64 --same                   # ours beside the plain step, in numbers
 
 `ours` is `train_step` as `train` runs it; `plain` is the same step, plainly written (`plain.py`); `public` also
 convolves at the large resolution, as StyleGAN2 does. `bfloat16` and `public_bfloat16` are these in that precision. On a
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import resource
@@ -31,7 +33,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from plain import Plain
+from plain import Plain, default_dtype, differences
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -61,6 +63,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--memory", action="store_true", help="compare the estimate of memory with two steps; no times")
+    parser.add_argument("--same", action="store_true", help="compare 20 steps with plain ones in double precision")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
@@ -72,12 +75,16 @@ def main() -> None:
     if args.memory:
         print(json.dumps(memory(args, args.resolutions[0], device)))
         return
+    if args.same:
+        for resolution, dtype in itertools.product(args.resolutions, (torch.float64, torch.float32)):
+            print(json.dumps(same(args, resolution, dtype)), flush=True)
+        return
     with distributed.joined(device):
         methods = ["ours"] if distributed.count() > 1 else args.methods
-        peak = ceiling(args, device)
-        rows = []
+        rows, peaks = [], []
         for resolution in args.resolutions:
-            seconds = times(args, resolution, methods, device)
+            seconds, peak = times(args, resolution, methods, device)
+            peaks.append(peak)
             gflop = work(args, resolution) / 1e9 * 1000 / args.batch
             for method, value in seconds.items():
                 row = {
@@ -100,7 +107,7 @@ def main() -> None:
         "width": args.width or args.size,
         "threads": args.threads,
         "processes": args.processes,
-        "ceiling_gflops": round(peak, 1),
+        "ceiling_gflops": [round(peak, 1) for peak in peaks],
         "memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
         "rows": rows,
     }
@@ -120,7 +127,7 @@ def make(args: argparse.Namespace, resolution: int, device: torch.device, **fiel
         model = dataclasses.replace(model, max_width=args.width, base_width=args.width * resolution)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2 * args.batch, 3, resolution, resolution, generator=generator)
-    codes = FACTORS.encode(FACTORS.sample(2 * args.batch, generator))
+    codes = FACTORS.encode(FACTORS.sample(2 * args.batch, generator)).to(images.dtype)
     real, labelled = (own_rows(rows).to(device) for rows in images.chunk(2))
     code, label = (own_rows(rows).to(device) for rows in codes.chunk(2))
     known = torch.ones(len(label), len(FACTORS), dtype=torch.bool, device=device)
@@ -167,8 +174,11 @@ def stepper(method: str, state: TrainState, batch: Batch) -> Callable[[], Any]:
     return step
 
 
-def times(args: argparse.Namespace, resolution: int, methods: list[str], device: torch.device) -> dict[str, float]:
-    """Seconds a kimg of each method: rounds in turn, so that a change of the machine's pace meets all of them."""
+def times(
+    args: argparse.Namespace, resolution: int, methods: list[str], device: torch.device
+) -> tuple[dict[str, float], float]:
+    """Seconds a kimg of each method, and GFLOP/s of the best convolution: rounds in turn, so that a change of the
+    machine's pace meets all of them."""
     steps = {method: stepper(method, *make(args, resolution, device, **FIELDS.get(method, {}))) for method in methods}
     found: dict[str, list[float]] = {method: [] for method in methods}
     for method, step in steps.items():
@@ -178,7 +188,9 @@ def times(args: argparse.Namespace, resolution: int, methods: list[str], device:
         synchronise(device)
         if device.type == "cuda":
             print(f"{method}, {resolution} px: first two steps {time.perf_counter() - began:.1f} s", flush=True)
+    peaks = []
     for _ in range(args.rounds):
+        peaks.append(ceiling(device))
         for method, step in steps.items():
             synchronise(device)
             began = time.perf_counter()
@@ -186,7 +198,7 @@ def times(args: argparse.Namespace, resolution: int, methods: list[str], device:
                 step()
             synchronise(device)
             found[method].append((time.perf_counter() - began) / STEPS * 1000 / args.batch)
-    return {method: statistics.median(seconds) for method, seconds in found.items()}
+    return {method: statistics.median(seconds) for method, seconds in found.items()}, statistics.median(peaks)
 
 
 def memory(args: argparse.Namespace, resolution: int, device: torch.device) -> dict[str, Any]:
@@ -204,6 +216,18 @@ def memory(args: argparse.Namespace, resolution: int, device: torch.device) -> d
         train_step(state, batch)
     held = peak_memory() - (0 if device.type == "cuda" else before)  # on a CPU: what the steps added
     return row | {"held_gb": round(held, 3)}
+
+
+def same(args: argparse.Namespace, resolution: int, dtype: torch.dtype) -> dict[str, Any]:
+    """The largest and the median distance of 20 of our steps in `dtype` from plain ones in double precision."""
+    with default_dtype(dtype):
+        state, batch = make(args, resolution, torch.device("cpu"))
+    rows = list(differences(state, batch, 20))
+    row: dict[str, Any] = {"resolution": resolution, "dtype": str(dtype).removeprefix("torch.")}
+    for key in rows[0]:
+        values = [found[key] for found in rows]
+        row[key] = [float(f"{statistic(values):.1e}") for statistic in (max, statistics.median)]
+    return row
 
 
 def synchronise(device: torch.device) -> None:
@@ -234,7 +258,7 @@ class Operations(TorchDispatchMode):
         return out
 
 
-def ceiling(args: argparse.Namespace, device: torch.device) -> float:
+def ceiling(device: torch.device) -> float:
     """GFLOP/s of the best dense 3x3 convolution: forward and both gradients, weighted as in a step."""
     best = 0.0
     for width, size in ((64, 32), (64, 64), (128, 32)):

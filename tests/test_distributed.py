@@ -32,9 +32,9 @@ def command(data: Path, out: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "semistylegan", "train", "--data", str(data), "--out", str(out), *fixed, *options]
 
 
-def alone(data: Path, out: Path) -> None:
+def alone(data: Path, out: Path, **other: object) -> None:
     """The same training in this process."""
-    fields = {"kimg": 0.016, "label_fraction": 0.1, "tick_kimg": 0.008, "snap_kimg": 0.008, "seed": 3}
+    fields = {"kimg": 0.016, "label_fraction": 0.1, "tick_kimg": 0.008, "snap_kimg": 0.008, "seed": 3, **other}
     train(TrainConfig.preset("semi", str(data), str(out), **fields))
 
 
@@ -81,6 +81,18 @@ def test_two_processes_make_the_model_of_one_and_go_on_as_one(
     shutil.rmtree(two / "checkpoint-000000.016")
     alone(sprites_zip, two)
     assert_same_training(one, two)
+
+
+@pytest.mark.timeout(180)
+def test_two_processes_make_the_weights_of_one_that_takes_the_batch_in_two_parts(
+    sprites_zip: Path, tmp_path: Path
+) -> None:
+    """Over 50 steps, bit for bit: the same sums in the same order, whoever computes them."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    alone(sprites_zip, one, micro_batch=4, kimg=0.4, tick_kimg=0.4, snap_kimg=0.4)
+    assert launch(command(sprites_zip, two, "--kimg", "0.4", "--tick-kimg", "0.4", "--snap-kimg", "0.4"), 2) == 0
+    a, b = saved(one, "400"), saved(two, "400")
+    assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
 @pytest.mark.timeout(120)
