@@ -186,7 +186,7 @@ def times(
         for _ in range(2):
             step()
         synchronise(device)
-        if device.type == "cuda":
+        if device.type == "cuda" or method == "compiled":
             print(f"{method}, {resolution} px: first two steps {time.perf_counter() - began:.1f} s", flush=True)
     peaks = []
     for _ in range(args.rounds):
