@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--size", default="tiny")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--micro-batch", type=int, default=0, help="for ours: as in `train`")
     parser.add_argument("--methods", type=lambda t: t.split(","), default=["ours", "plain", "public"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
@@ -120,8 +121,8 @@ def main() -> None:
 
 def make(args: argparse.Namespace, resolution: int, device: torch.device, **fields: Any) -> tuple[TrainState, Batch]:
     """A state at its first step and this process's rows of a batch."""
-    sizes = {"kimg": 1e6, "batch": args.batch, "labelled_batch": args.batch, "size": args.size}
-    config = TrainConfig.preset("semi", "none", "none", **sizes, **fields).resolved(resolution)
+    sizes = {"batch": args.batch, "labelled_batch": args.batch, "micro_batch": args.micro_batch, "size": args.size}
+    config = TrainConfig.preset("semi", "none", "none", kimg=1e6, **sizes, **fields).resolved(resolution)
     model = ModelConfig.of_size(config.size, resolution, 3, FACTORS.code_width)
     if args.width:
         model = dataclasses.replace(model, max_width=args.width, base_width=args.width * resolution)

@@ -128,7 +128,7 @@ class TrainConfig:
     cuda_graphs: bool = True
     """On a GPU, record a step's kernels once and replay them: small networks wait for their launches otherwise."""
     threads: int = 0
-    """CPU threads; 0 takes one for tiny networks (more only wait for each other), else what torch chooses."""
+    """CPU threads; 0 takes one for tiny networks (a second gains a quarter), else what torch chooses."""
     tick_kimg: float = 1.0
     """How often the tick line and `stats.jsonl` are written."""
     snap_kimg: float = 5.0

@@ -21,7 +21,7 @@ from semistylegan.training.config import TrainConfig
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import LabelledBatch, Log, Part, generate, loss_of_D_and_E, loss_of_G, read_once
 
-SPARE = 1.8
+SPARE = 2.0
 """What is needed beside weights, their moments and the kept activations (gradients on the way, R1's second graph, the
 allocator's gaps), as a factor on the activations: the largest of seven settings (docs/results/speed.md)."""
 
