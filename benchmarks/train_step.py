@@ -19,7 +19,6 @@ depend on them. Times are medians over steps with R1 in its turn.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import itertools
 import json
 import os
@@ -123,9 +122,7 @@ def make(args: argparse.Namespace, resolution: int, device: torch.device, **fiel
     """A state at its first step and this process's rows of a batch."""
     sizes = {"batch": args.batch, "labelled_batch": args.batch, "micro_batch": args.micro_batch, "size": args.size}
     config = TrainConfig.preset("semi", "none", "none", kimg=1e6, **sizes, **fields).resolved(resolution)
-    model = ModelConfig.of_size(config.size, resolution, 3, FACTORS.code_width)
-    if args.width:
-        model = dataclasses.replace(model, max_width=args.width, base_width=args.width * resolution)
+    model = ModelConfig.of_size(config.size, resolution, 3, FACTORS.code_width, width=args.width or None)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2 * args.batch, 3, resolution, resolution, generator=generator)
     codes = FACTORS.encode(FACTORS.sample(2 * args.batch, generator)).to(images.dtype)

@@ -147,6 +147,7 @@ def test_train_has_an_option_for_every_field(capsys: pytest.CaptureFixture[str])
         ("train --data d --out x --label-fraction 2", ["--label-fraction 2", "between 0 and 1"]),
         ("train --data d --out x --encoder both", ["both", "--encoder", "shared"]),
         ("train --data d --out x --gamma-g nan", ["--gamma-g", "finite"]),
+        ("train --data d --out x --width 4", ["--width 4", "at least 8"]),
         ("train --data d", ["missing: --out"]),
         ("eval nowhere", ["nowhere"]),
         ("generate nowhere --out x.png", ["nowhere"]),

@@ -57,6 +57,12 @@ def test_the_paper_size_is_the_paper_s() -> None:
     assert (config.z_dim, config.mapping_layers, config.mapping_lr) == (512, 8, 0.01)
 
 
+def test_a_width_in_place_of_a_size_s() -> None:
+    config = ModelConfig.of_size("tiny", 64, 3, 9, width=32)
+    assert {config.width(r) for r in config.resolutions} == {32}
+    assert Trunk(config).from_image.weight.shape == (32, 3, 1, 1) and config.z_dim == tiny().z_dim
+
+
 def test_modulated_conv_equals_modulating_the_weights_of_each_image() -> None:
     """StyleGAN2, equations 1 to 3, written the slow way: one convolution an image, in double precision."""
     conv = ModulatedConv(5, 7, w_dim=6, gain=1.5).double()

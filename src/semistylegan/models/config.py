@@ -64,11 +64,12 @@ class ModelConfig:
         seen: int = 0,
         blend: bool = False,
         knows_source: bool = False,
+        width: int | None = None,
     ) -> ModelConfig:
         """The networks of a named size.
 
         `tiny` is what the demo trains on two cores; `paper` has the published widths and mapping network. With `coarse`
-        G edits images (`models/fine.py`) and has no z.
+        G edits images (`models/fine.py`) and has no z. With `width`, all layers have so many feature maps instead.
         """
         max_width, base_width, z_dim, w_dim, layers, lr = {
             "tiny": (64, 768, 16, 64, 2, 1.0),
@@ -78,6 +79,8 @@ class ModelConfig:
         }[size]
         if (size, backbone) == ("paper", "stylegan"):
             base_width = 16384  # StyleGAN2 doubled the widths from 64 px on
+        if width:
+            max_width, base_width = width, width * resolution
         return cls(
             resolution=resolution,
             channels=channels,

@@ -41,6 +41,8 @@ class TrainConfig:
     """Labelled images in a step, drawn anew from the labelled rows."""
     size: Size = "tiny"
     """Width and depth of the networks: tiny (demo, two cores), small, base, paper (512 maps)."""
+    width: int | None = None
+    """Feature maps of every layer, at least 8. Not given: by size, fewer at high resolutions."""
     backbone: Backbone = "stylegan2"
     """Synthesis network."""
     grow_kimg: float | None = None
@@ -168,6 +170,8 @@ class TrainConfig:
                 value = getattr(self, option)
                 if value is not None and not value > low:
                     raise UserError(f"--{option.replace('_', '-')} {value}: must be {word} 0")
+        if self.width is not None and self.width < 8:
+            raise UserError(f"--width {self.width}: must be at least 8")
         for option in ("lr_g", "lr_d", "lr_e"):
             if (rate := getattr(self, option)) is not None and not 0 < rate < 1:
                 raise UserError(f"--{option.replace('_', '-')} {rate}: must lie between 0 and 1")

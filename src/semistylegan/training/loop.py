@@ -94,6 +94,7 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
         config.seen or 0,
         bool(config.blend),
         bool(config.knows_source),
+        config.width,
     )
     require_memory(config, model, space, device)
     if note := about_precision(config, device):
