@@ -25,9 +25,13 @@ RELU_GAIN = math.sqrt(2.0)
 """The gain of a layer whose output goes through :func:`activate`."""
 
 
+RELU_SLOPE = 0.2
+"""What is left of a value under zero."""
+
+
 def activate(x: Tensor) -> Tensor:
-    """Leaky ReLU of slope 0.2, in place: `x` is the fresh output of a layer with gain sqrt(2)."""
-    return F.leaky_relu_(x, 0.2)
+    """Leaky ReLU, in place: `x` is the fresh output of a layer with gain sqrt(2)."""
+    return F.leaky_relu_(x, RELU_SLOPE)
 
 
 def pixel_norm(x_BI: Tensor) -> Tensor:

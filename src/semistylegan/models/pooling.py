@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semistylegan.models.layers import activate
+from semistylegan.models.layers import RELU_SLOPE, activate
 
 
 def activate_and_pool(x_BCHW: Tensor) -> Tensor:
@@ -51,12 +51,12 @@ class _UnpoolInactivate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, g: Tensor, y: Tensor) -> Tensor:
         ctx.save_for_backward(y)
-        return _as_maps(_leaky_relu_backward(_widened(g * 0.25), _in_row_pairs(y), 0.2, True), y)
+        return _as_maps(_slope(_widened(g * 0.25), _in_row_pairs(y)), y)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (y,) = ctx.saved_tensors
-        return F.avg_pool2d(_leaky_relu_backward(gradients[0], y, 0.2, True), 2), None
+        return F.avg_pool2d(_slope(gradients[0], y), 2), None
 
 
 class _AlsoPool(torch.autograd.Function):
@@ -83,7 +83,9 @@ class _AddUnpooled(torch.autograd.Function):
         return _AlsoPool.apply(gradients[0])  # type: ignore[no-untyped-call]
 
 
-_leaky_relu_backward = torch.ops.aten.leaky_relu_backward
+def _slope(g: Tensor, y: Tensor) -> Tensor:
+    """g through the activation whose result is y."""
+    return torch.ops.aten.leaky_relu_backward(g, y, RELU_SLOPE, True)
 
 
 def _in_row_pairs(x_BCHW: Tensor) -> Tensor:
