@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.pictures import to_float
@@ -371,6 +372,14 @@ def test_bad_settings_are_one_line(sprites_zip: Path, tmp_path: Path, fields: di
         train(config(sprites_zip, tmp_path / "run", **fields))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_width_reaches_every_network(sprites_zip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train(config(sprites_zip, out, kimg=0.016, width=8))
+    found = load_file(next(out.glob("checkpoint-*")) / "train-state.safetensors")
+    kernels = [t for name, t in found.items() if name.endswith("weight") and t.shape[2:] == (3, 3)]
+    assert len(kernels) > 10 and {t.shape[0] for t in kernels} == {8}
 
 
 def test_an_epoch_shows_every_image_once(sprites_zip: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from semistylegan.models.config import ModelConfig
 from semistylegan.models.generator import Generator
 from semistylegan.models.layers import RELU_GAIN, Conv, FromImage, Linear, activate
 from semistylegan.models.mapping import Mapping
+from semistylegan.models.pooling import activate_and_pool
 
 FIRST = 8
 """Pixels a side from which the networks grow."""
@@ -155,7 +156,7 @@ class GrowingTrunk(Growing):
         maps = [self.from_image[last](img)]
         for i in range(last, 0, -1):
             x = blur(activate(self.conv[i - 1](maps[-1])))
-            x = F.avg_pool2d(activate(self.down[i - 1](x)), 2)
+            x = activate_and_pool(self.down[i - 1](x))
             if i == last and share < 1:
                 x = torch.lerp(self.from_image[last - 1](F.avg_pool2d(img, 2)), x, share)
             maps.append(x)
