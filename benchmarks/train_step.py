@@ -85,7 +85,7 @@ def main() -> None:
         for resolution in args.resolutions:
             seconds, peak = times(args, resolution, methods, device)
             peaks.append(peak)
-            gflop = work(args, resolution) / 1e9 * 1000 / args.batch
+            gflop = work(args, resolution, device) / 1e9 * 1000 / args.batch
             for method, value in seconds.items():
                 row = {
                     "resolution": resolution,
@@ -233,9 +233,9 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def work(args: argparse.Namespace, resolution: int) -> float:
+def work(args: argparse.Namespace, resolution: int, device: torch.device) -> float:
     """Operations of one of our steps: convolutions and matrix products, forward and backward, with R1 in its turn."""
-    state, batch = make(args, resolution, torch.device("cpu"))
+    state, batch = make(args, resolution, device)
     flops = []
     for state.step in (0, 1):
         with Operations() as counted:

@@ -36,6 +36,7 @@ from semistylegan.training.run import CONFIG, FACTORS, LABELS, STATS, Run, read_
 from semistylegan.training.scope import class_factors, fine_factors, training_rows
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
 from semistylegan.training.step import Batch, LabelledBatch, reading, train_step
+from semistylegan.training.streams import to_device
 
 Rows = TypeVar("Rows", Tensor, npt.NDArray[np.int64])
 OnSnapshot = Callable[[Path, float], None]
@@ -275,7 +276,7 @@ class Feed:
         self.data.prefetch(own_rows(self.order(state.images + count, count)))
         return Batch(
             real_BCHW=real_BCHW,
-            code_BC=self.space.encode(level_BF).to(self.device),
+            code_BC=to_device(self.space.encode(level_BF), self.device),
             labelled=self.labelled(random) if len(self.rows) else None,
         )
 
@@ -285,7 +286,7 @@ class Feed:
 
     def images(self, rows: npt.NDArray[np.int64]) -> Tensor:
         """Images by number, with the detail that growing networks know."""
-        img_BCHW = to_float(self.data.images(rows).to(self.device))
+        img_BCHW = to_float(to_device(self.data.images(rows), self.device))
         return img_BCHW if self.stage is None else as_grown(img_BCHW, *self.stage)
 
     def labelled(self, random: np.random.Generator) -> LabelledBatch:
@@ -293,8 +294,8 @@ class Feed:
         rows = own_rows(self.rows[random.integers(len(self.rows), size=self.config.labelled_batch)])
         return LabelledBatch(
             img_LCHW=self.images(rows),
-            code_LC=self.space.encode(self.level_NF[rows]).to(self.device),
-            known_LF=self.known_NF[rows].to(self.device),
+            code_LC=to_device(self.space.encode(self.level_NF[rows]), self.device),
+            known_LF=to_device(self.known_NF[rows], self.device),
         )
 
     def prior(self, count: int, random: np.random.Generator) -> Tensor:

@@ -19,6 +19,7 @@ from semistylegan import losses
 from semistylegan.models.layers import in_full
 from semistylegan.training import distributed
 from semistylegan.training.state import TrainState
+from semistylegan.training.streams import Aside, to_device
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,14 @@ class Passes:
         """D: tell real from generated. E: read the labelled images, mixed with others; its own reading of generated
         ones."""
         state = self.state
-        self.parts = [read_once(state, part) for part in self.parts]
+        with Aside(self.parts[0].real_BCHW.device) as aside:
+            self.parts = [read_once(state, part) for part in self.parts]
+        if state.G.starts_from_image:  # G is told what is read
+            aside.join()
         # Generated images, for the pass of G too; with several parts their graphs would not fit, so G draws again.
         with torch.set_grad_enabled(len(self.parts) == 1):
             self.fakes = [generate(state, part) for part in self.parts]
+        aside.join()
         state.opt_D.zero_grad()
         state.opt_E.zero_grad()
         for part, fake_BCHW in zip(self.parts, self.fakes, strict=True):
@@ -175,17 +180,17 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
         k, whole = distributed.rank() * count + i, processes * count
         part = None
         if labelled is not None:
-            img_LCHW = piece(labelled.img_LCHW, i, count) + piece(noise_LCHW, k, whole).to(device)
+            img_LCHW = piece(labelled.img_LCHW, i, count) + to_device(piece(noise_LCHW, k, whole), device)
             part = LabelledBatch(img_LCHW, piece(labelled.code_LC, i, count), piece(labelled.known_LF, i, count))
         parts.append(
             Part(
                 real_BCHW=piece(batch.real_BCHW, i, count),
                 code_BC=piece(batch.code_BC, i, count),
-                z_BZ=piece(z_BZ, k, whole).to(device),
+                z_BZ=to_device(piece(z_BZ, k, whole), device),
                 labelled=part,
-                share_2L=piece(share_2L.t(), k, whole).t().to(device),
-                doubt=torch.tensor(gamma_doubt_now(state), device=device),
-                keeps_BC=piece(keeps_BC, k, whole).to(device),
+                share_2L=to_device(piece(share_2L.t(), k, whole).t(), device),
+                doubt=torch.full((), gamma_doubt_now(state), device=device),
+                keeps_BC=to_device(piece(keeps_BC, k, whole), device),
             )
         )
     return parts
@@ -307,19 +312,24 @@ def look(state: TrainState, judged: list[Tensor], read: list[Tensor]) -> tuple[l
     shared = E.trunk is D.trunk
     images = list({id(img): img for img in (judged + read if shared else judged)}.values())
     sizes = [len(img) for img in images]
+    code: Tensor | None = None
     with mixed_precision(state, images[0]):
-        maps = D.trunk(torch.cat(images) if len(images) > 1 else images[0])
+        with Aside(images[0].device) as aside:
+            if read and not shared:
+                code = in_full(E.code(E.trunk(joined(read))))
+        maps = D.trunk(joined(images))
         of_D = {id(img): m for img, m in zip(images, maps[-1].split(sizes), strict=True)}
         logits = [in_full(D.logit(of_D[id(img)])) for img in judged]
-        if not read:
-            return logits, []
-        if shared:
+        aside.join()
+        if read and shared:
             split_maps = [dict(zip(map(id, images), m.split(sizes), strict=True)) for m in maps]
-            maps = [torch.cat([m[id(img)] for img in read]) for m in split_maps]
-        else:
-            maps = E.trunk(torch.cat(read) if len(read) > 1 else read[0])
-        code = in_full(E.code(maps))
-    return logits, list(code.split([len(img) for img in read]))
+            code = in_full(E.code([torch.cat([m[id(img)] for img in read]) for m in split_maps]))
+    return logits, [] if code is None else list(code.split([len(img) for img in read]))
+
+
+def joined(images: list[Tensor]) -> Tensor:
+    """All images as one batch."""
+    return torch.cat(images) if len(images) > 1 else images[0]
 
 
 def mixed(labelled: LabelledBatch, img_LCHW: Tensor, code_LC: Tensor, share_L: Tensor) -> tuple[Tensor, Tensor]:
