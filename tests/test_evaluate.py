@@ -543,13 +543,14 @@ def test_generated_codes_follow_the_prior_of_the_training(tmp_path: Path, kinds:
     assert readings_of(Run(plain), networks(), data, ORACLE, 400, 0).prior is None
 
 
-def test_data_that_changed_are_refused(tmp_path: Path) -> None:
+def test_data_that_changed_are_refused_and_data_that_moved_are_not(tmp_path: Path) -> None:
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    moved = (tmp_path / "world.zip").rename(tmp_path / "moved.zip")
+    with pytest.raises(UserError, match=r"world\.zip: .* --data"):
+        evaluate(run, images=200, device="cpu")
+    assert evaluate(run, ["l2"], images=200, device="cpu", data_path=moved)["l2"] > 0
     write_world(tmp_path / "world.zip", labelled=50)
     with pytest.raises(UserError, match="has changed since"):
-        evaluate(run, images=200, device="cpu")
-    (tmp_path / "world.zip").unlink()
-    with pytest.raises(UserError, match=r"world\.zip"):
         evaluate(run, images=200, device="cpu")
 
 

@@ -204,13 +204,15 @@ class Eval(Command):
     """The hash that this file must have, or its first digits."""
     kimg: Annotated[float | None, arg(metavar="KIMG")] = None
     """Measure the checkpoint after this many thousand images, not the newest."""
+    data: Annotated[Path | None, arg(metavar="PATH")] = None
+    """Where the run's data are now, if they have moved since it was trained, or if it was trained elsewhere."""
 
     def run(self) -> Path:
         from semistylegan.cli.tables import print_metrics
         from semistylegan.metrics.evaluate import DEFAULT, evaluate
 
         names = list(DEFAULT) if self.metrics == "default" else [n.strip() for n in self.metrics.split(",")]
-        options = (self.images, self.seed, self.device, self.inception, self.inception_sha256, self.kimg)
+        options = (self.images, self.seed, self.device, self.inception, self.inception_sha256, self.kimg, self.data)
         print_metrics(evaluate(self.run_path, names, *options))
         return self.run_path / "metrics.json"
 

@@ -42,6 +42,7 @@ def evaluate(
     inception: Path | None = None,
     inception_sha256: str | None = None,
     kimg: float | None = None,
+    data_path: Path | None = None,
 ) -> dict[str, Any]:
     """Measures the newest checkpoint of a run, or an earlier one.
 
@@ -57,6 +58,7 @@ def evaluate(
         inception: file of the network whose features FID compares; see `metrics.inception`.
         inception_sha256: the hash that it must have, or its beginning.
         kimg: of the checkpoint to measure; None is the newest.
+        data_path: where the run's data are now; None is where they were when it was trained.
 
     Returns:
         What `metrics.json` now holds.
@@ -74,7 +76,7 @@ def evaluate(
         raise UserError(f"images={images}: at least 100 are needed")
     run = Run(Path(run_path))
     checkpoint = run.checkpoint(kimg)
-    data = full_data(run)
+    data = full_data(run, data_path)
     where = pick_device(device)
     networks = load_model(checkpoint, where)
     oracle = oracle_for(data, where)
@@ -200,13 +202,15 @@ def metric_names(asked: Sequence[str]) -> list[str]:
     return [name for name in METRICS if name in chosen]
 
 
-def full_data(run: Run) -> Dataset:
-    """The run's data set with all its labels.
+def full_data(run: Run, path: Path | None = None) -> Dataset:
+    """The run's data set with all its labels; `path` is given where it has moved.
 
     Raises:
         UserError: not there, or not what the run was trained on.
     """
-    data = Dataset.open(run.config.data)
+    if path is None and not Path(run.config.data).exists():
+        raise UserError(f"{run.config.data}: not there, and {run.path} was trained on it; give its place as --data")
+    data = Dataset.open(path or run.config.data)
     if run.document().get("data_fingerprint") != data.fingerprint():
         raise UserError(
             f"{data.path}: has changed since {run.path} was trained on it; its scores would mean nothing; "
