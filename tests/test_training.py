@@ -21,12 +21,14 @@ from semistylegan.data.dataset import Dataset
 from semistylegan.data.pictures import to_float
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
+from semistylegan.losses import unsupervised
+from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.checkpoint import load_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.training import Run, TrainConfig, train
 from semistylegan.training.loop import Diverged, Feed, about_precision, labels_and_space
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Batch, LabelledBatch, decay, look, train_step
+from semistylegan.training.step import Batch, LabelledBatch, Passes, decay, look, reading, split, train_step
 
 SPACE = FactorSpace.grid({"a": 3, "b": 4})
 
@@ -186,6 +188,24 @@ def test_gamma_e_begins_when_it_should() -> None:
     assert not torch.equal(weights(states[0].E), weights(states[1].E))
 
 
+@pytest.mark.parametrize("mix_with", ["unlabelled", "labelled"])
+def test_doubt_teaches_E_to_read_generated_images_as_the_real_ones_beside_them(mix_with: str) -> None:
+    state, batch = make_state(alpha=float(mix_with == "labelled"), mix_with=mix_with, gamma_doubt=1.0), make_batch()
+    own, passes = reading(state, batch.real_BCHW), Passes(state, split(state, batch))
+    passes.of_D_and_E()
+
+    def away() -> float:
+        with torch.no_grad():
+            return float(unsupervised(state.E(passes.fakes[0]), own, SPACE, state.config.ce_weight))
+
+    before = away()
+    assert float(passes.losses()["loss_doubt"]) == pytest.approx(before, rel=1e-4)
+    for _ in range(20):
+        passes.of_D_and_E()
+        state.opt_E.step()
+    assert away() < 0.8 * before
+
+
 def test_a_shared_encoder_shares_the_trunk_and_no_weight_is_updated_twice() -> None:
     state = make_state(encoder="shared")
     assert state.E.trunk is state.D.trunk
@@ -317,6 +337,16 @@ def test_scalar_kinds_are_the_paper_s_setting(sprites_zip: Path, tmp_path: Path)
     np.testing.assert_allclose(labels.level_NF[row, 1], own.labels.level_NF[row, 1] * 12 / 11, rtol=1e-6)
 
 
+def test_factors_can_have_codes_as_classes_have(sprites_zip: Path, tmp_path: Path) -> None:
+    run = train(config(sprites_zip, tmp_path / "run", as_classes="scale"))
+    networks = load_model(run.checkpoint())
+    assert [factor.as_classes for factor in networks.space] == [name == "scale" for name in networks.space.names]
+    plain = Dataset.open(sprites_zip).space
+    assert networks.space.code_width == plain.code_width + (networks.space["scale"].size or 0) - 1
+    found = evaluate(run.path, ["mig", "l2", "mig_gen", "l2_gen"], images=200, device="cpu")
+    assert 0 <= found["mig"] <= 1 and found["l2"] > 0 and found["l2_gen"] > 0
+
+
 def test_no_label_outside_the_labelled_rows_matters(sprites_zip: Path) -> None:
     """Which rows are labelled, and so all that follows, must not depend on any label's value."""
     data = Dataset.open(sprites_zip)
@@ -363,6 +393,9 @@ def test_divergence_stops_with_a_diagnosis(sprites_zip: Path, tmp_path: Path) ->
         ({"lr_g": 3.0}, "between 0 and 1"),
         ({"size": "huge"}, "known are tiny"),
         ({"preset": "magic"}, "known are semi"),
+        ({"preset": "info", "gamma_doubt": 0.1}, "--gamma-doubt: needs labels"),
+        ({"preset": "info", "as_classes": "scale"}, "--as-classes: needs labels"),
+        ({"keep": 0.5}, "--keep: belongs to the preset fine"),
         ({"device": "cuda:9"}, "not available"),
         ({"colour": 1}, "colour"),
     ],

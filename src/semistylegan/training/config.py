@@ -58,6 +58,11 @@ class TrainConfig:
     """Weight of L_unsup for E: E learns from generated images too. Raises MIG, costs MIG-gen."""
     gamma_e_from: float = 0.0
     """Part of the training, 0 to 1, after which gamma_e begins; until then it is 0."""
+    gamma_doubt: float = 0.0
+    """Weight of E's doubt in G: E reads a generated image as the real one beside it (fine: that it was made of), so
+    that only what it cannot tell from a real image counts as obeying. Costs MIG, raises MIG-gen on scenes."""
+    doubt_decay_from: float = 1.0
+    """Part of the training, 0 to 1, after which gamma_doubt falls linearly to zero. 1: it does not."""
     alpha: float = 1.0
     """Weight of L_sr, the smoothness term on mixed images."""
     beta: float = 0.0
@@ -89,9 +94,6 @@ class TrainConfig:
     """Half-life of the averaged weights, in thousands of images; shorter in the first part of the training."""
     fine_factors: str | None = None
     """fine: the factors that can be edited, with commas between; all others are kept. Not given: chosen by name."""
-    as_classes: str | None = None
-    """fine: factors with a grid whose codes have an entry for each value, as classes have, not one number; with commas
-    between, or none. Not given: chosen by name (colours, shapes)."""
     coarse: int | None = None
     """fine: pixels a side of the maps from which the synthesis starts. Not given: by the images' size."""
     seen: int | None = None
@@ -102,11 +104,6 @@ class TrainConfig:
     knows_source: bool | None = None
     """fine: G is told what E reads of its input beside what is asked for, so that it knows what to change. Not given:
     it is. The paper's is not."""
-    gamma_doubt: float = 0.0
-    """fine: weight of E's doubt in G: E reads an edit as the image that it was made of, so that only what it cannot
-    tell from a real image counts as obeying."""
-    doubt_decay_from: float = 1.0
-    """fine: part of the training, 0 to 1, after which gamma_doubt falls linearly to zero. 1: it does not."""
     keep: float = 0.0
     """fine: chance that a factor of an edit keeps what E reads of the image, as most factors do in use. 0: all factors
     of all edits are drawn anew."""
@@ -116,6 +113,9 @@ class TrainConfig:
     """fine: weight of L_cycle, the distance from x of its edit edited back."""
     factor_kinds: Literal["own", "scalar"] = "own"
     """own: as the data set says. scalar: every factor is one number, as in the paper."""
+    as_classes: str | None = None
+    """Factors with a grid whose codes have an entry for each value, as classes have, not one number; with commas
+    between, or none. Not given: none; fine: chosen by name (colours, shapes)."""
     prior: Literal["auto", "grid", "labelled"] = "auto"
     """Codes of generated images: uniform over each factor's values (grid), the labelled rows' joint distribution, or
     (auto) the one that fits what these rows look like, which is said."""
@@ -188,10 +188,13 @@ class TrainConfig:
             raise UserError("--grow-batch: belongs to a growing run; add --grow-kimg")
         if self.backbone == "stylegan" and self.system == "fine":
             raise UserError("--backbone stylegan: the preset fine has a network of its own; leave it out")
-        of_fine = ("gamma_rec", "gamma_cycle", "gamma_doubt")
-        for option in ("fine_factors", "as_classes", "coarse", "seen", "blend", "knows_source", "keep", *of_fine):
+        of_fine = ("fine_factors", "coarse", "seen", "blend", "knows_source")
+        for option in (*of_fine, "keep", "gamma_rec", "gamma_cycle"):
             if self.system != "fine" and getattr(self, option):
                 raise UserError(f"--{option.replace('_', '-')}: belongs to the preset fine; add --preset fine")
+        for option in ("gamma_doubt", "as_classes"):
+            if self.system == "info" and getattr(self, option):
+                raise UserError(f"--{option.replace('_', '-')}: needs labels; leave it out with --preset info")
         if self.system == "info" and (self.label_fraction or self.alpha or self.beta):
             raise UserError("--preset info: it trains without labels; leave out --label-fraction, --alpha and --beta")
         return self

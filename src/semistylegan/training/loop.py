@@ -195,7 +195,7 @@ def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, Factor
         level = own.scalar_levels(labels.level_NF).astype(np.float32)
         labels = Labels(np.where(labels.known_NF, level, 0).astype(np.float32), labels.known_NF)
     space = own.with_kinds(config.factor_kinds)
-    return labels, space.with_classes(class_factors(config, space)) if config.system == "fine" else space
+    return labels, space.with_classes(class_factors(config, space))
 
 
 def with_prior(config: TrainConfig, labels: Labels, space: FactorSpace) -> TrainConfig:

@@ -48,8 +48,8 @@ def fine_factors(chosen: str | None, data: Dataset) -> tuple[str, ...]:
 
 
 def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
-    """The factors of an editor whose codes are as classes: those of `--as-classes`, else those of a few values whose
-    names speak of classes, said aloud (none where `--factor-kinds scalar` wants one number of each).
+    """The factors whose codes are as classes: those of `--as-classes`; where an editor is not told, those of a few
+    values whose names speak of classes, said aloud (none where `--factor-kinds scalar` wants one number of each).
 
     Values without an order, such as colours, are far better as classes: as one number they lead G from the first to
     the last over all the others. Sizes and intensities gained nothing clear from it (docs/results/editing.md).
@@ -58,7 +58,7 @@ def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
         UserError: an unknown factor, or one without a grid.
     """
     chosen = config.as_classes
-    if chosen == "none" or (chosen is None and config.factor_kinds == "scalar"):
+    if chosen == "none" or (chosen is None and (config.system != "fine" or config.factor_kinds == "scalar")):
         return ()
     if chosen is not None:
         names = space.only([name.strip() for name in chosen.split(",")]).names

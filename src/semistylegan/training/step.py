@@ -222,7 +222,7 @@ def mixed_precision(state: TrainState, x: Tensor) -> AbstractContextManager[Any]
 
 
 def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Tensor:
-    """-L_GAN + gamma_E L_unsup + beta L_sup + alpha L_sr; of an editor also gamma_doubt L_doubt."""
+    """-L_GAN + gamma_E L_unsup + beta L_sup + alpha L_sr + gamma_doubt L_doubt."""
     config, labelled = state.config, part.labelled
     read: dict[str, tuple[Tensor, Tensor]] = {}
     known: dict[str, Tensor] = {}
@@ -346,8 +346,7 @@ def read_once(state: TrainState, part: Part) -> Part:
     """The part with the averaged E's reading of its images, where anything needs it, and with what its edits keep."""
     config = state.config
     mixes = part.labelled is not None and config.alpha and config.mix_with == "unlabelled"
-    weights = (config.keep, config.gamma_doubt, config.gamma_rec, config.gamma_cycle)
-    edits = state.G.starts_from_image and (state.G.knows_source or any(weights))
+    edits = state.G.knows_source or any((config.keep, config.gamma_doubt, config.gamma_rec, config.gamma_cycle))
     if not (mixes or edits):
         return part
     own_BC = reading(state, part.real_BCHW)
