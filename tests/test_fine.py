@@ -244,7 +244,9 @@ def test_G_is_told_the_source_of_what_it_starts_from(sprites_zip: Path, knows_so
     assert torch.equal(back, torch.cat([own[rows], source], dim=1))
 
 
-def test_colours_are_as_classes_unless_someone_says_otherwise(sprites_zip: Path) -> None:
+def test_colours_are_as_classes_unless_someone_says_otherwise(
+    sprites_zip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     space = Dataset.open(sprites_zip).space
 
     def chosen(**fields: Any) -> tuple[str, ...]:
@@ -255,6 +257,9 @@ def test_colours_are_as_classes_unless_someone_says_otherwise(sprites_zip: Path)
     kitchen = FactorSpace.isaac3d().only(ISAAC3D_FINE)
     assert class_factors(config(sprites_zip, sprites_zip), kitchen) == ("object_color", "wall_color")
     assert class_factors(config(sprites_zip, sprites_zip, factor_kinds="scalar"), kitchen) == ()
+    capsys.readouterr()
+    assert class_factors(TrainConfig.preset("semi", "data", "run"), kitchen) == ()  # a generator: said, not done
+    assert "--as-classes object_color,wall_color" in "".join(capsys.readouterr())
     many = FactorSpace((Factor.scalar("color", 9), Factor.scalar("hue"), Factor.scalar("style", 8)))
     assert class_factors(config(sprites_zip, sprites_zip), many) == ("style",)
     asked = config(sprites_zip, sprites_zip, fine_factors="hue,scale", as_classes="scale")

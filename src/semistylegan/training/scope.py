@@ -48,8 +48,9 @@ def fine_factors(chosen: str | None, data: Dataset) -> tuple[str, ...]:
 
 
 def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
-    """The factors whose codes are as classes: those of `--as-classes`; where an editor is not told, those of a few
-    values whose names speak of classes, said aloud (none where `--factor-kinds scalar` wants one number of each).
+    """The factors whose codes are as classes: those of `--as-classes`. Where it is left out and factors of a few values
+    have names that speak of classes, these are said aloud, and an editor takes them (neither with `--factor-kinds
+    scalar`, which wants one number of each).
 
     Values without an order, such as colours, are far better as classes: as one number they lead G from the first to
     the last over all the others. Sizes and intensities gained nothing clear from it (docs/results/editing.md).
@@ -58,7 +59,7 @@ def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
         UserError: an unknown factor, or one without a grid.
     """
     chosen = config.as_classes
-    if chosen == "none" or (chosen is None and (config.system != "fine" or config.factor_kinds == "scalar")):
+    if chosen == "none" or (chosen is None and config.factor_kinds == "scalar"):
         return ()
     if chosen is not None:
         names = space.only([name.strip() for name in chosen.split(",")]).names
@@ -68,9 +69,13 @@ def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
         return names
     few = [f.name for f in space if f.kind == "scalar" and 2 <= (f.size or 0) <= MOST_CLASSES]
     guessed = tuple(name for name in few if any(word in name.lower() for word in CLASS_WORDS))
-    if guessed:
-        said = f"as classes, chosen by their names: {', '.join(guessed)} (--as-classes says otherwise)"
-        progress.console().print(said, markup=False)
+    if not guessed:
+        return ()
+    say = progress.console().print
+    if config.system != "fine":
+        say(f"numbers that may stand for classes, by their names: try --as-classes {','.join(guessed)}", markup=False)
+        return ()
+    say(f"as classes, chosen by their names: {', '.join(guessed)} (--as-classes says otherwise)", markup=False)
     return guessed
 
 
