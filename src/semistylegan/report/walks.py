@@ -73,8 +73,9 @@ def _row(facts: Facts, factor: Factor, values: Sequence[Value], images: ImageArr
     about = f"<span>{escape(_kind(factor))}</span>"
     about += f'<span class="e">encoder {verb} {percent(e)}</span>' if e is not None else ""
     about += f'<span class="g">generator {verb} {percent(g)}</span>' if g is not None else ""
+    name = escape(factor.name).replace("_", "_<wbr>")  # where a long one may be broken
     return (
-        f'<div class="factor"><div><h3>{escape(factor.name)}</h3><p class="about">{about}</p></div>'
+        f'<div class="factor"><div><h3>{name}</h3><p class="about">{about}</p></div>'
         f'<ul class="values" style="grid-template-columns:repeat({COLUMNS},minmax(0,1fr))">{"".join(tiles)}</ul></div>'
     )
 
