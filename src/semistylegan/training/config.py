@@ -60,7 +60,7 @@ class TrainConfig:
     """Part of the training, 0 to 1, after which gamma_e begins; until then it is 0."""
     gamma_doubt: float = 0.0
     """Weight of E's doubt in G: E reads a generated image as the real one beside it (fine: that it was made of), so
-    that only what it cannot tell from a real image counts as obeying. Costs MIG, raises MIG-gen on scenes."""
+    that only what it cannot tell from a real image counts as obeying. Costs MIG; the images are better for it."""
     doubt_decay_from: float = 1.0
     """Part of the training, 0 to 1, after which gamma_doubt falls linearly to zero. 1: it does not."""
     alpha: float = 1.0
