@@ -62,7 +62,7 @@ def begun(chosen: TrainConfig, coarse: int = 4, knows_source: bool = True) -> tu
     data = Dataset.open(chosen.data)
     labels, space = labels_and_space(chosen, data)
     shape: dict[str, Any] = {"coarse": coarse, "seen": 32, "knows_source": knows_source}
-    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, **shape)
+    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, **shape, second_head=bool(chosen.gamma_doubt))
     state = TrainState.create(chosen, model, space, torch.device("cpu"))
     return state, Feed(chosen, data, labels, space, torch.device("cpu")).batch(state)
 
@@ -167,7 +167,8 @@ def test_doubt_teaches_E_to_see_what_an_edit_was_made_of(sprites_zip: Path) -> N
 
     def away() -> float:
         with torch.no_grad():
-            return float(unsupervised(state.E(fakes), own, state.space, chosen.ce_weight))
+            said_BC = state.E.codes(state.E.trunk(fakes))[-1]
+            return float(unsupervised(said_BC, own, state.space, chosen.ce_weight))
 
     before = away()
     passes = Passes(state, split(state, batch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -37,7 +38,8 @@ def make_state(**fields: Any) -> TrainState:
     config = TrainConfig.preset(
         "semi", "none", "none", **{"kimg": 1.0, "batch": 4, "labelled_batch": 4, **fields}
     ).resolved(16)
-    model = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, encoder=config.encoder)
+    shape: dict[str, Any] = {"encoder": config.encoder, "second_head": bool(config.gamma_doubt)}
+    model = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, **shape)
     return TrainState.create(config, model, SPACE, torch.device("cpu"))
 
 
@@ -168,13 +170,23 @@ def test_real_and_generated_images_do_not_share_a_minibatch_deviation() -> None:
     torch.testing.assert_close(first, state.D(a))
 
 
-def test_one_pass_reads_what_two_do() -> None:
-    for encoder in ("separate", "shared"):
-        state, (a, b) = make_state(encoder=encoder), torch.randn(2, 4, 3, 16, 16)
-        with torch.no_grad():
-            logits, codes = look(state, [a, b], [b, a])
-            torch.testing.assert_close(torch.stack(logits), torch.stack([state.D(a), state.D(b)]), rtol=1e-4, atol=1e-5)
-            torch.testing.assert_close(torch.stack(codes), torch.stack([state.E(b), state.E(a)]), rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("encoder", ["separate", "shared"])
+@pytest.mark.parametrize("gamma_doubt", [0.0, 0.1])
+def test_one_pass_reads_what_two_do(encoder: str, gamma_doubt: float) -> None:
+    state, (a, b) = make_state(encoder=encoder, gamma_doubt=gamma_doubt), torch.randn(2, 4, 3, 16, 16)
+    close = functools.partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        logits, by_head = look(state, [a, b], [b, a])
+        close(torch.stack(logits), torch.stack([state.D(a), state.D(b)]))
+        close(torch.stack(by_head[0]), torch.stack([state.E(b), state.E(a)]))
+        assert len(by_head) == (2 if gamma_doubt else 1)
+        if gamma_doubt:
+            close(by_head[1][0], second_reading(state, b))
+
+
+def second_reading(state: TrainState, img: torch.Tensor) -> torch.Tensor:
+    assert state.E.second is not None
+    return state.E.second.code(state.E.trunk(img))
 
 
 def test_gamma_e_begins_when_it_should() -> None:
@@ -196,7 +208,7 @@ def test_doubt_teaches_E_to_read_generated_images_as_the_real_ones_beside_them(m
 
     def away() -> float:
         with torch.no_grad():
-            return float(unsupervised(state.E(passes.fakes[0]), own, SPACE, state.config.ce_weight))
+            return float(unsupervised(second_reading(state, passes.fakes[0]), own, SPACE, state.config.ce_weight))
 
     before = away()
     assert float(passes.losses()["loss_doubt"]) == pytest.approx(before, rel=1e-4)
@@ -204,6 +216,47 @@ def test_doubt_teaches_E_to_read_generated_images_as_the_real_ones_beside_them(m
         passes.of_D_and_E()
         state.opt_E.step()
     assert away() < 0.8 * before
+
+
+def gradients(state: TrainState, network: torch.nn.Module) -> torch.Tensor:
+    """Of a step's first passes, over these weights."""
+    passes = Passes(state, split(state, make_batch()))
+    passes.of_D_and_E()
+    if network is state.G:
+        passes.of_G()
+    return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+
+
+def test_what_E_says_itself_does_not_doubt() -> None:
+    """Doubt moves the second head (and the trunk), not the head whose readings users get."""
+    little, much = make_state(gamma_doubt=1e-3), make_state(gamma_doubt=10.0)
+    for layer in ("conv", "hidden", "out"):
+        torch.testing.assert_close(*(gradients(state, getattr(state.E, layer)) for state in (little, much)))
+        small, large = (gradients(state, getattr(state.E.second, layer)) for state in (little, much))
+        assert not torch.allclose(small, large, rtol=0.1)
+
+
+def test_G_is_read_by_the_head_that_doubts() -> None:
+    plain, own, second = (make_state(gamma_doubt=0.1, gamma_g=10.0) for _ in range(3))
+    assert second.E.second is not None
+    with torch.no_grad():
+        own.E.out.weight.neg_()
+        second.E.second.out.weight.neg_()
+    torch.testing.assert_close(gradients(plain, plain.G), gradients(own, own.G))
+    assert not torch.allclose(gradients(plain, plain.G), gradients(second, second.G), rtol=0.1)
+
+
+def test_a_model_whose_E_has_two_heads_is_saved_and_loaded(tmp_path: Path) -> None:
+    state, img = make_state(gamma_doubt=0.1), torch.randn(2, 3, 16, 16)
+    train_step(state, make_batch())
+    state.save(tmp_path / "checkpoint")
+    other = make_state(gamma_doubt=0.1, seed=1)
+    other.load(tmp_path / "checkpoint")
+    with torch.no_grad():
+        assert torch.equal(second_reading(other, img), second_reading(state, img))
+        assert torch.equal(load_model(tmp_path / "checkpoint").E(img), state.E_ema(img))
+    with pytest.raises(UserError, match="does not fit these networks"):
+        make_state().load(tmp_path / "checkpoint")
 
 
 def test_a_shared_encoder_shares_the_trunk_and_no_weight_is_updated_twice() -> None:

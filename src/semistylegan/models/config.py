@@ -42,6 +42,8 @@ class ModelConfig:
     """The synthesis network; with `stylegan` D and E have the paper's trunk too, and all of them can grow."""
     encoder: EncoderKind = "separate"
     """Whether E has a trunk of its own or shares D's, as the paper has it."""
+    second_head: bool = False
+    """Whether E has a second head, which doubts what G draws, beside the one that reads."""
     coarse: int = 0
     """Semi-StyleGAN-fine: pixels a side of the maps from which the synthesis starts. 0: G starts from z."""
     seen: int = 0
@@ -65,6 +67,7 @@ class ModelConfig:
         blend: bool = False,
         knows_source: bool = False,
         width: int | None = None,
+        second_head: bool = False,
     ) -> ModelConfig:
         """The networks of a named size.
 
@@ -94,6 +97,7 @@ class ModelConfig:
             mapping_lr=lr,
             backbone=backbone,
             encoder=encoder,
+            second_head=second_head,
             coarse=coarse,
             seen=seen,
             blend=blend,

@@ -79,36 +79,52 @@ class Discriminator(nn.Module):
         return self.out(activate(self.hidden(x.flatten(1))))[:, 0]
 
 
-class Encoder(nn.Module):
-    """E(x): the factor code of one image, linear and unbounded, whatever else is in the batch.
+class Head(nn.Module):
+    """A factor code from the maps of a trunk.
 
-    The head sees what is in the image apart from where it is: mean and maximum over pixels of the last maps, and the
-    places where the maps of the 8x8 block are large. A head on the flattened map would have to learn each shape anew
-    for each place, from a few labels. From 64 px on images are scenes with small things in them: there it also sees the
-    maxima of the 16x16 and 8x8 maps (docs/results/editing.md has what they bring).
+    It sees what is in the image apart from where it is: mean and maximum over pixels of the last maps, and the places
+    where the maps of the 8x8 block are large. A head on the flattened map would have to learn each shape anew for each
+    place, from a few labels. From 64 px on images are scenes with small things in them: there it also sees the maxima
+    of the 16x16 and 8x8 maps (docs/results/editing.md has what they bring).
     """
 
-    def __init__(self, config: ModelConfig, trunk: nn.Module) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, before = config.width(4), config.width(8)
-        self.trunk = trunk
         self.conv = Conv(width, width, 3, RELU_GAIN)
         self.small_things = config.resolution >= 64
         maxima = before + config.width(16) if self.small_things else 0
         self.hidden = Linear(2 * width + 2 * before + maxima, 2 * width, RELU_GAIN)
         self.out = Linear(2 * width, config.code_width)
 
-    def forward(self, img_BCHW: Tensor) -> Tensor:
-        """Codes as E says them, B x C; `FactorSpace.decode` turns them into levels."""
-        return self.code(self.trunk(img_BCHW))
-
     def code(self, maps: list[Tensor]) -> Tensor:
-        """Codes from the trunk's maps, whose last three are 16x16, 8x8 and 4x4."""
+        """Codes, B x C, from the trunk's maps, whose last three are 16x16, 8x8 and 4x4."""
         what = activate(self.conv(maps[-1]))
         seen = [what.mean(dim=(2, 3)), what.amax(dim=(2, 3)), expected_position(maps[-2])]
         if self.small_things:
             seen += [m.amax(dim=(2, 3)) for m in maps[-3:-1]]
         return self.out(activate(self.hidden(torch.cat(seen, dim=1))))
+
+
+class Encoder(Head):
+    """E(x): the factor code of one image, linear and unbounded, whatever else is in the batch.
+
+    With `config.second_head` it reads a second time, for G to be read by: this head doubts what G draws, so that E's
+    own reading does not have to (docs/results/kitchen.md).
+    """
+
+    def __init__(self, config: ModelConfig, trunk: nn.Module) -> None:
+        super().__init__(config)
+        self.trunk = trunk
+        self.second = Head(config) if config.second_head else None
+
+    def forward(self, img_BCHW: Tensor) -> Tensor:
+        """Codes as E says them, B x C; `FactorSpace.decode` turns them into levels."""
+        return self.code(self.trunk(img_BCHW))
+
+    def codes(self, maps: list[Tensor]) -> list[Tensor]:
+        """What each head says: E's reading first, the one that G is read by last (the same where there is one head)."""
+        return [head.code(maps) for head in (self, self.second) if head is not None]
 
     def features(self, img_BCHW: Tensor) -> list[Tensor]:
         """Feature maps from fine to coarse, for perceptual distances."""

@@ -59,8 +59,8 @@ class TrainConfig:
     gamma_e_from: float = 0.0
     """Part of the training, 0 to 1, after which gamma_e begins; until then it is 0."""
     gamma_doubt: float = 0.0
-    """Weight of E's doubt in G: E reads a generated image as the real one beside it (fine: that it was made of), so
-    that only what it cannot tell from a real image counts as obeying. Costs MIG; the images are better for it."""
+    """Weight of E's doubt in G: a second head of E, which G is read by, learns to read a generated image as the real
+    one beside it (fine: that it was made of), so that only what it cannot tell from a real image counts as obeying."""
     doubt_decay_from: float = 1.0
     """Part of the training, 0 to 1, after which gamma_doubt falls linearly to zero. 1: it does not."""
     alpha: float = 1.0

@@ -96,6 +96,7 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
         bool(config.blend),
         bool(config.knows_source),
         config.width,
+        second_head=bool(config.gamma_doubt),
     )
     require_memory(config, model, space, device)
     if note := about_precision(config, device):

@@ -245,23 +245,25 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
     images = [img for img, _ in read.values()]
     if (gamma_e := gamma_e_now(state)) or config.gamma_doubt:
         images.append(fake_BCHW)
-    (real_logit_B, fake_logit_B), said = look(state, [part.real_BCHW, fake_BCHW], images)
+    (real_logit_B, fake_logit_B), by_head = look(state, [part.real_BCHW, fake_BCHW], images)
     log.add("real_score", real_logit_B.mean())
     log.add("fake_score", fake_logit_B.mean())
     relativistic = config.gan == "relativistic"
     loss = (losses.relativistic_discriminator if relativistic else losses.gan_discriminator)(real_logit_B, fake_logit_B)
     log.add("loss_gan_d", loss)
-    for said_LC, (name, (_, code_LC)) in zip(said, read.items(), strict=False):
-        term = losses.supervised(said_LC, code_LC, known[name], state.space, config.ce_weight)
-        log.add(name, term)
-        loss = loss + weights[name] * term
+    for said in by_head:
+        for said_LC, (name, (_, code_LC)) in zip(said, read.items(), strict=False):
+            term = losses.supervised(said_LC, code_LC, known[name], state.space, config.ce_weight)
+            loss = loss + weights[name] * term
+            if said is by_head[0]:
+                log.add(name, term)
     if config.gamma_doubt:
         assert part.own_BC is not None
-        term = losses.unsupervised(said[-1], part.own_BC, state.space, config.ce_weight)
+        term = losses.unsupervised(by_head[-1][-1], part.own_BC, state.space, config.ce_weight)
         log.add("loss_doubt", term)
         loss = loss + part.doubt * term
     if gamma_e:
-        loss = loss + gamma_e * losses.unsupervised(said[-1], part.code_BC, state.space, config.ce_weight)
+        loss = loss + gamma_e * losses.unsupervised(by_head[0][-1], part.code_BC, state.space, config.ce_weight)
     return loss
 
 
@@ -287,7 +289,8 @@ def loss_of_G(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Ten
         rows = partners(len(labelled.img_LCHW), len(fake_BCHW), fake_BCHW.device)
         mixed_LCHW, mixed_LC = mixed(labelled, fake_BCHW[rows], part.code_BC[rows], part.share_2L[1])
         read.append(mixed_LCHW)
-    logits, said = look(state, judged, read)
+    logits, by_head = look(state, judged, read)
+    said = by_head[-1]
     loss = losses.gan_generator(logits[0]) if len(logits) == 1 else losses.relativistic_generator(logits[1], logits[0])
     log.add("loss_gan_g", loss)
     unsup = losses.unsupervised(said[0], part.code_BC, state.space, config.ce_weight)
@@ -302,9 +305,9 @@ def loss_of_G(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Ten
     return loss
 
 
-def look(state: TrainState, judged: list[Tensor], read: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """D's logits of each of `judged` and E's codes of each of `read`: one pass through D's trunk and one through E's,
-    or one through both where they share it.
+def look(state: TrainState, judged: list[Tensor], read: list[Tensor]) -> tuple[list[Tensor], list[list[Tensor]]]:
+    """D's logits of each of `judged` and, for each of E's heads, its codes of each of `read`: one pass through D's
+    trunk and one through E's, or one through both where they share it.
 
     D's head sees each of `judged` alone: its minibatch deviation must not mix real and generated images.
     """
@@ -312,19 +315,20 @@ def look(state: TrainState, judged: list[Tensor], read: list[Tensor]) -> tuple[l
     shared = E.trunk is D.trunk
     images = list({id(img): img for img in (judged + read if shared else judged)}.values())
     sizes = [len(img) for img in images]
-    code: Tensor | None = None
+    codes: list[Tensor] = []
     with mixed_precision(state, images[0]):
         with Aside(images[0].device) as aside:
             if read and not shared:
-                code = in_full(E.code(E.trunk(joined(read))))
+                codes = E.codes(E.trunk(joined(read)))
         maps = D.trunk(joined(images))
         of_D = {id(img): m for img, m in zip(images, maps[-1].split(sizes), strict=True)}
         logits = [in_full(D.logit(of_D[id(img)])) for img in judged]
         aside.join()
         if read and shared:
             split_maps = [dict(zip(map(id, images), m.split(sizes), strict=True)) for m in maps]
-            code = in_full(E.code([torch.cat([m[id(img)] for img in read]) for m in split_maps]))
-    return logits, [] if code is None else list(code.split([len(img) for img in read]))
+            codes = E.codes([torch.cat([m[id(img)] for img in read]) for m in split_maps])
+    sizes = [len(img) for img in read]
+    return logits, [list(in_full(code).split(sizes)) for code in codes]
 
 
 def joined(images: list[Tensor]) -> Tensor:
