@@ -1,12 +1,14 @@
 # make demo     the core alone, then `semistylegan demo`: minutes on two cores, no GPU
 # make setup    everything, without running anything
 # make test     everything, then linters, types and all tests
+# make gpu      tests, step times and kitchens on an NVIDIA GPU, into runs/gpu (GPU_OUT=...)
 # make clean    removes the environment and caches (not runs/)
 #
 # Each does all set-up by itself and nothing where nothing changed. Another Python: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
 DEMO_OUT ?= runs/demo
+GPU_OUT ?= runs/gpu
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -27,7 +29,7 @@ make_venv = $(PYTHON) -m venv $(VENV)
 install = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 endif
 
-.PHONY: help demo setup test clean
+.PHONY: help demo setup test gpu clean
 .DEFAULT_GOAL := help
 
 help:
@@ -43,6 +45,9 @@ test: $(VENV)/.all $(VENV)/.system
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+gpu: $(VENV)/.all $(VENV)/.system
+	benchmarks/gpu.sh $(GPU_OUT)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
