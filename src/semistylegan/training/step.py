@@ -327,8 +327,7 @@ def look(state: TrainState, judged: list[Tensor], read: list[Tensor]) -> tuple[l
         if read and shared:
             split_maps = [dict(zip(map(id, images), m.split(sizes), strict=True)) for m in maps]
             codes = E.codes([torch.cat([m[id(img)] for img in read]) for m in split_maps])
-    sizes = [len(img) for img in read]
-    return logits, [list(in_full(code).split(sizes)) for code in codes]
+    return logits, [list(in_full(code).split([len(img) for img in read])) for code in codes]
 
 
 def joined(images: list[Tensor]) -> Tensor:
