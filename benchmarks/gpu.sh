@@ -3,8 +3,8 @@
 #
 #     make gpu                      # or: benchmarks/gpu.sh FOLDER
 #
-# The tests that need a GPU run; the step is timed at 32 to 256 px; kitchens of 64 and 128 px are rendered, a generator of
-# each and an editor trained on 2.5% of their labels, and measured, with a picture and a page each. The same command again
+# The tests that need a GPU run; kitchens of 64 and 128 px are rendered, a generator of each and an editor trained on 2.5%
+# of their labels, and measured, with a picture and a page each; the step is timed at 32 to 256 px. The same command again
 # goes on where it stopped.
 # To try it: DEVICE=cpu RESOLUTIONS=16 COUNT=500 KIMG64=1 KIMG128=1 KIMG_EDITOR=1 benchmarks/gpu.sh FOLDER
 set -eu
@@ -24,28 +24,29 @@ fi
 
 ssg() { "$PYTHON" -m semistylegan "$@"; }
 
-measured() { # NAME PIXELS OPTIONS...
-  run=$OUT/$1 data=$OUT/kitchen$2.zip
-  shift 2
+measured() { # NAME PIXELS METRICS OPTIONS...
+  run=$OUT/$1 data=$OUT/kitchen$2.zip metrics=$3
+  shift 3
   ssg train --data "$data" --out "$run" --label-fraction 0.025 --size small --batch 16 --labelled-batch 16 \
     --r1-gamma 3 --ce-weight 0.15 --device "$DEVICE" "$@"
-  ssg eval "$run" --device "$DEVICE"
+  ssg eval "$run" --metrics "$metrics" --device "$DEVICE"
   ssg traverse "$run" --out "$run/factors.png"
   ssg report "$run"
 }
 
 generator() { # PIXELS KIMG
-  measured "generator$1" "$1" --gamma-g 15 --gamma-doubt 0.2 --doubt-decay-from 0.4 \
+  measured "generator$1" "$1" default --gamma-g 15 --gamma-doubt 0.2 --doubt-decay-from 0.4 \
     --as-classes wall_color,object_color --kimg "$2"
 }
 
 mkdir -p "$OUT"
-[ -e "$OUT/step.json" ] || "$PYTHON" "$HERE/train_step.py" --device "$DEVICE" --size small --width 0 --batch 16 \
-  --resolutions "$RESOLUTIONS" --methods ours,eager,bfloat16,compiled,plain,public \
-  --json "$OUT/step.json" --plot "$OUT/step.png"
 for pixels in 64 128; do
   ssg render kitchen --out "$OUT/kitchen$pixels.zip" --resolution "$pixels" --count "$COUNT"
 done
 generator 64 "$KIMG64"
 generator 128 "$KIMG128"
-measured editor64 64 --preset fine --hold-out 0.05 --gamma-g 10 --gamma-doubt 0.1 --keep 0.5 --kimg "$KIMG_EDITOR"
+measured editor64 64 edit,l2 --preset fine --hold-out 0.05 --gamma-g 30 --gamma-doubt 0.4 --doubt-decay-from 0.4 \
+  --keep 0.5 --kimg "$KIMG_EDITOR"
+[ -e "$OUT/step.json" ] || "$PYTHON" "$HERE/train_step.py" --device "$DEVICE" --size small --width 0 --batch 16 \
+  --resolutions "$RESOLUTIONS" --methods ours,eager,bfloat16,compiled,plain,public \
+  --json "$OUT/step.json" --plot "$OUT/step.png"
