@@ -246,6 +246,12 @@ def test_G_is_read_by_the_head_that_doubts() -> None:
     assert not torch.allclose(gradients(plain, plain.G), gradients(second, second.G), rtol=0.1)
 
 
+def test_E_keeps_its_weights_in_the_order_of_earlier_checkpoints() -> None:
+    """An optimiser's vector has no names: in another order a resumed run would get its weights back mixed up."""
+    order = list(dict.fromkeys(name.split(".")[0] for name, _ in make_state(gamma_doubt=0.1).E.named_parameters()))
+    assert order == ["trunk", "conv", "hidden", "out", "second"]
+
+
 def test_a_model_whose_E_has_two_heads_is_saved_and_loaded(tmp_path: Path) -> None:
     state, img = make_state(gamma_doubt=0.1), torch.randn(2, 3, 16, 16)
     train_step(state, make_batch())

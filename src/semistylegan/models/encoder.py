@@ -88,8 +88,10 @@ class Head(nn.Module):
     of the 16x16 and 8x8 maps (docs/results/editing.md has what they bring).
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, trunk: nn.Module | None = None) -> None:
         super().__init__()
+        if trunk is not None:  # the first of E's weights: optimisers and their checkpoints keep them in this order
+            self.trunk = trunk
         width, before = config.width(4), config.width(8)
         self.conv = Conv(width, width, 3, RELU_GAIN)
         self.small_things = config.resolution >= 64
@@ -114,8 +116,7 @@ class Encoder(Head):
     """
 
     def __init__(self, config: ModelConfig, trunk: nn.Module) -> None:
-        super().__init__(config)
-        self.trunk = trunk
+        super().__init__(config, trunk)
         self.second = Head(config) if config.second_head else None
 
     def forward(self, img_BCHW: Tensor) -> Tensor:
