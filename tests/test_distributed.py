@@ -145,13 +145,39 @@ def test_a_batch_that_cannot_be_cut_is_refused(
 ) -> None:
     monkeypatch.setattr(memory.distributed, "count", lambda: processes)
     with pytest.raises(UserError, match=says):
-        check_parts(config(**fields))
+        check_parts(config(**fields), 64)
 
 
 def test_what_can_be_cut_passes() -> None:
-    check_parts(config(batch=16, micro_batch=4))
-    check_parts(config(batch=7))
-    assert parts_possible(config(batch=16, labelled_batch=8)) == [16, 8, 4]
+    check_parts(config(batch=16, micro_batch=4), 64)
+    check_parts(config(batch=7), 64)
+    assert parts_possible(config(batch=16, labelled_batch=8), 64) == [16, 8, 4]
+    info = TrainConfig.preset("info", "none", "none", batch=16, labelled_batch=1, micro_batch=4)
+    check_parts(info, 64)  # which has no labelled images to cut
+
+
+def growing(**fields: object) -> TrainConfig:
+    return TrainConfig.preset("paper", "none", "none", **fields).resolved(64)
+
+
+def test_every_batch_of_a_growing_run_must_be_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """256 images at 8x8 in parts of 4 are 64 parts, more than there are labelled images."""
+    assert growing().batches(64) == [256, 128, 64, 32] and growing().batches(16) == [256, 128]
+    assert config().batches(64) == [8]
+    with pytest.raises(UserError, match=r"--micro-batch 4: choose one of 32, 16, 8$"):
+        check_parts(growing(micro_batch=4), 64)
+    check_parts(growing(micro_batch=8), 64)
+    check_parts(growing(micro_batch=128), 16)
+    monkeypatch.setattr(memory.distributed, "count", lambda: 8)
+    check_parts(growing(), 64)
+    with pytest.raises(UserError, match="--grow-batch 100: every batch must be a multiple of the 8 processes"):
+        check_parts(growing(grow_batch=100), 64)
+
+
+def test_labelled_images_that_are_mixed_in_pairs_are_cut_in_pairs() -> None:
+    check_parts(config(batch=16, labelled_batch=8, micro_batch=4, mix_with="labelled"), 64)
+    with pytest.raises(UserError, match="--micro-batch 4: choose one of 16, 8"):
+        check_parts(config(batch=16, labelled_batch=4, micro_batch=4, mix_with="labelled"), 64)
 
 
 @pytest.mark.parametrize(("labelled", "images"), [(8, 8), (4, 8), (16, 8)])

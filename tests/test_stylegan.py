@@ -41,6 +41,22 @@ def test_blur_keeps_the_mean_and_spreads_a_point() -> None:
     assert torch.allclose(out.sum(dim=(2, 3)), point.sum(dim=(2, 3)))
 
 
+@pytest.mark.parametrize("encoder", ["separate", "shared"])
+def test_scenes_grow_too(encoder: str) -> None:
+    """From 64 px on, E's head looks at the 16x16 maps, which are not there at first and then begin with nothing."""
+    G, D, E = networks(64, encoder)
+    img = torch.randn(2, 3, 64, 64)
+    read = {}
+    for doublings in (3.0, 3.0001, 4.0, 4.5, 5.0, 6.0):
+        grow([G, D, E], doublings)
+        shown = as_grown(img, *G.stage)
+        read[doublings] = E(shown)
+        assert read[doublings].shape == (2, 4) and D(shown).shape == (2,)
+        assert [tuple(m.shape[2:]) for m in E.trunk(shown)[-3:]] == [(16, 16), (8, 8), (4, 4)]
+    torch.testing.assert_close(read[3.0], read[3.0001], atol=5e-3, rtol=0)
+    assert not torch.allclose(read[3.0], read[4.0], atol=1e-2)
+
+
 @pytest.mark.parametrize("doublings", [3.0, 3.25, 4.0, 4.9, 5.0])
 def test_images_are_as_fine_as_the_networks_have_grown(doublings: float) -> None:
     G, D, E = networks()

@@ -141,7 +141,7 @@ class GrowingTrunk(Growing):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config.resolution)
-        self.resolutions = config.resolutions
+        self.resolutions, self.width_at_16 = config.resolutions, config.width(2 * FIRST)
         self.from_image = nn.ModuleList(FromImage(config.channels, config.width(r)) for r in self.resolutions)
         self.conv = nn.ModuleList(Conv(config.width(r), config.width(r), 3, RELU_GAIN) for r in self.resolutions[1:])
         self.down = nn.ModuleList(
@@ -149,7 +149,8 @@ class GrowingTrunk(Growing):
         )
 
     def forward(self, img_BCHW: Tensor) -> list[Tensor]:
-        """The feature maps from the image's own resolution (or what is grown of it) down to 4x4."""
+        """The feature maps from the image's own resolution (or what is grown of it) down to 4x4. The largest one counts
+        as far as it is faded in, and at 8x8 one of nothing stands for 16x16, which the head of E may look at."""
         resolution, share = self.stage
         last = self.resolutions.index(resolution)
         img = F.avg_pool2d(img_BCHW, img_BCHW.shape[-1] // resolution).contiguous(memory_format=torch.channels_last)
@@ -160,4 +161,8 @@ class GrowingTrunk(Growing):
             if i == last and share < 1:
                 x = torch.lerp(self.from_image[last - 1](F.avg_pool2d(img, 2)), x, share)
             maps.append(x)
+        if share < 1:
+            maps[0] = share * maps[0]
+        if resolution == FIRST and 2 * FIRST in self.resolutions:
+            maps.insert(0, maps[0].new_zeros(len(img), self.width_at_16, 2 * FIRST, 2 * FIRST))
         return maps

@@ -28,7 +28,7 @@ class TrainConfig:
     label_fraction: float | None = None
     """Share of the images whose labels are used, drawn once from the seed. Not given: every label there is."""
     hold_out: str | None = None
-    """Images that the training never sees, to measure on: a share (0.05), or every image with a value
+    """Images that the training never sees, to measure on: a share (0.05), or every image labelled with a value
     (object_shape=mug), or several of these with commas between."""
     kimg: float = 100.0
     """Thousands of real images that D sees before the training ends."""
@@ -162,7 +162,7 @@ class TrainConfig:
         often = ("tick_kimg", "snap_kimg")
         gammas = ("gamma_g", "gamma_e", "gamma_rec", "gamma_cycle", "gamma_doubt", "r1_gamma")
         weights = (*gammas, "alpha", "beta", "ce_weight")
-        not_under_zero = (*weights, "label_noise", "ema_kimg", "micro_batch")
+        not_under_zero = (*weights, "label_noise", "ema_kimg", "micro_batch", "seed")
         limits: tuple[tuple[tuple[str, ...], float, str], ...]
         limits = (((*over_zero, *often), 0, "over"), (not_under_zero, -1e-300, "at least"))
         for options, low, word in limits:
@@ -226,6 +226,15 @@ class TrainConfig:
             lr_d=self.lr_d or lr_d,
             lr_e=self.lr_e or lr_e,
         )
+
+    def batch_at(self, resolution: int) -> int:
+        """Images a step: `batch`, or more while the networks have only grown to `resolution` pixels a side."""
+        return self.batch if self.grow_batch is None else max(self.grow_batch * 8 // resolution, self.batch)
+
+    def batches(self, resolution: int) -> list[int]:
+        """Every :meth:`batch_at` of a training at `resolution`, the largest first."""
+        grown = [2**k for k in range(3, resolution.bit_length())] or [resolution]
+        return sorted({self.batch_at(r) for r in grown}, reverse=True)
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -47,8 +47,7 @@ def phase(config: TrainConfig, resolution: int, images: int) -> Phase:
         # The first batch of a fade already shows a little of the new block: never exactly nothing.
         share = min((since + 1) / half, 1.0)
         since -= 2 * half
-    batch = config.batch if config.grow_batch is None else max(config.grow_batch * FIRST // now, config.batch)
-    return Phase(now, share, batch, FASTER.get(now, 1.0))
+    return Phase(now, share, config.batch_at(now), FASTER.get(now, 1.0))
 
 
 def advance(state: TrainState) -> Phase:

@@ -26,36 +26,56 @@ SPARE = 2.0
 allocator's gaps), as a factor on the activations: the largest of seven settings (docs/results/speed.md)."""
 
 
-def check_parts(config: TrainConfig) -> None:
-    """Whether the batch can be cut over the processes and into micro-batches so that every part means the same.
+def check_parts(config: TrainConfig, resolution: int) -> None:
+    """Whether each batch of a training at `resolution` can be cut over the processes and into micro-batches so that
+    every part means the same.
 
     Raises:
         UserError: it cannot; says what can.
     """
     processes = distributed.count()
-    if config.batch % processes or config.labelled_batch % processes:
-        raise UserError(
-            f"--batch {config.batch} --labelled-batch {config.labelled_batch}: each must be a multiple of the "
-            f"{processes} processes"
-        )
-    rows, group = config.batch // processes, group_size(config.batch)
-    micro = config.micro_batch or rows
-    parts = rows // micro if rows % micro == 0 else 0
-    if not parts or micro % group or (config.labelled_batch // processes) % parts:
-        fitting = [str(m) for m in parts_possible(config)]
-        if not fitting:
-            raise UserError(
-                f"--batch {config.batch}: cannot be cut over {processes} processes, since D compares groups of {group} "
-                f"images; give a multiple of {group * processes}"
-            )
+    sizes = {"--batch": config.batch, "--labelled-batch": config.labelled_batch, "--grow-batch": config.grow_batch or 0}
+    if any(size % processes for size in [*sizes.values(), *config.batches(resolution)]):
+        given = " ".join(f"{option} {size}" for option, size in sizes.items() if size)
+        raise UserError(f"{given}: every batch must be a multiple of the {processes} processes")
+    if parts_fit(config, resolution, config.micro_batch):
+        return
+    fitting = [str(m) for m in parts_possible(config, resolution)]
+    if config.micro_batch and fitting:
         raise UserError(f"--micro-batch {config.micro_batch}: choose one of {', '.join(fitting)}")
+    batches = [b for b in config.batches(resolution) if b // processes % group_size(b)]
+    if batches:
+        group = group_size(batches[0])
+        raise UserError(
+            f"--batch {batches[0]}: cannot be cut over {processes} processes, since D compares groups of {group} "
+            f"images; give a multiple of {group * processes}"
+        )
+    raise UserError(
+        f"--labelled-batch {config.labelled_batch}: cannot be cut into as many parts as the batch, of two labelled "
+        f"images at least, which --mix-with labelled needs; give a multiple of {2 * processes}"
+    )
 
 
-def parts_possible(config: TrainConfig) -> list[int]:
-    """Sizes of micro-batches that fit this batch, the largest first."""
-    rows, labels = config.batch // distributed.count(), config.labelled_batch // distributed.count()
-    group = group_size(config.batch)
-    return [m for m in range(rows, 0, -1) if rows % m == 0 and m % group == 0 and labels % (rows // m) == 0]
+def parts_possible(config: TrainConfig, resolution: int) -> list[int]:
+    """Sizes of micro-batches that fit every batch of a training at `resolution`, the largest first."""
+    rows = config.batches(resolution)[-1] // distributed.count()
+    return [m for m in range(rows, 0, -1) if parts_fit(config, resolution, m)]
+
+
+def parts_fit(config: TrainConfig, resolution: int, micro: int) -> bool:
+    """Whether parts of `micro` images (0: a process's rows at once) mean the same in every batch of a training."""
+    processes = distributed.count()
+    labels = 0 if config.system == "info" else config.labelled_batch // processes
+    for batch in config.batches(resolution):
+        rows = batch // processes
+        size = micro or rows
+        parts = rows // size
+        if rows % size or size % group_size(batch) or labels % parts:
+            return False
+        pairs = config.mix_with == "labelled" and config.alpha > 0
+        if pairs and parts * processes > 1 and labels // parts % 2:
+            return False
+    return True
 
 
 def require_memory(config: TrainConfig, model: ModelConfig, space: FactorSpace, device: torch.device) -> float | None:
@@ -69,7 +89,7 @@ def require_memory(config: TrainConfig, model: ModelConfig, space: FactorSpace, 
         return None
     if device.type == "cpu":
         free /= int(os.environ.get("LOCAL_WORLD_SIZE", distributed.count()))
-    sizes = [m for m in parts_possible(config) if m <= (config.micro_batch or config.batch)]
+    sizes = [m for m in parts_possible(config, model.resolution) if m <= (config.micro_batch or config.batch)]
     needed = estimate(config, model, space, sizes[0])
     if needed <= free:
         return needed

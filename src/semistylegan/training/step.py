@@ -198,6 +198,7 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
 
 def piece(x: Tensor, i: int, count: int) -> Tensor:
     """Part i of `count` equal ones."""
+    assert len(x) % count == 0, (len(x), count)
     size = len(x) // count
     return x[i * size : (i + 1) * size]
 
@@ -231,9 +232,11 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
     if labelled is not None and config.alpha:
         known["loss_sr"] = labelled.known_LF
         rows = partners(len(labelled.img_LCHW), len(part.real_BCHW), part.real_BCHW.device)
-        if config.mix_with == "labelled":  # each with its neighbour, over what both know
-            img_LCHW, code_LC = labelled.img_LCHW.roll(1, 0), labelled.code_LC.roll(1, 0)
-            known["loss_sr"] = labelled.known_LF & labelled.known_LF.roll(1, 0)
+        if config.mix_with == "labelled":  # two and two with each other, over what both know
+            other = torch.arange(len(rows), device=rows.device) ^ 1
+            other = other.clamp(max=len(rows) - 1)  # one that is left over stays as it is
+            img_LCHW, code_LC = labelled.img_LCHW[other], labelled.code_LC[other]
+            known["loss_sr"] = labelled.known_LF & labelled.known_LF[other]
         elif config.mix_with == "fakes":
             img_LCHW, code_LC = fake_BCHW[rows], part.code_BC[rows]
         else:
