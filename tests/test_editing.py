@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import semistylegan as ssg
-from semistylegan import editing
+from semistylegan import editing, inversion
 from semistylegan.editing import Model
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
@@ -227,6 +227,19 @@ def test_the_second_edit_of_an_image_needs_no_search(model: Model, monkeypatch: 
     for i in range(4):
         model.invert(np.full((16, 16, 3), i, np.uint8), steps=0)
     assert len(model._found) == 3
+
+
+def test_starts_with_codes_as_classes_are_other_classes_and_nothing_between(tmp_path: Path) -> None:
+    space = FactorSpace((Factor.scalar("colour", 4), Factor.scalar("size"))).with_classes(["colour"])
+    networks = ssg.load(write_model(tmp_path / "model", space)).networks
+    classes = set()
+    for seed in range(12):
+        img = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+        code_KC = inversion._starts(networks, img, inversion._Distance(networks, img), seed)[1]
+        own = int(networks.E(img)[0, :4].argmax())
+        assert (code_KC[:, :4].amax(dim=1) == 1).all()
+        classes |= {int(k) == own for k in code_KC[:, :4].argmax(dim=1)}
+    assert classes == {True, False}
 
 
 def test_inversion_repeats_itself(model: Model) -> None:

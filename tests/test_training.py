@@ -18,10 +18,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import semistylegan as ssg
 from semistylegan.data.dataset import Dataset
-from semistylegan.data.pictures import to_float
+from semistylegan.data.pictures import save_png, to_float
 from semistylegan.errors import UserError
-from semistylegan.factors import FactorSpace
+from semistylegan.factors import Factor, FactorSpace
 from semistylegan.losses import unsupervised
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.checkpoint import load_model
@@ -136,7 +137,10 @@ def test_both_gan_losses_train(gan: str) -> None:
     assert all(torch.isfinite(v) for v in log.values()) and log["loss_gan_d"] > 0
 
 
-@pytest.mark.parametrize("fields", [{}, {"mix_with": "fakes", "beta": 1.0, "gamma_e": 1.0, "gan": "relativistic"}])
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"mix_with": "fakes", "beta": 1.0, "gamma_e": 1.0, "gan": "relativistic"}, {"mix_with": "labelled"}],
+)
 @pytest.mark.parametrize("encoder", ["separate", "shared"])
 def test_a_batch_in_parts_gives_the_same_weights(fields: dict[str, Any], encoder: str) -> None:
     """In double precision, over steps with and without R1."""
@@ -396,6 +400,60 @@ def test_scalar_kinds_are_the_paper_s_setting(sprites_zip: Path, tmp_path: Path)
     np.testing.assert_allclose(labels.level_NF[row, 1], own.labels.level_NF[row, 1] * 12 / 11, rtol=1e-6)
 
 
+def test_words_as_numbers_and_drawn_as_in_the_labels_can_be_used(sprites_zip: Path, tmp_path: Path) -> None:
+    """`labels.csv` is in the words of the data, the run's factors are numbers."""
+    settings = config(sprites_zip, tmp_path / "run", factor_kinds="scalar", prior="labelled", kimg=0.016)
+    model = ssg.load(train(settings).path)
+    labels, _ = labels_and_space(settings, Dataset.open(sprites_zip))
+    drawn = np.unique(model.draw(0, 200)[1].numpy(), axis=0)
+    known = np.unique(labels.level_NF[labels.labelled_rows], axis=0)
+    assert len(drawn) > 10 and all(np.isclose(known, row, atol=1e-5).all(axis=1).any() for row in drawn)
+
+
+def write_shapes(folder: Path, labels: dict[int, str], count: int = 40, hue: bool = True) -> Path:
+    """A folder of flat images, of which some have a label of their shape, and one of their hue."""
+    for i in range(count):
+        save_png(folder / f"{i:02d}.png", np.full((16, 16, 3), 5 * i, np.uint8))
+    rows = [f"{i:02d}.png,{shape},{i if hue else ''}" for i, shape in labels.items()]
+    (folder / "metadata.csv").write_text("\n".join(["file_name,shape,hue", *rows]) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_images_without_the_label_of_a_hold_out_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = Dataset.open(write_shapes(tmp_path / "data", {0: "mug", 1: "cup", 2: "cup", 3: "mug"}))
+    settings = config(data.path, tmp_path / "run", label_fraction=None, hold_out="shape=mug")
+    labels, _ = labels_and_space(settings, data)
+    assert labels.labelled_rows.tolist() == [1, 2]
+    assert "36 images have no label of shape, and are trained on" in " ".join(capsys.readouterr().err.split())
+    labels_and_space(dataclasses.replace(settings, hold_out="0.1"), data)
+    assert "no label" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"hold_out": "shape=mug,shape=cup"}, "no label of shape, hue is left with --hold-out shape=mug,shape=cup"),
+        ({"preset": "fine", "fine_factors": "hue"}, "no label of hue is left with --fine-factors hue"),
+    ],
+)
+def test_settings_that_leave_no_label_are_told(tmp_path: Path, fields: dict[str, Any], words: str) -> None:
+    data = write_shapes(tmp_path / "data", {0: "mug", 1: "cup", 2: "cup", 3: "mug"}, hue=False)
+    shape, hue = Factor.categorical("shape", ["mug", "cup"]), Factor.scalar("hue")
+    (data / "factors.json").write_text(json.dumps(FactorSpace((shape, hue)).to_json()), encoding="utf-8")
+    with pytest.raises(UserError, match=words):
+        train(config(data, tmp_path / "run", **{"label_fraction": None, **fields}))
+
+
+def test_what_hidden_labels_say_of_the_factors_is_told(
+    sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = Dataset.open(write_shapes(tmp_path / "data", {i: "mug" if i % 2 else "cup" for i in range(40)}))
+    labels_and_space(config(data.path, tmp_path / "run"), data)
+    assert "those of all labels, hidden ones too" in " ".join(capsys.readouterr().err.split())
+    labels_and_space(config(sprites_zip, tmp_path / "run"), Dataset.open(sprites_zip))
+    assert "hidden" not in capsys.readouterr().err
+
+
 def test_factors_can_have_codes_as_classes_have(sprites_zip: Path, tmp_path: Path) -> None:
     run = train(config(sprites_zip, tmp_path / "run", as_classes="scale"))
     networks = load_model(run.checkpoint())
@@ -449,6 +507,7 @@ def test_divergence_stops_with_a_diagnosis(sprites_zip: Path, tmp_path: Path) ->
         ({"kimg": 0.0}, "over 0"),
         ({"kimg": float("nan")}, "finite"),
         ({"batch": -1}, "over 0"),
+        ({"seed": -1, "label_fraction": None}, "--seed -1: must be at least 0"),
         ({"lr_g": 3.0}, "between 0 and 1"),
         ({"size": "huge"}, "known are tiny"),
         ({"preset": "magic"}, "known are semi"),

@@ -398,4 +398,6 @@ def _labelled_prior(run: Path, space: FactorSpace) -> Labels | None:
         return None
     with path.open(encoding="utf-8", newline="") as file:
         names = [row["file_name"] for row in csv.DictReader(file)]
-    return read_csv(path, names, space)[1] if names else None
+    own = Run(run).label_space(space)
+    labels = read_csv(path, names, own)[1]
+    return None if not names else labels if own.kinds == space.kinds else labels.as_scalars(own)

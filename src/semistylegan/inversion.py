@@ -181,7 +181,7 @@ def _starts(networks: Networks, img_1CHW: Tensor, distance: _Distance, seed: int
     doubt = torch.rand(CANDIDATES, len(space), generator=chance)
     shake = 0.06 * torch.randn(CANDIDATES, len(space), generator=chance)
     for i, factor in enumerate(space):
-        if factor.kind == "categorical":
+        if factor.has_classes:
             other = drawn[:, i]
         elif factor.kind == "circular":
             other = (level[:, i] + shake[:, i]) % 1.0

@@ -84,6 +84,11 @@ class Dataset:
         """1 (grey) or 3."""
         return self.store.channels
 
+    @property
+    def infers_factors(self) -> bool:
+        """Whether no `factors.json` says what the factors are, so that kinds and ranges are those of all the labels."""
+        return len(self.space) > 0 and read_space(self.store) is None
+
     def __len__(self) -> int:
         return len(self.store)
 

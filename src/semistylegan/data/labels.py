@@ -56,6 +56,11 @@ class Labels:
         known = self.known_NF & kept[:, None]
         return Labels(np.where(known, self.level_NF, np.float32(0)), known)
 
+    def as_scalars(self, space: FactorSpace) -> Labels:
+        """These labels, of the factors of `space`, where each of them is a number (`--factor-kinds scalar`)."""
+        level = space.scalar_levels(self.level_NF).astype(np.float32)
+        return Labels(np.where(self.known_NF, level, np.float32(0)), self.known_NF)
+
     def columns(self, which: Sequence[int]) -> Labels:
         """These labels of some factors alone."""
         return Labels(self.level_NF[:, list(which)], self.known_NF[:, list(which)])
@@ -104,8 +109,9 @@ def held_out_rows(labels: Labels, space: FactorSpace, spec: str, seed: int) -> n
     Args:
         labels: of all N images; read for `factor=value` alone.
         space: the factors.
-        spec: parts with commas between: `factor=value` (or `factor=#k`) holds out every image that shows this value, a
-            number over 0 and under 1 this share of all images, drawn from the seed.
+        spec: parts with commas between: `factor=value` (or `factor=#k`) holds out every image with this label (what
+            images without a label show, nobody knows), a number over 0 and under 1 this share of all images, drawn from
+            the seed.
         seed: 0 or more.
 
     Raises:

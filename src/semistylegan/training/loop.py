@@ -32,8 +32,8 @@ from semistylegan.training.config import TrainConfig
 from semistylegan.training.graphs import passes_for
 from semistylegan.training.growing import advance
 from semistylegan.training.memory import check_parts, keep_freed_memory, peak_memory, require_memory
-from semistylegan.training.run import CONFIG, FACTORS, LABELS, STATS, Run, read_jsonl
-from semistylegan.training.scope import class_factors, fine_factors, training_rows
+from semistylegan.training.run import CONFIG, FACTORS, LABEL_FACTORS, LABELS, STATS, Run, read_jsonl
+from semistylegan.training.scope import class_factors, fine_factors, note_on_held_out, training_rows
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
 from semistylegan.training.step import Batch, LabelledBatch, reading, train_step
 from semistylegan.training.streams import to_device
@@ -76,7 +76,7 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     data = Dataset.open(config.data)
     data.require_trainable()
     config = config.validated().resolved(data.resolution)
-    check_parts(config)
+    check_parts(config, data.resolution)
     run = Run(Path(config.out))
     if config.system == "fine":
         fine = fine_factors(config.fine_factors, data)
@@ -184,17 +184,29 @@ def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, Factor
             f"{data.path}: no image has a label, and the preset {config.system} needs some; "
             f"fill in metadata.csv for a few percent of the images, or use --preset info"
         )
+    if note := note_on_held_out(config, data):
+        progress.console().print(note, markup=False)
     labels = data.labels.keep(training_rows(config, data))
     if config.label_fraction is not None:
+        if data.infers_factors and config.label_fraction < 1:
+            progress.console().print(
+                f"{data.path}: without a factors.json, ranges and categories of factors are those of all labels, "
+                f"hidden ones too",
+                markup=False,
+            )
         labels = labels.keep(choose_rows(labels, config.label_fraction, config.seed))
     own = data.space
     if config.system == "fine":
         assert config.fine_factors is not None
         own = own.only(config.fine_factors.split(","))
         labels = labels.columns([data.space.position(name) for name in own.names])
+    if len(labels.labelled_rows) == 0:
+        given = {"--hold-out": config.hold_out, "--label-fraction": config.label_fraction}
+        given["--fine-factors"] = config.fine_factors if config.system == "fine" else None
+        said = ", ".join(f"{option} {value}" for option, value in given.items() if value is not None)
+        raise UserError(f"{data.path}: no label of {', '.join(own.names)} is left with {said}; label more images of it")
     if config.factor_kinds == "scalar":
-        level = own.scalar_levels(labels.level_NF).astype(np.float32)
-        labels = Labels(np.where(labels.known_NF, level, 0).astype(np.float32), labels.known_NF)
+        labels = labels.as_scalars(own)
     space = own.with_kinds(config.factor_kinds)
     return labels, space.with_classes(class_factors(config, space))
 
@@ -222,21 +234,23 @@ def start_run(
     """Writes what a run holds before its first step; `config.json` last, since it makes the folder a run."""
     if run.path.is_dir() and any(not p.name.startswith(".") for p in run.path.iterdir() if p.name not in START_FILES):
         raise UserError(f"{run.path}: holds other files and no {CONFIG}; give an empty or a new folder as --out")
-    files.write_json(run.path / FACTORS, space.to_json())
+    document = space.to_json()
     if config.system != "info":
         rows, own = labels.labelled_rows, data.space.only(space.names)
+        document[LABEL_FACTORS] = own.to_json()["factors"]
         kept = data.labels.keep(rows).columns([data.space.position(name) for name in own.names])
         write_labels_csv(run.path / LABELS, data.names, rows, kept, own)
+    files.write_json(run.path / FACTORS, document)
     seen = training_rows(config, data)
     shown = seen[epoch_order(len(seen), config.seed, 0, min(len(seen), 80))]
     save_png(run.path / "reals.png", tile(data.images(shown).permute(0, 2, 3, 1).numpy(), columns=10))
-    document = {
+    about = {
         "semistylegan": __version__,
         "data_fingerprint": data.fingerprint(),
         "train": config.to_json(),
         "model": model.to_json(),
     }
-    files.write_json(run.path / CONFIG, document)
+    files.write_json(run.path / CONFIG, about)
 
 
 START_FILES = (FACTORS, LABELS, "reals.png")

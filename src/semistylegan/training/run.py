@@ -11,10 +11,13 @@ from typing import Any
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import Labels, read_labels_csv
 from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
 from semistylegan.models.checkpoint import checkpoints, find_checkpoint
 from semistylegan.training.config import FREE_TO_CHANGE, TrainConfig
 
 CONFIG, FACTORS, LABELS, STATS = "config.json", "factors.json", "labels.csv", "stats.jsonl"
+LABEL_FACTORS = "labels"
+"""Key in `factors.json`: the factors as the data has them, in whose values `labels.csv` is written."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,21 @@ class Run:
         if not file.exists():
             return Labels.none(len(data), len(data.space))
         return read_labels_csv(file, data.names, data.space)
+
+    def label_space(self, default: FactorSpace) -> FactorSpace:
+        """The factors in whose values `labels.csv` is written; `default` where the run does not say (earlier versions).
+
+        Raises:
+            UserError: a damaged `factors.json`; names it.
+        """
+        file = self.path / FACTORS
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+            return FactorSpace.from_json({"factors": document[LABEL_FACTORS]}) if LABEL_FACTORS in document else default
+        except FileNotFoundError:
+            return default
+        except (ValueError, OSError, TypeError) as error:
+            raise UserError(f"{file}: {error}") from None
 
     def checkpoint(self, kimg: float | None = None) -> Path:
         """The newest checkpoint, or the one after `kimg`.

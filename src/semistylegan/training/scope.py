@@ -27,6 +27,17 @@ def training_rows(config: TrainConfig, data: Dataset) -> npt.NDArray[np.int64]:
     return np.setdiff1d(rows, held_out_rows(data.labels, data.space, config.hold_out, config.seed))
 
 
+def note_on_held_out(config: TrainConfig, data: Dataset) -> str | None:
+    """What to know of a hold-out by value: images without that label are trained on, whatever they show."""
+    parts = [part.partition("=") for part in (config.hold_out or "").split(",")]
+    names = dict.fromkeys(name.strip() for name, equals, _ in parts if equals)
+    rows, say = training_rows(config, data), []
+    for name in names:
+        unknown = int((~data.labels.known_NF[rows, data.space.position(name)]).sum())
+        say += [f"{unknown} images have no label of {name}"] if unknown else []
+    return f"--hold-out {config.hold_out}: {', '.join(say)}, and are trained on whatever they show" if say else None
+
+
 def fine_factors(chosen: str | None, data: Dataset) -> tuple[str, ...]:
     """The factors that an editor edits: those of `--fine-factors`, else :func:`guess_fine`, said aloud.
 
