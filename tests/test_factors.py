@@ -150,6 +150,10 @@ def test_values_in_own_units(name: str, value: float | str, level: float) -> Non
         ("scale", 0.5, ["scale=0.5", "0.13 to 0.29"]),
         ("scale", "nan", ["scale=nan"]),
         ("light", "#4", ["light", "#0 to #3"]),
+        ("light", "#", ["light=#", "#0 to #3"]),
+        ("light", "#²", ["light=#²", "#0 to #3"]),
+        ("light", "#٣", ["light=#٣", "#0 to #3"]),
+        ("light", "#" + "9" * 5000, ["light", "#0 to #3"]),
         ("weight", "#1", ["weight", "no value indices"]),
     ],
 )

@@ -297,10 +297,20 @@ def test_undo_restores_the_bytes(photos: Path) -> None:
     assert desk.next("w")["item"]["image"] == 7
     desk.undo("w", first)
     assert (photos / "metadata.csv").read_text() == "file_name,shape\n000.png,ring\n"
-    for number, status in ((first, 409), (99, 404)):
+    for window, number, status in (("w", first, 409), ("w", 99, 404), ("other", first, 404)):
         with pytest.raises(Refused) as refused:
-            desk.undo("w", number)
+            desk.undo(window, number)
         assert refused.value.status == status
+
+
+def test_no_window_undoes_what_another_one_did(photos: Path) -> None:
+    desk = Desk(photos, "shape=ring|square")
+    number = desk.save("a", 5, {}, {"shape": "ring"})["undo"]
+    with pytest.raises(Refused, match="another window"):
+        desk.undo("b", number)
+    assert rows_of(photos / "metadata.csv") == {"005.png": {"shape": "ring"}}
+    desk.undo("a", number)
+    assert rows_of(photos / "metadata.csv") == {}
 
 
 def test_two_windows_lose_nothing(photos: Path) -> None:
@@ -652,6 +662,101 @@ def test_two_windows(page: Page, browser: BrowserContext, address: str, photos: 
     other.close()
 
 
+RED, BLUE = [255, 0, 0], [0, 0, 255]
+COLOUR = """async () => {
+  const picture = document.querySelector("#picture");
+  await picture.decode();
+  const pen = new OffscreenCanvas(1, 1).getContext("2d");
+  pen.drawImage(picture, 0, 0);
+  return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+}"""
+
+
+def number_of(address: str) -> int:
+    """The port."""
+    return int(address.rstrip("/").rpartition(":")[2])
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> tuple[Path, Path]:
+    """Two folders whose images have the same names: all red, all blue."""
+    for data, colour in (("red", RED), ("blue", BLUE)):
+        for i in range(5):
+            save_png(tmp_path / data / f"{i}.png", np.full((16, 16, 3), colour, np.uint8))
+    return tmp_path / "red", tmp_path / "blue"
+
+
+@pytest.mark.timeout(120)
+def test_another_data_set_at_the_same_address_shows_its_own_images(page: Page, plain: tuple[Path, Path]) -> None:
+    port = 0
+    for data, colour in zip(plain, (RED, BLUE), strict=True):
+        with running(make_app(Desk(data, "kind=a|b")), port) as address:
+            opened(page, address)
+            assert page.evaluate(COLOUR) == colour
+            press(page, "1")
+            page.locator("#recent img").wait_for()
+            port = number_of(address)
+
+
+@pytest.mark.timeout(120)
+def test_a_page_of_an_earlier_server_labels_nothing(page: Page, plain: tuple[Path, Path]) -> None:
+    with running(make_app(Desk(plain[0], "kind=a|b"))) as address:
+        opened(page, address)
+    with running(make_app(Desk(plain[1], "kind=a|b")), number_of(address)):
+        name = shown(page)
+        press(page, "1")
+        page.locator(".note.bad").wait_for()
+        assert "started anew since: reload" in page.locator(".note.bad").inner_text()
+        press(page, "s")
+        page.wait_for_timeout(200)
+        assert shown(page) == name
+        assert not [folder for folder in plain if (folder / "metadata.csv").exists()]
+        page.reload()
+        page.wait_for_selector("body[data-ready]")
+        name = shown(page)
+        press(page, "1")
+        page.wait_for_function("name => document.querySelector('#name').textContent !== name", arg=name)
+    assert rows_of(plain[1] / "metadata.csv") == {name: {"kind": "a"}}
+
+
+@pytest.mark.timeout(120)
+def test_a_new_server_undoes_nothing_of_an_earlier_one(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, ASKED))) as address:
+        opened(page, address)
+        press(page, "1", "1", "1")
+        mine = saved(page)
+        assert page.locator("#undo").is_enabled()
+    desk = Desk(photos, ASKED)
+    with running(make_app(desk), number_of(address)):
+        page.reload()
+        page.wait_for_selector("body[data-ready]")
+        assert page.locator("#undo").is_disabled()
+        theirs = post(address, "api/next", {"window": "other"})[1]["item"]
+        post(address, "api/labels", {"window": "other", "image": theirs["image"], "values": {"shape": "ring"}})
+        press(page, "z")
+        page.get_by_text("Nothing to undo in this window").wait_for()
+        assert set(rows_of(photos / "metadata.csv")) == {mine, theirs["name"]}
+
+
+@pytest.mark.timeout(120)
+def test_the_last_image_can_be_undone(page: Page, tmp_path: Path) -> None:
+    save_png(tmp_path / "only.png", render(0, 32))
+    with running(make_app(Desk(tmp_path, "kind=a|b"))) as address:
+        opened(page, address)
+        press(page, "1")
+        page.locator("#end").wait_for()
+        assert page.locator("#undo").is_enabled() and page.locator("#back").is_visible()
+        press(page, "z")
+        page.locator("#work").wait_for()
+        assert rows_of(tmp_path / "metadata.csv") == {}
+        press(page, "2")
+        page.locator("#end").wait_for()
+    with running(make_app(Desk(tmp_path, "kind=a|b"))) as address:  # nothing is left, and nothing to undo
+        opened(page, address)
+        assert page.locator("#end").is_visible() and page.locator("#undo").is_disabled()
+        assert page.locator("#back").is_hidden()
+
+
 @pytest.mark.timeout(120)
 def test_classes_named_on_the_page(page: Page, photos: Path) -> None:
     with running(make_app(Desk(photos, "mood"))) as address:
@@ -665,6 +770,15 @@ def test_classes_named_on_the_page(page: Page, photos: Path) -> None:
         press(page, "1")
         page.wait_for_function("name => document.querySelector('#name').textContent !== name", arg=second)
     assert rows_of(photos / "metadata.csv") == {name: {"mood": "calm, blue"}, second: {"mood": "calm, blue"}}
+
+
+@pytest.mark.timeout(120)
+def test_a_factor_may_be_called_as_what_every_object_has(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "constructor=Lotus|Matra,x:0..1/2"))) as address:
+        opened(page, address)
+        press(page, "2", "1")
+        name = saved(page)
+    assert rows_of(photos / "metadata.csv") == {name: {"constructor": "Matra", "x": "0"}}
 
 
 @pytest.mark.timeout(120)

@@ -379,9 +379,20 @@ async () => {
   await new Promise((go) => setTimeout(go, 150));
   latest.want(5); latest.drop(); latest.want(6);
   await new Promise((go) => setTimeout(go, 100));
+  const thrown = [], after = [];
+  addEventListener("unhandledrejection", (event) => { event.preventDefault(); thrown.push(event.reason.message); });
+  const broken = new Latest(
+    async (n) => { if (n % 2) throw new Error(`no ${n}`); return n; },
+    (n) => after.push(n), (error) => { throw error; });
+  for (const n of [1, 2]) broken.want(n);
+  await new Promise((go) => setTimeout(go, 50));
+  for (const n of [3, 4]) {
+    broken.want(n);
+    await new Promise((go) => setTimeout(go, 50));
+  }
   const refused = await ask("/refused").catch((error) => [error.status, error.message.length]);
   const keys = [{ key: "Z", ctrlKey: true, shiftKey: true }, { key: "?", shiftKey: true }, { key: "ArrowLeft" }];
-  return { sent, shown, refused, keys: keys.map((key) => keyName(key)) };
+  return { sent, shown, thrown, after, refused, keys: keys.map((key) => keyName(key)) };
 }
 """
 
@@ -390,9 +401,12 @@ def test_the_shared_module_in_a_browser(port: int, page: Page) -> None:
     page.goto(f"http://127.0.0.1:{port}/static/base.css")
     found = page.evaluate(MODULE)
     # Of what was asked for while one request was under way, the newest alone is sent; what was dropped is not shown.
+    # An error stops nothing that comes after it.
     assert found == {
         "sent": [1, 4, 5, 6],
         "shown": [1, 4, 6],
+        "thrown": ["no 1", "no 3"],
+        "after": [2, 4],
         "refused": [409, 300],
         "keys": ["mod+shift+z", "?", "arrowleft"],
     }

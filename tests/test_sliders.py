@@ -23,7 +23,7 @@ from PIL import Image
 
 import semistylegan as ssg
 from semistylegan.app.server import running
-from semistylegan.app.sliders import GIF_COLUMNS, KEPT, Pictures, Sliders, make_app
+from semistylegan.app.sliders import GIF_COLUMNS, KEPT, Picture, Pictures, Sliders, Walk, make_app
 from semistylegan.cli.program import main
 from semistylegan.data.pictures import decode_image, encode_png, save_png, tile
 from semistylegan.editing import Model
@@ -31,6 +31,7 @@ from semistylegan.factors import Factor, FactorSpace
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
+from semistylegan.report.grids import save_traversal
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -140,6 +141,26 @@ def test_a_gif_is_the_one_that_traverse_writes(served: Served, checkpoint: Path,
     assert gif == (tmp_path / "x.gif").read_bytes()
     with Image.open(io.BytesIO(gif)) as image:
         assert getattr(image, "n_frames", 0) > 5
+
+
+def save_editor(folder: Path) -> Model:
+    """An editor (preset fine) of random weights."""
+    torch.manual_seed(0)
+    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, coarse=4, seen=16)
+    G, _, E = build_networks(config)
+    save_model(folder, config, SPACE, G, E)
+    return ssg.load(folder)
+
+
+def test_a_gif_of_an_editor_starts_from_the_picture_on_the_page(tmp_path: Path) -> None:
+    model = save_editor(tmp_path / "editor")
+    model.starts = np.random.default_rng(1).integers(0, 255, (3, 16, 16, 3), dtype=np.uint8)
+    sliders, factor = Sliders(model), SPACE["light"]
+    values = [factor.value_of(float(u)) for u in factor.levels(GIF_COLUMNS)]
+    pictures = [Picture(seed=5, values={"shape": "ring", "light": value}) for value in values]
+    save_traversal([(factor, values, sliders.images(pictures, None))], tmp_path / "x.gif")
+    gif = sliders.gif(Walk(seed=5, values={"shape": "ring"}, factor="light"))
+    assert gif == (tmp_path / "x.gif").read_bytes()
 
 
 def test_a_dropped_image_is_read_found_and_edited(served: Served, tmp_path: Path) -> None:
@@ -545,12 +566,79 @@ def test_a_dropped_image_in_the_page(page: Page, served: Served, tmp_path: Path)
     shows(page, model, {})
 
 
+def drop(page: Page, photo: np.ndarray, name: str) -> None:
+    """Drops an image, of a name that was not dropped before, and waits until it is found and drawn."""
+    page.evaluate(DROP, [list(encode_png(photo)), name])
+    until(lambda: page.locator("#filename").inner_text() == name and page.locator("#compare").is_enabled(), "found")
+    of = page.locator("#thumb").get_attribute("data-of")
+    until(lambda: state(page).get("image") == of, "drawn")
+
+
+def test_comparing_ends_with_the_image(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    compare = page.locator("#compare")
+    for name, leave in (
+        ("a.png", lambda: page.locator("#leave").click()),
+        ("b.png", lambda: page.keyboard.press("z")),
+    ):
+        drop(page, model.generate(seed=77)[0], name)
+        compare.click()
+        assert compare.get_attribute("aria-pressed") == "true"
+        leave()
+        shows(page, model, {})
+        assert compare.get_attribute("aria-pressed") == "false"
+    page.keyboard.press("4")
+    page.keyboard.press("End")
+    shows(page, model, {"scale": 0.29})
+
+
+THUMB = """() => {
+  const pen = new OffscreenCanvas(16, 16).getContext("2d");
+  pen.drawImage(document.querySelector("#thumb"), 0, 0);
+  return [...pen.getImageData(0, 0, 16, 16).data];
+}"""
+
+
+def test_undo_from_one_dropped_image_to_another(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    photos = {"a.png": model.generate(seed=77)[0], "b.png": model.generate(seed=78)[0]}
+    for name, photo in photos.items():
+        drop(page, photo, name)
+    for key, name in (("z", "a.png"), ("Shift+Z", "b.png")):
+        page.keyboard.press(key)
+        until(lambda name=name: page.locator("#filename").inner_text() == name, name)
+        of = page.locator("#thumb").get_attribute("data-of")
+        until(lambda of=of: state(page).get("image") == of, "drawn")
+        until(
+            lambda name=name: bool(
+                (np.array(page.evaluate(THUMB), np.uint8).reshape(16, 16, 4)[..., :3] == photos[name]).all()
+            ),
+            f"the thumbnail of {name}",
+        )
+        assert page.locator("#progress").is_hidden() and page.locator("#compare").is_enabled()
+
+
+def test_a_broken_answer_stops_nothing(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    shows(page, model, {})
+    page.route("**/api/pictures", lambda route: route.fulfill(content_type="image/png", body=b"\x89PNG\r\n"))
+    with page.expect_request(lambda request: '"columns"' in (request.post_data or "")):  # of the filmstrip
+        page.keyboard.press("4")
+        page.keyboard.press("End")
+    page.locator(".note.bad").first.wait_for()
+    until(lambda: page.locator("#strip").get_attribute("aria-busy") == "false", "the filmstrip is answered")
+    page.unroute("**/api/pictures")
+    page.keyboard.press("Home")
+    shows(page, model, {"scale": 0.13})
+    strip = "JSON.parse(document.querySelector('#strip').dataset.shown)[1].at(-1).values"
+    until(lambda: page.evaluate(strip) == {"scale": 0.29}, "the filmstrip as well")
+
+
 def test_an_editor_without_images_waits_for_one(page: Page, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, coarse=4, seen=16)
-    G, _, E = build_networks(config)
-    save_model(tmp_path / "editor", config, SPACE, G, E)
-    model = ssg.load(tmp_path / "editor")
+    model = save_editor(tmp_path / "editor")
     with running(make_app(model, "editor")) as address:
         opened(page, address)
         assert page.locator("#drophere").is_visible() and page.locator("#new").is_hidden()
@@ -565,6 +653,24 @@ def test_an_editor_without_images_waits_for_one(page: Page, tmp_path: Path) -> N
         assert (pixels(page) == model.edit(photo, {"scale": 0.29})).all()
         page.keyboard.press("Escape")
         page.locator("#drophere").wait_for()
+        page.goto("about:blank")
+
+
+def test_a_factor_may_be_called_as_what_every_object_has(page: Page, tmp_path: Path) -> None:
+    space = FactorSpace((Factor.scalar("constructor", None), Factor.circular("hue", 12)))
+    config = ModelConfig.of_size("tiny", 16, 3, space.code_width)
+    G, _, E = build_networks(config)
+    save_model(tmp_path / "model", config, space, G, E)
+    with running(make_app(ssg.load(tmp_path / "model"), "model")) as address:
+        opened(page, address)
+        until(lambda: state(page).get("values") == {})
+        page.keyboard.press("1")
+        page.keyboard.press("l")
+        until(lambda: set(state(page)["values"]) == {"constructor"}, "locked as it is drawn")
+        kept = state(page)["values"]
+        page.keyboard.press("n")
+        until(lambda: state(page)["seed"] != 7)
+        assert state(page)["values"] == kept
         page.goto("about:blank")
 
 

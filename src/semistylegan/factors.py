@@ -181,9 +181,10 @@ class Factor:
     def _level_of_hash(self, value: str) -> float:
         if self.size is None:
             raise UserError(f"{self.name}={value}: {self.name} has no value indices; give {self.describe_range()}")
-        if not value[1:].isdigit() or int(value[1:]) >= self.size:
+        digits = value[1:]  # ASCII and few: int() does not take ², nor thousands of digits
+        if not (digits.isascii() and digits.isdecimal() and len(digits) < 10) or int(digits) >= self.size:
             raise UserError(f"{self.name}={value}: value indices run from #0 to #{self.size - 1}")
-        return float(self.level_of_index(int(value[1:])))
+        return float(self.level_of_index(int(digits)))
 
     def value_of(self, level: float) -> Value:
         """Level -> value in own units: a float, or a category's name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import secrets
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -46,6 +47,7 @@ Cells = dict[str, str]
 class Done:
     """One thing that a person did, to be undone."""
 
+    window: str
     image: int
     before: Cells
     after: Cells
@@ -80,6 +82,7 @@ class Desk:
         self.values = self._values()
         self.counts = self._counts()
         self.history: list[Done] = []
+        self.sitting = secrets.token_hex(8)  # numbers of images, and of what can be undone, are those of one sitting
         says = self._says if model is not None else None
         space = model.factors if model is not None else None
         self.queue = Queue(self.store, self._whole(), choice, space, says if choice == "doubt" else None, seed)
@@ -136,6 +139,7 @@ class Desk:
         """What the page needs to begin."""
         stem = self.store.path.resolve().stem
         return {
+            "sitting": self.sitting,
             "data": self.store.path.resolve().name,
             "file": str(self.path),
             "images": len(self.store),
@@ -269,7 +273,7 @@ class Desk:
         after = {name: cell for name, cell in after.items() if cell}
         if not after and not before:
             raise UserError("nothing is known of this image: skip it instead")
-        undo = self._remember(Done(image, before, after))
+        undo = self._remember(Done(window, image, before, after))
         self._write(image, after)
         self.queue.label(image, True)
         return {"undo": undo, **self.next(window)}
@@ -279,17 +283,19 @@ class Desk:
         self._number(image)
         self.queue.skip(image)
         cells = self.values.get(image, {})
-        return {"undo": self._remember(Done(image, cells, cells, skip=True)), **self.next(window)}
+        return {"undo": self._remember(Done(window, image, cells, cells, skip=True)), **self.next(window)}
 
     def undo(self, window: str, number: int) -> dict[str, Any]:
         """Takes back one thing that was done and shows its image again, with what had been said of it.
 
         Raises:
-            Refused: it is not known any more, or the image was labelled anew since.
+            Refused: it is not known any more, another window did it, or the image was labelled anew since.
         """
         if not 0 <= number < len(self.history):
             raise Refused(404, "that is too long ago to be undone")
         done = self.history[number]
+        if done.window != window:
+            raise Refused(404, "another window did that; undo it there")
         self._fresh()
         if done.skip:
             self.queue.skip(done.image, False)

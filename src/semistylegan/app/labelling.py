@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from semistylegan.app.desk import Desk
-from semistylegan.app.server import Worker, create
+from semistylegan.app.server import Refused, Worker, create
 from semistylegan.errors import UserError
 
 Window = Annotated[str, Field(min_length=1, max_length=64)]
@@ -60,39 +60,47 @@ def make_app(desk: Desk) -> FastAPI:
     app = create("labelling")
     worker = Worker()
 
+    async def still(of: str | None = None) -> None:
+        """Refuses a page that an earlier server gave out: its numbers may mean other images here."""
+        if of not in (None, desk.sitting):
+            raise Refused(410, "the server was started anew since: reload this page")
+
+    routes = APIRouter(dependencies=[Depends(still)])
+
     @app.get("/api/desk")
     async def describe() -> dict[str, Any]:
         return await worker.run(desk.describe)
 
-    @app.post("/api/next")
+    @routes.post("/api/next")
     async def following(asked: Asked) -> dict[str, Any]:
         return await worker.run(desk.next, asked.window)
 
-    @app.get("/api/images/{image}")
+    @routes.get("/api/images/{image}")
     async def look(image: Number) -> dict[str, Any]:
         return await worker.run(desk.look, image)
 
-    @app.get("/api/images/{image}/picture")
+    @routes.get("/api/images/{image}/picture")
     async def picture(image: Number) -> Response:
         headers = {"cache-control": "private, max-age=3600"}
         return Response(await worker.run(desk.picture, image), headers=headers, media_type="image/png")
 
-    @app.post("/api/labels")
+    @routes.post("/api/labels")
     async def save(said: Said) -> dict[str, Any]:
         return await worker.run(desk.save, said.window, said.image, said.saw, said.values)
 
-    @app.post("/api/skip")
+    @routes.post("/api/skip")
     async def skip(skipped: Skipped) -> dict[str, Any]:
         return await worker.run(desk.skip, skipped.window, skipped.image)
 
-    @app.post("/api/undo")
+    @routes.post("/api/undo")
     async def undo(undone: Undone) -> dict[str, Any]:
         return await worker.run(desk.undo, undone.window, undone.undo)
 
-    @app.post("/api/classes")
+    @routes.post("/api/classes")
     async def grow(new: Class) -> dict[str, Any]:
         return await worker.run(desk.grow, new.name, new.category)
 
+    app.include_router(routes)
     return app
 
 

@@ -415,9 +415,9 @@ def serve(app: FastAPI, what: str, port: int | None = None, browser: bool = True
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[str]:
+def running(app: FastAPI, port: int = 0) -> Iterator[str]:
     """Serves from a thread while the block runs; yields the address. For tests and measurements."""
-    with listen(0) as sock:
+    with listen(port) as sock:
         server = _server(app)
         thread = threading.Thread(target=server.run, args=([sock],), daemon=True)
         thread.start()

@@ -130,11 +130,11 @@ class Sliders:
     def gif(self, wanted: Walk) -> bytes:
         """A factor running to and fro, as an animated GIF."""
         factor = self.model.factors[wanted.factor]
-        if wanted.image is None:
+        if wanted.image is None and not self.model.edits_in_one_pass:
             walk = self.model.traverse(wanted.seed, GIF_COLUMNS, wanted.values, [wanted.factor])
-        else:
+        else:  # an editor's `traverse` starts from what it reads off an image, the page from what is drawn for the seed
             values = [factor.value_of(float(u)) for u in factor.levels(GIF_COLUMNS)]
-            pictures = [Picture(values={**wanted.values, factor.name: value}) for value in values]
+            pictures = [Picture(seed=wanted.seed, values={**wanted.values, factor.name: value}) for value in values]
             walk = [(factor, values, self.images(pictures, wanted.image))]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "walk.gif"

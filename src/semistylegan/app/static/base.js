@@ -2,6 +2,9 @@
 
 export const $ = (selector, inside = document) => inside.querySelector(selector);
 
+/** What an object itself holds under a name: a factor may be called "constructor", which every object inherits. */
+export const held = (object, name) => (object && Object.hasOwn(object, name) ? object[name] : undefined);
+
 /** An element with properties, attributes and children: make("button", { class: "main" }, "New"). */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -43,7 +46,7 @@ export async function ask(path, { json, body, method, signal, patience = 4 } = {
       response = await fetch(path, options);
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new Refusal(0, "The server does not answer. Start it again in the terminal; this page then goes on.");
+      throw new Refusal(0, "The server does not answer. Start it again in the terminal, then reload this page.");
     }
     if (response.ok) return response;
     if (response.status === 503 && tried < patience) {
@@ -82,18 +85,22 @@ export class Latest {
 
   async #go() {
     this.running = true;
-    while (this.next) {
-      const { input } = this.next;
-      this.next = null;
-      const stop = (this.stop = new AbortController());
-      try {
-        const answer = await this.work(input, stop.signal);
-        if (!stop.signal.aborted) this.done(answer, input);
-      } catch (error) {
-        if (!stop.signal.aborted) this.failed(error, input);
+    try {
+      while (this.next) {
+        const { input } = this.next;
+        this.next = null;
+        const stop = (this.stop = new AbortController());
+        try {
+          const answer = await this.work(input, stop.signal);
+          if (!stop.signal.aborted) this.done(answer, input);
+        } catch (error) {
+          if (!stop.signal.aborted) this.failed(error, input);
+        }
       }
+    } finally {
+      this.running = false;
+      if (this.next) this.#go(); // `failed` threw
     }
-    this.running = false;
   }
 }
 

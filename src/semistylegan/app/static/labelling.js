@@ -1,7 +1,7 @@
 // The page for labels. The server offers an image; the answers are held here until they are saved, together with what
 // this window saw of the image, so that no window writes over what another one wrote.
 
-import { $, askJson, copy, keys, make, say } from "/static/base.js";
+import { $, askJson, copy, held, keys, make, say } from "/static/base.js";
 import { Question } from "/static/question.js";
 
 const RECENT = 8;
@@ -10,7 +10,7 @@ const session = {
     if (!sessionStorage.window) sessionStorage.window = crypto.randomUUID?.() ?? String(Math.random());
     return sessionStorage.window;
   },
-  /** Numbers of what this window did, to be undone; they outlive a reload. */
+  /** Numbers of what this window did, to be undone; they outlive a reload, but not the server that gave them. */
   get done() {
     return JSON.parse(sessionStorage.done ?? "[]");
   },
@@ -45,6 +45,10 @@ function advance() {
   if (place < questions.length - 1) mark(place + 1);
 }
 
+/** What a request asks or says belongs to one sitting of the server: another one may number other images. */
+const ofSitting = (path) => `${path}?of=${desk.sitting}`;
+const pictureOf = (image) => ofSitting(`/api/images/${image}/picture`);
+
 function progress(answer) {
   for (const entry of answer.questions) questions.find(({ name }) => name === entry.name)?.update(entry);
   $("#sentence").textContent = answer.sentence;
@@ -61,11 +65,13 @@ function show(next, said = {}) {
   $("#end").hidden = Boolean(item);
   $(item ? "#panel" : "#end").append($("#then"));
   $("#notice").hidden = true;
+  $("#undo").disabled = !session.done.length;
+  $("#back").hidden = !session.done.length;
   if (!item) return;
   saw = item.cells;
   for (const question of questions) {
-    const own = said[question.name] ?? item.values[question.name];
-    question.set(own ?? item.read[question.name], own === undefined);
+    const own = held(said, question.name) ?? held(item.values, question.name);
+    question.set(own ?? held(item.read, question.name), own === undefined);
   }
   mark(Math.max(0, questions.findIndex(({ value, read }) => value === null || read)));
   const picture = $("#picture");
@@ -75,18 +81,17 @@ function show(next, said = {}) {
     picture.classList.toggle("px", picture.naturalWidth <= 128);
   };
   picture.onerror = () => say(`${item.name} cannot be shown: skip it.`, { bad: true });
-  picture.src = `/api/images/${item.image}/picture`;
+  picture.src = pictureOf(item.image);
   picture.alt = item.name;
   picture.dataset.image = item.image;
   $("#name").textContent = item.name;
-  $("#undo").disabled = !session.done.length;
 }
 
 function remember({ image, name }) {
   recent = [{ image, name }, ...recent.filter((other) => other.image !== image)].slice(0, RECENT);
   $("#recent").replaceChildren(
     ...recent.map((one) =>
-      make("button", { type: "button", title: `Change the labels of ${one.name}`, "aria-label": `Change the labels of ${one.name}`, onclick: () => visit(one.image) }, make("img", { src: `/api/images/${one.image}/picture`, alt: "", class: "px" })),
+      make("button", { type: "button", title: `Change the labels of ${one.name}`, "aria-label": `Change the labels of ${one.name}`, onclick: () => visit(one.image) }, make("img", { src: pictureOf(one.image), alt: "", class: "px" })),
     ),
   );
 }
@@ -105,7 +110,7 @@ async function talk(work) {
   }
 }
 
-const post = (path, json) => askJson(path, { json: { window: session.window, ...json } });
+const post = (path, json) => askJson(ofSitting(path), { json: { window: session.window, ...json } });
 
 function took(answer) {
   if (answer.undo !== undefined) session.done = [...session.done, answer.undo];
@@ -145,14 +150,14 @@ const undo = () =>
     }
   });
 
-const visit = (image) => talk(async () => show(await askJson(`/api/images/${image}`)));
+const visit = (image) => talk(async () => show(await askJson(ofSitting(`/api/images/${image}`))));
 
 /** Another window labelled this image: its answers are shown beside ours; saving again writes ours. */
 async function newer() {
-  const now = await askJson(`/api/images/${item.image}`);
+  const now = await askJson(ofSitting(`/api/images/${item.image}`));
   saw = now.cells;
   for (const question of questions) {
-    const theirs = now.values[question.name];
+    const theirs = held(now.values, question.name);
     const text = theirs === undefined ? "open" : question.isClass ? theirs : question.factor.show(theirs);
     question.other.textContent = `there: ${text}`;
     question.other.hidden = theirs === question.value || (theirs === undefined && question.value === null);
@@ -166,7 +171,7 @@ async function grow(question, text) {
   question.input.value = "";
   const name = text.trim();
   await talk(async () => {
-    if (!question.names.includes(name)) progress(await askJson("/api/classes", { json: { name: question.name, category: name } }));
+    if (!question.names.includes(name)) progress(await askJson(ofSitting("/api/classes"), { json: { name: question.name, category: name } }));
   });
   if (question.names.includes(name)) question.answer(name);
 }
@@ -208,6 +213,8 @@ desk = await askJson("/api/desk").catch((error) => {
   say(error.message, { bad: true, seconds: 3600 });
   throw error;
 });
+if (sessionStorage.sitting !== desk.sitting) session.done = [];
+sessionStorage.sitting = desk.sitting;
 questions = desk.questions.map((entry, i) => new Question(entry, i, { chosen: () => mark(i, { pointed: true }), answered: advance, grow }));
 $("#questions").append(...questions.map(({ element }) => element));
 document.title = `${desk.data}: labels`;

@@ -1,7 +1,7 @@
 // The page with sliders. All that the user did is in `state`; each change goes: state -> controls at once, picture as
 // soon as the server has drawn it. The newest state wins; what lies between is never asked for.
 
-import { $, Latest, Refusal, ask, askJson, copy, download, keys, make, say } from "/static/base.js";
+import { $, Latest, Refusal, ask, askJson, copy, download, held, keys, make, say } from "/static/base.js";
 import { Control } from "/static/controls.js";
 import { Tiles } from "/static/tiles.js";
 import { Factor } from "/static/units.js";
@@ -36,7 +36,7 @@ const bases = new Map(); // seed -> values drawn for it
 const past = { states: [], here: -1 };
 
 const settings = () => (state.image ? state.edits : state.values);
-const valueOf = (name) => settings()[name] ?? base[name];
+const valueOf = (name) => held(settings(), name) ?? held(base, name);
 const searching = () => state.image !== null && !images.get(state.image)?.found;
 // An editor without images of its own (the bare checkpoint of a preset fine) has nothing to show until one is dropped.
 const idle = () => state.image === null && !model.draws;
@@ -66,7 +66,12 @@ async function become(next, { keep = true } = {}) {
     if (mine !== turn) return;
     const other = next.image !== state.image;
     [state, base] = [next, found];
-    if (other) reading = null;
+    if (other) {
+      reading = null;
+      comparing = false;
+      $("#compare").setAttribute("aria-pressed", "false");
+      showGiven();
+    }
     if (keep) commit();
     else settled();
     preview();
@@ -123,7 +128,7 @@ function reset(names) {
 function lock(names, on) {
   if (state.image) return;
   settle();
-  for (const name of names) if (on) state.values[name] ??= byName.get(name).round(valueOf(name));
+  for (const name of names) if (on) state.values[name] = held(state.values, name) ?? byName.get(name).round(valueOf(name));
   state.locks = on ? [...new Set([...state.locks, ...names])] : state.locks.filter((name) => !names.includes(name));
   commit();
   preview();
@@ -217,8 +222,7 @@ async function drawGiven() {
 
 function failed(error) {
   if (error instanceof Refusal && error.status === 404 && state.image) return leave(error.message);
-  if (error instanceof Refusal) say(error.message, { bad: true });
-  else throw error;
+  say(error.message, { bad: true });
 }
 
 // -- controls ----------------------------------------------------------------------------------------------------------
@@ -248,8 +252,8 @@ function showControls() {
   for (const [name, control] of controls) {
     const value = valueOf(name);
     if (value === undefined) continue;
-    const set = name in settings();
-    control.show({ value, set, locked: !state.image && state.locks.includes(name), read: read?.[name] ?? null, active: name === active });
+    const set = Object.hasOwn(settings(), name);
+    control.show({ value, set, locked: !state.image && state.locks.includes(name), read: held(read, name) ?? null, active: name === active });
   }
   const factor = byName.get(active);
   if (factor) strip.mark(factor.nearest(stripValues(factor), valueOf(active)));
@@ -390,7 +394,7 @@ function stateOf(address) {
     else if (key === "lock" && factor) out.locks.push(factor.name);
     else say(`The address asks for ${key}=${text}, which does not fit this model.`, { bad: true });
   }
-  out.locks = out.locks.filter((name) => name in out.values);
+  out.locks = out.locks.filter((name) => Object.hasOwn(out.values, name));
   return out;
 }
 

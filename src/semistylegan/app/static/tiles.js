@@ -8,7 +8,15 @@ export class Tiles {
   constructor(place, resolution, failed) {
     Object.assign(this, { place, resolution, cells: [] });
     this.atOnce = resolution <= 64 ? 100 : resolution <= 128 ? 8 : 2;
-    this.latest = new Latest((wanted, signal) => this.#fill(wanted, signal), () => (place.ariaBusy = "false"), failed);
+    this.latest = new Latest(
+      (wanted, signal) => this.#fill(wanted, signal),
+      () => (place.ariaBusy = "false"),
+      (error, wanted) => {
+        if (wanted.key === this.key) this.key = undefined; // the next `show` tries again
+        place.ariaBusy = String(this.key !== undefined);
+        failed(error);
+      },
+    );
   }
 
   /**
