@@ -150,11 +150,14 @@ def test_a_factor_of_very_many_numbers_is_binned_and_told(tmp_path: Path) -> Non
         ("d.npz", {"codes": np.array([["a"]]), "factors": np.array([[1]])}, "not numbers"),
         ("e.npz", {"codes": np.array([[{}]], dtype=object), "factors": np.array([[1]])}, "not readable as .npz"),
         ("f.npz", {"codes": CODES[:2], "factors": np.array([[np.nan], [1.0]])}, "holds blanks, NaN"),
+        ("g.npz", {"codes": CODES[:2], "factors": np.array([["ring"], [""]])}, "holds blanks, NaN"),
         ("a.csv", b"code,shape\n", "holds no row"),
         ("b.csv", b"code,shape\n1,2,3\n", "line 2: 3 cells"),
         ("c.csv", b"code,shape\n1,a\nx,b\n", "line 3: code is 'x', not a number"),
         ("d.csv", b"z1,shape\n1,a\n", "no codes"),
         ("e.csv", b"code,code\n1,2\n", "the same name"),
+        ("f.csv", b"code,size\n1,0.5\n2, \n", "line 3: size is blank; leave those images out"),
+        ("g.csv", b"code,shape\n1,ring\n2,\n", "line 3: shape is blank"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: Any, says: str) -> None:

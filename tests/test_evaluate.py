@@ -543,6 +543,15 @@ def test_generated_codes_follow_the_prior_of_the_training(tmp_path: Path, kinds:
     assert readings_of(Run(plain), networks(), data, ORACLE, 400, 0).prior is None
 
 
+def test_an_editor_is_measured_with_the_prior_of_its_factors(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"), labelled=31, prior="labelled")
+    data = Dataset.open(tmp_path / "world.zip")
+    chosen = SPACE.only(SPACE.names[1:])
+    prior = readings_of(Run(run), networks(space=chosen), data, ORACLE, 400, 0).prior
+    assert prior is not None
+    np.testing.assert_array_equal(prior.level_NF[prior.labelled_rows], data.labels.level_NF[:31, 1:])
+
+
 def test_data_that_changed_are_refused_and_data_that_moved_are_not(tmp_path: Path) -> None:
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
     moved = (tmp_path / "world.zip").rename(tmp_path / "moved.zip")
@@ -585,3 +594,32 @@ def test_scores_during_training(tmp_path: Path) -> None:
     assert [row["kimg"] for row in rows] == [2, 4]
     assert rows[0]["mig_gen"] == rows[1]["mig_gen"] and rows[0]["protocol"]["images"] == 100
     assert not (run / "metrics.json").exists()
+
+
+def test_meanings_are_fitted_to_every_value_of_a_whole_grid(tmp_path: Path) -> None:
+    """In its order, with an even number of values of x: every other image of it has half of them."""
+    value = SPACE.values_of(np.arange(SPACE.total))
+    level = SPACE.levels_of_indices(value[value[:, 2] < 4])
+    with ZipWriter(tmp_path / "even.zip", SPACE) as writer:
+        for i, row in enumerate(level):
+            image = np.broadcast_to(colours(row[None])[0].astype(np.uint8), (16, 16, 3))
+            writer.add(f"{i:06d}.png", np.ascontiguousarray(image), row)
+    data, model = Dataset.open(tmp_path / "even.zip"), networks(PerfectG(NAMELESS), PerfectE(NAMELESS), NAMELESS)
+    r = read(data, model)
+    assert METRICS["l2"].measure(r)["l2"] == pytest.approx(0, abs=1e-6)
+    fitted, tested = r.halves
+    assert len(fitted) == len(tested) == 36 and sorted([*fitted, *tested]) == list(range(72))
+    assert (read(data, model).halves[0] == fitted).all() and (read(data, model, seed=1).halves[0] != fitted).any()
+
+
+def test_the_protocol_names_the_oracle(world: Dataset) -> None:
+    said = protocol_of("mig_gen", read(world, networks()), {"seed": 0, "weights_sha256": ""})
+    assert said["oracle_sha256"] == ORACLE.sha256 and len(ORACLE.sha256) == 64
+    assert "oracle_sha256" not in protocol_of("mig", read(world, networks()), {"seed": 0, "weights_sha256": ""})
+
+
+def test_all_goes_without_fid_where_its_network_is_not_given() -> None:
+    assert metric_names(["all"], fid=False) == [name for name in METRICS if name != "fid"]
+    assert metric_names(["all", "fid"], fid=False) == metric_names(["all"], fid=False)
+    with pytest.raises(UserError, match=r"--metrics fid: .* --inception FILE"):
+        metric_names(["mig", "fid"], fid=False)

@@ -184,6 +184,14 @@ def test_decoded_mig_of_true_levels_is_one() -> None:
     assert metrics.mig_decoded(SPACE.levels_of_indices(factors), factors, SPACE) == pytest.approx(1, abs=1e-12)
 
 
+def test_an_angle_without_a_grid_is_cut_where_its_readings_are() -> None:
+    """Truth and readings fall into the same arcs, or a perfect encoder had a MIG of .76."""
+    space = FactorSpace((Factor.circular("hue"), Factor.circular("light")))
+    level = np.random.default_rng(0).random((20_000, 2))
+    assert (level_bins(level, space, 20) == space.indices_of_levels(level)).all()
+    assert metrics.mig_decoded(level, space.indices_of_levels(level), space) == pytest.approx(1, abs=0.01)
+
+
 def test_a_noisy_angle_does_not_split_at_the_seam() -> None:
     """Readings about hue 0 lie at 0.01 and 0.99. They are one value; a histogram of the level would make them two."""
     factors = full_grid(3, 12, 8, repeat=4)

@@ -15,6 +15,7 @@ import torch
 import semistylegan
 from semistylegan import files
 from semistylegan.data.labels import Labels
+from semistylegan.data.storage import cores
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.metrics import oracle as oracle_module
 from semistylegan.metrics import oracle_network
@@ -118,6 +119,25 @@ def test_the_same_data_give_the_same_oracle_whatever_was_drawn_before(few: Sprit
     assert one.error == two.error and one.l2 == two.l2
     torch.manual_seed(1)
     assert torch.equal(state, torch.get_rng_state()), "training an oracle must not touch the global random numbers"
+
+
+@pytest.mark.parametrize(("told", "own"), [("3", 3), ("", cores()), ("0", cores())])
+def test_threads_that_a_training_has_set_make_no_other_oracle(
+    few: Sprites, monkeypatch: pytest.MonkeyPatch, told: str, own: int
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    seen: list[int] = []
+    monkeypatch.setattr(oracle_module, "fit", lambda *args: seen.append(torch.get_num_threads()) or real(*args))
+    real, before = oracle_network.fit, torch.get_num_threads()
+    try:
+        oracles = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            oracles.append(train(few, CPU, dataclasses.replace(SHORT, steps=3)))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [own, own] and oracles[0].sha256 == oracles[1].sha256 and oracles[0].l2 == oracles[1].l2
 
 
 def test_a_factor_that_is_known_nowhere_has_no_error(few: Sprites) -> None:
@@ -233,6 +253,7 @@ def test_it_is_trained_once(few: Sprites, tmp_path: Path, counted: list[int]) ->
     assert (one[0] == two[0]).all() and (one[1] == two[1]).all()
     kept = json.loads(next(tmp_path.rglob("oracle.json")).read_text(encoding="utf-8"))
     assert set(kept["error"]) == set(few.space.names) and kept["l2"] == first.l2
+    assert kept["weights_sha256"] == first.sha256 == second.sha256
     assert not [p for p in tmp_path.rglob("*") if p.name.startswith(".")], "a temporary file was left"
 
 

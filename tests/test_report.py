@@ -223,7 +223,8 @@ def test_without_labels(tmp_path: Path) -> None:
     assert "edits" not in page.sections
     assert "is <b>" not in page.text
     files.write_json(tmp_path / "run/metrics.json", {"mig": 0.1, "per_factor": {"hue": {"mae": 0.3, "mae_gen": 0.4}}})
-    assert "Each factor is read from the code that follows it best" in read(tmp_path / "run")[1].text
+    said = "Each factor is read from the code that follows it best, chosen by labels that the training never saw."
+    assert said in read(tmp_path / "run")[1].text
 
 
 def test_data_without_factors(tmp_path: Path) -> None:
@@ -303,6 +304,35 @@ def test_a_run_beside_others(folder: Path, tmp_path: Path) -> None:
     assert rows["L2 ↓"][:2] == [("", "0.300"), ("", "0.200<sup>†</sup>")]
     assert "another protocol" in part and "on other data" in part and "not measured" in part
     assert part.count('class="sheet"') == 4
+
+
+def test_scores_of_one_metric_have_its_protocol(folder: Path, tmp_path: Path) -> None:
+    """DCI's three scores, InfoMEC's, and so on: no line bears their own names."""
+    measure(folder / "run")
+    fields = ("dci_completeness", "info_e", "precision", "edit_error", "sap")
+    other = Path(shutil.copytree(folder / "run", tmp_path / "other"))
+    for run, score, images in ((folder / "run", 0.5, 9000), (other, 0.6, 200)):
+        scores = json.loads((run / "metrics.json").read_text())
+        files.write_json(run / "metrics.json", scores | dict.fromkeys(fields, score))
+        for name in ("dci", "info_mec", "precision_recall", "edit"):
+            files.append_jsonl(run / f"metric-{name}.jsonl", {"kimg": 4, "protocol": {"images": images}})
+        protocol = {"images": 9000} | ({"ci95": "ten parts"} if run == other else {})
+        files.append_jsonl(run / "metric-sap.jsonl", {"kimg": 4, "protocol": protocol})
+    text = write_report(folder / "run", [other]).read_text(encoding="utf-8")
+    part = text.split('<section id="beside"')[1].split("</section>")[0]
+    assert part.count("<td>0.500</td><td>0.600<sup>†</sup></td>") == 4 and "another protocol" in part
+    assert part.count("<td>0.500</td><td class=best>0.600</td>") == 1, "SAP: how its interval is made is no matter"
+
+
+def test_of_several_measurements_at_one_kimg_the_best_one_is_drawn(folder: Path) -> None:
+    """The one on most images, and of several the newest: not the largest score."""
+    run = folder / "run"
+    rows = [(3, 0.9, 2000), (6, 0.5, 9000), (6, 0.4, 9000), (6, 0.7, 2000), (6, 0.8, None)]
+    for kimg, score, images in rows:
+        protocol = {} if images is None else {"protocol": {"images": images}}
+        files.append_jsonl(run / "metric-l2_gen.jsonl", {"kimg": kimg, "l2_gen": score, **protocol})
+    chart = next(a["aria-label"] for _, a in read(run)[1].tags if "Distance" in str(a.get("aria-label")))
+    assert "generator from 0.9 to 0.4" in str(chart)
 
 
 def test_a_run_beside_what_is_none(folder: Path, tmp_path: Path) -> None:

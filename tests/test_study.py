@@ -18,17 +18,19 @@ from typing import Any
 
 import pytest
 
+from semistylegan import files
 from semistylegan.cli.program import main
 from semistylegan.data.dataset import Dataset
 from semistylegan.errors import UserError
 from semistylegan.metrics import oracle as oracle_module
+from semistylegan.metrics.evaluate import METRICS, SEEN
 from semistylegan.metrics.oracle import oracle_for
 from semistylegan.metrics.oracle_network import Plan, plan_for
 from semistylegan.report.study import page
 from semistylegan.study import Result, Study, running, sweep
 from semistylegan.study.plan import parse_axis
 from semistylegan.study.plots import PAIRS, draw, svg
-from semistylegan.study.table import Spread, spread, to_csv, to_markdown
+from semistylegan.study.table import LEARNED, Spread, spread, to_csv, to_markdown
 
 SHORT: dict[str, Any] = {"kimg": 0.016, "device": "cpu", "snap_kimg": 1.0}
 
@@ -175,6 +177,25 @@ def test_tables_tell_every_run_and_every_setting() -> None:
     )
 
 
+def test_scores_on_images_whose_labels_were_learned_are_marked_and_never_the_best() -> None:
+    study = plan({"label_fraction": (0.01, 0.1, 1.0)}, seeds=(0, 1))
+    scores = {"mig_gen": 0.3, "factor_vae": 0.9, "kimg": 1.0}
+    results = [
+        Result(j, {**scores, "mig": mig, "l2": l2, "note": f"Before. {SEEN}" if j.config.label_fraction == 1 else ""})
+        for j, mig, l2 in zip(study.jobs, (0.4, 0.5, 0.6) * 2, (0.2, 0.1, 0.1) * 2, strict=True)
+    ]
+    table = to_markdown(study, results)
+    assert "| 0.1 | 2 | 0.500 ± 0.000 | 0.100 ± 0.000 | 0.300 ± 0.000 | 0.900 ± 0.000 |" in table
+    assert "| 1 | 2 | 0.600† ± 0.000 | 0.100† ± 0.000 | 0.300 ± 0.000 | 0.900 ± 0.000 |" in table
+    assert table.endswith(f" |\n\n{LEARNED}\n")
+    assert "†" not in to_markdown(study, results[:2])
+    rows = list(csv.DictReader(to_csv(study, [*results[:5], Result(study.jobs[5], {}, "diverged")]).splitlines()))
+    assert [row["split"] for row in rows] == ["held-out", "held-out", "all labelled"] + ["held-out"] * 2 + [""]
+    text = page(study, results)
+    assert '<span class="best">0.500</span>' in text and '<span class="best">0.100</span>' in text
+    assert "<td>0.600†<small>" in text and "<td>0.100†<small>" in text and LEARNED in text
+
+
 @pytest.mark.parametrize(
     "over",
     [
@@ -256,6 +277,26 @@ def test_a_study_stops_goes_on_and_is_not_done_twice(
     }
 
 
+def test_what_another_seed_or_oracle_measured_is_measured_again(sprites_zip: Path, tmp_path: Path) -> None:
+    results = go(sprites_zip, tmp_path / "s", seeds=(0,))
+    for r, change in zip(results, ({"seed": 3}, {"oracle_l2": 9.9}), strict=True):
+        files.write_json(Path(r.job.config.out) / "metrics.json", {**r.metrics, "mig": 0.99, **change})
+    assert [r.metrics for r in go(sprites_zip, tmp_path / "s", seeds=(0,))] == [r.metrics for r in results]
+
+
+def test_all_is_all_but_fid(sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def measure(run: Path, metrics: tuple[str, ...], images: int, **more: Any) -> dict[str, Any]:
+        asked.append(metrics)
+        return real(run, [name for name in metrics if name in ("mig", "fid")], images, **more)  # the others take long
+
+    real = running.evaluate
+    monkeypatch.setattr(running, "evaluate", measure)
+    assert not any(r.failed for r in go(sprites_zip, tmp_path / "s", metrics=("all",)))
+    assert asked == [tuple(name for name in METRICS if name != "fid")] * 2
+
+
 def test_one_run_that_fails_does_not_stop_the_others(
     sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +320,8 @@ def test_what_would_fail_is_told_before_anything_is_trained(sprites_zip: Path, t
         sweep(sprites_zip, tmp_path / "s", {"label_fraction": (0.1, 0.0001)}, fields=SHORT, workers=1)
     with pytest.raises(UserError, match="--metrics nothing"):
         go(sprites_zip, tmp_path / "s", metrics=("nothing",))
+    with pytest.raises(UserError, match=r"--metrics fid: .*--inception FILE"):
+        go(sprites_zip, tmp_path / "s", metrics=("mig", "fid"))
     with pytest.raises(UserError, match="images=10"):
         go(sprites_zip, tmp_path / "s", images=10)
     with pytest.raises(UserError, match="--workers 0"):

@@ -27,7 +27,7 @@ class SweepOptions(TrainOptions):
     baselines: Annotated[str, arg(metavar="A,B,C")] = ""
     """What to train beside the settings: labels-only (E sees the labelled images alone), info, all-labels."""
     metrics: Annotated[str, arg(metavar="A,B,C")] = "default"
-    """Names with commas between, `default` (those that take seconds), or `all`."""
+    """Names with commas between, `default` (those that take seconds), or `all` (but fid)."""
     images: Annotated[int, arg(metavar="N")] = 10_000
     """Read and generate this many images of each run, at most."""
     workers: Whole = None

@@ -45,16 +45,21 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
 
 def print_study(study: Study, results: Sequence[Result]) -> None:
     """A row for each setting of a study: its scores, mean ± standard deviation over the seeds."""
-    from semistylegan.study.table import fields_of, name_of, spread
+    from semistylegan.study.table import LEARNED, fields_of, name_of, spread
 
     fields = fields_of(results)
     table = Table("setting", "runs", *map(name_of, fields))
     table.columns[0].no_wrap = True
+    learned = False
     for setting in study.settings:
         done = sum(r.job.setting == setting and not r.failed for r in results)
         told = [spread(results, setting, field) for field in fields]
+        learned = learned or any(t is not None and t.learned for t in told)
         table.add_row(setting.name, str(done), *("-" if t is None else str(t) for t in told))
-    Console(soft_wrap=True, highlight=False).print(table)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    if learned:
+        console.print(LEARNED)
 
 
 def readings(model: Model, images: Sequence[Path]) -> list[Row]:

@@ -25,8 +25,6 @@ from semistylegan.metrics.information import Floats, Ints, Mask, centred, mutual
 
 BINS = 20
 """Values of a scalar or circular code that are told apart."""
-FITTED, TESTED = slice(0, None, 2), slice(1, None, 2)
-"""Rows on which meanings are fitted, and rows of which an encoder's errors are told."""
 
 
 @dataclass(frozen=True)

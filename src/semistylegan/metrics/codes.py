@@ -242,7 +242,7 @@ def read_codes(path: Path, factors: Sequence[str] = ()) -> Codes:
         factors: of a CSV: the columns that are factors; then all others are codes.
 
     Raises:
-        UserError: not there, another format, a missing array or column, or a cell that is no number.
+        UserError: not there, another format, a missing array or column, a cell that is no number, or a blank one.
     """
     if path.suffix.lower() == ".npz":
         return _read_npz(path, factors)
@@ -296,6 +296,9 @@ def _read_csv(path: Path, factors: Sequence[str]) -> Codes:
         which = "codes (columns that begin with `code`)" if not code_names else "factors"
         raise UserError(f"{path}: no {which} among {', '.join(head)}; name the factors with --factors")
     codes = np.stack([_numbers(path, name, columns[name]) for name in code_names], axis=1)
+    for name in factor_names:
+        if len(blank := np.flatnonzero(columns[name] == "")):
+            raise UserError(f"{path}, line {blank[0] + 2}: {name} is blank; leave those images out")
     return _understood(path, codes, {name: columns[name] for name in factor_names})
 
 
@@ -323,7 +326,8 @@ def _understood(path: Path, codes: npt.NDArray[Any], columns: dict[str, npt.NDAr
                 cells = cells.astype(np.float64)
             except ValueError:
                 cells = column  # words
-        if cells.dtype.kind == "f" and not np.isfinite(cells).all():
+        blank = cells.dtype.kind in "US" and (np.char.str_len(cells) == 0).any()
+        if blank or (cells.dtype.kind == "f" and not np.isfinite(cells).all()):
             raise UserError(f"{path}: {name} holds blanks, NaN or infinity; leave those images out")
         values, index = np.unique(cells, return_inverse=True)
         if cells.dtype.kind == "f" and len(values) > MOST_VALUES and (cells != np.rint(cells)).any():

@@ -29,6 +29,8 @@ from semistylegan.training.scope import training_rows
 
 __all__ = ["DEFAULT", "METRICS", "evaluate", "on_snapshot", "quick"]
 
+SEEN = "MIG and L2 are measured on images whose labels training read: too few were kept from it."
+"""In the `note` of a run whose encoder had no held-out images."""
 ALWAYS = ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", "oracle_l2")
 """Fields that `metrics.json` always has; null where one was not or could not be measured."""
 
@@ -66,11 +68,7 @@ def evaluate(
     Raises:
         UserError: an unknown metric, not a run, no checkpoint, or data that is not there or no longer the same.
     """
-    names = metric_names(metrics)
-    if inception is None and "fid" in names:
-        names.remove("fid")
-        if "all" not in metrics:
-            raise UserError("--metrics fid: give the network with --inception FILE; nothing is downloaded")
+    names = metric_names(metrics, fid=inception is not None)
     network = None if inception is None else Inception(inception, inception_sha256)
     if images < 100:
         raise UserError(f"images={images}: at least 100 are needed")
@@ -182,11 +180,15 @@ def measured(names: Sequence[str], readings: Readings) -> tuple[dict[str, Fields
     return fields, notes
 
 
-def metric_names(asked: Sequence[str]) -> list[str]:
+def metric_names(asked: Sequence[str], fid: bool = True) -> list[str]:
     """Names of metrics, in the order of METRICS, from names, fields of `metrics.json`, and `all`.
 
+    Args:
+        asked: these.
+        fid: whether its network is given; `all` goes without it where it is not.
+
     Raises:
-        UserError: an unknown name; lists the known ones.
+        UserError: an unknown name (lists the known ones), or `fid` without its network.
     """
     by_field = {field: name for name, metric in METRICS.items() for field in metric.fields}
     chosen: set[str] = set()
@@ -199,6 +201,10 @@ def metric_names(asked: Sequence[str]) -> list[str]:
             raise UserError(f"--metrics {name}: unknown; known are all, {', '.join(METRICS)}")
     if not chosen:
         raise UserError(f"--metrics: none is named; known are all, {', '.join(METRICS)}")
+    if "fid" in chosen and not fid:
+        chosen.remove("fid")
+        if "all" not in asked:
+            raise UserError("--metrics fid: give the network as eval RUN --inception FILE; nothing is downloaded")
     return [name for name in METRICS if name in chosen]
 
 
@@ -224,11 +230,11 @@ def readings_of(run: Run, networks: Networks, data: Dataset, oracle: Oracle | No
     own, config = run.labels(data), run.config
     held_out = np.setdiff1d(np.arange(len(data)), training_rows(config, data))
     prior = None
-    if config.prior == "labelled" and networks.space.names == data.space.names:
-        level = own.level_NF
-        if networks.space.kinds != data.space.kinds:
-            level = np.where(own.known_NF, data.space.scalar_levels(level), 0).astype(np.float32)
-        prior = Labels(level, own.known_NF)
+    if config.prior == "labelled" and set(networks.space.names) <= set(data.space.names):
+        space = data.space.only(networks.space.names)  # an editor knows some of the factors
+        prior = own.columns([data.space.position(name) for name in space.names])
+        if networks.space.kinds != space.kinds:
+            prior = prior.as_scalars(space)
     return Readings(networks, data, oracle, own, prior, images, seed, held_out)
 
 
@@ -243,7 +249,8 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
     elif metric.of == "generator":
         assert r.oracle is not None
         count = len(r.changed[0] if name == "leakage" else r.edited if name == "edit" else r.generated.asked_NK)
-        protocol |= {"images": count, "prior": "grid" if r.prior is None else "labelled", "oracle_l2": r.oracle.l2}
+        protocol |= {"images": count, "prior": "grid" if r.prior is None else "labelled"}
+        protocol |= {"oracle_l2": r.oracle.l2, "oracle_sha256": r.oracle.sha256}
         if name in ("fd_oracle", "kid", "precision_recall"):
             protocol["real_images"] = len(r.real_features)
     elif r.inception is not None:
@@ -258,7 +265,7 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
     """What a reader of the scores must know, in sentences; empty where there is nothing."""
     said = list(notes)
     if r.enough and r.split != "held-out":
-        said.append("MIG and L2 are measured on images whose labels training read: too few were kept from it.")
+        said.append(SEEN)
     if not r.named and len(r.factors) and (document["l2"] is not None or document["l2_gen"] is not None):
         said.append(f"Without labels codes have no names; for L2 and the errors of factors: {ALIGNED}.")
     if r.oracle is not None:

@@ -109,8 +109,8 @@ def level_bins(level_NF: Floats, space: FactorSpace, bins: int) -> Ints:
     scalar: equal-width bins between the smallest and the largest level seen, as :func:`histogram_bins`.
     categorical: each class is a bin of its own, however many there are.
     circular: the whole turn is cut into `bins` equal arcs, where the first begins half a grid step before the value at
-    angle zero (at angle zero without a grid). Readings that scatter around the value at angle zero then stay together
-    instead of falling half into the first and half into the last bin.
+    angle zero (half an arc before it without a grid, as in `Factor.index_of_level`). Readings that scatter around the
+    value at angle zero then stay together instead of falling half into the first and half into the last bin.
     """
     out = np.zeros(level_NF.shape, dtype=np.int64)
     for i, factor in enumerate(space):
@@ -118,7 +118,7 @@ def level_bins(level_NF: Floats, space: FactorSpace, bins: int) -> Ints:
         if factor.kind == "categorical":
             out[:, i] = np.rint(level)
         elif factor.kind == "circular":
-            out[:, i] = np.minimum((centred(level, factor.size) * bins).astype(np.int64), bins - 1)
+            out[:, i] = np.minimum((centred(level, factor.size or bins) * bins).astype(np.int64), bins - 1)
         else:
             out[:, i] = histogram_bins(level[:, None], bins)[:, 0]
     return out

@@ -8,10 +8,12 @@ Suffixes: B or N images, D features, F factors.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,12 +22,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
 from torch import Tensor
 
 from semistylegan import progress
 from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import to_float
+from semistylegan.data.storage import cores
 from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, cache_folder, write_json
 from semistylegan.metrics.controllability import l2_levels, mean_errors
@@ -88,6 +92,16 @@ class Oracle:
     def device(self) -> torch.device:
         return next(self.network.parameters()).device
 
+    @property
+    def weights(self) -> bytes:
+        """The network's weights as a safetensors file."""
+        return as_bytes({k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()})
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights."""
+        return hashlib.sha256(self.weights).hexdigest()
+
     @torch.inference_mode()
     def read(self, img_BCHW: Tensor) -> tuple[Floats, Floats]:
         """Levels B x F and features B x D of images in [-1, 1], B x channels x H x W."""
@@ -122,11 +136,24 @@ def oracle_for(data: LabelledImages, device: torch.device | str = "cpu", cache: 
     return oracle
 
 
+@contextlib.contextmanager
+def own_threads() -> Iterator[None]:
+    """Inside, torch has the threads that a new process has: sums depend on their number, and a training before may have
+    set another one."""
+    before, told = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS", "")
+    torch.set_num_threads((int(told) if told.isdigit() else 0) or cores())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@own_threads()
 def train(data: LabelledImages, device: torch.device, plan: Plan | None = None) -> Oracle:
     """Trains an oracle on nine tenths of the labelled images and measures it on the rest.
 
     With fewer than 500 labelled images up to 50, but no more than a fifth, are held out, so that its error means
-    something. The same data give the same oracle.
+    something. The same data give the same oracle, whatever this process did before.
 
     Args:
         data: at least 2 labelled images.
@@ -174,13 +201,13 @@ def save(folder: Path, oracle: Oracle, data: LabelledImages) -> None:
     """Writes the weights, then `oracle.json`, which makes the folder valid: it holds the weights' hash."""
     weights, document = (folder / name for name in FILES)
     with atomic_path(weights) as temporary:
-        save_file({k: v.detach().cpu().contiguous() for k, v in oracle.network.state_dict().items()}, temporary)
+        temporary.write_bytes(oracle.weights)
     write_json(
         document,
         {
             "version": VERSION,
             "data_fingerprint": data.fingerprint(),
-            "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+            "weights_sha256": oracle.sha256,
             "labelled": oracle.labelled,
             "held_out": oracle.held_out,
             "l2": oracle.l2,

@@ -239,10 +239,10 @@ def info_mec(
 
     N, L x F, is the mutual information of entry and factor over the factor's entropy: the nearest-neighbour estimate
     (Ross 2014) for numbers, relative frequencies for classes. Only entries whose range is over a twentieth of the
-    widest one count.
+    widest one count, for all three.
     InfoM = (mean over entries of largest / sum in the entry's row of N, - 1/F) / (1 - 1/F);
     InfoC = (mean over factors of largest / sum in the factor's column of N, - 1/L) / (1 - 1/L);
-    InfoE = mean over factors of 1 - (cross-entropy of a balanced, linear, multinomial regression on all entries)
+    InfoE = mean over factors of 1 - (cross-entropy of a balanced, linear, multinomial regression on these entries)
     / log(number of values), measured on the images it was fitted to, as the authors do.
     M and C lie in [0, 1], E at most at 1 (0 is chance, below is worse); high is good.
 

@@ -25,7 +25,7 @@ from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import to_float
 from semistylegan.factors import Factor, FactorSpace, FloatArray
 from semistylegan.metrics import edits
-from semistylegan.metrics.alignment import FITTED, Meaning
+from semistylegan.metrics.alignment import Meaning
 from semistylegan.metrics.edits import ImageArray
 from semistylegan.metrics.inception import Inception
 from semistylegan.metrics.information import Floats, Ints, Mask
@@ -142,8 +142,23 @@ class Readings:
     @cached_property
     def meaning(self) -> Meaning:
         """What codes without names say of the factors, fitted to half of the images `rows`."""
-        level, known = self.truth
-        return Meaning.fit(self.read[FITTED], self.codes, level[FITTED], self.factors, known[FITTED])
+        (level, known), half = self.truth, self.halves[0]
+        return Meaning.fit(self.read[half], self.codes, level[half], self.factors, known[half])
+
+    @cached_property
+    def halves(self) -> tuple[Ints, Ints]:
+        """Places in `rows` on which meanings are fitted, and those of which an encoder's errors are told.
+
+        At random: `rows` ascend, and every other point of a grid may have half of a factor's values alone.
+        """
+        fitted, tested = np.array_split(np.random.default_rng([self.seed, 7]).permutation(len(self.rows)), 2)
+        return np.sort(fitted), np.sort(tested)
+
+    @property
+    def tested(self) -> tuple[Floats, Floats, Mask]:
+        """Of the second half: levels that codes without names are taken for, true levels, and where these are known."""
+        (level, known), half = self.truth, self.halves[1]
+        return self.meaning.levels(self.read[half]), level[half], known[half]
 
     @cached_property
     def read_all(self) -> Floats:

@@ -12,7 +12,6 @@ import numpy as np
 
 from semistylegan.factors import FactorSpace
 from semistylegan.metrics import code_intervals
-from semistylegan.metrics.alignment import TESTED
 from semistylegan.metrics.code_intervals import SHARE, Found, named
 from semistylegan.metrics.controllability import leakage, mean_errors
 from semistylegan.metrics.disentanglement import BINS, mig_decoded
@@ -34,10 +33,10 @@ def of_mig(r: Readings) -> Found:
 
 
 def of_l2(r: Readings) -> Found:
-    level, known = r.truth
     if r.named:
+        level, known = r.truth
         return of_errors("l2", "mae", own_kinds(r.read, r.codes, r.factors), level, known, r)
-    return of_errors("l2", "mae", r.meaning.levels(r.read[TESTED]), level[TESTED], known[TESTED], r)
+    return of_errors("l2", "mae", *r.tested, r)
 
 
 def of_mig_gen(r: Readings) -> Found:

@@ -13,7 +13,6 @@ import numpy as np
 
 from semistylegan import progress
 from semistylegan.metrics import voting
-from semistylegan.metrics.alignment import TESTED
 from semistylegan.metrics.controllability import l2_levels, leakage, leakage_matrix, mean_errors
 from semistylegan.metrics.disentanglement import BINS, irs, mig_decoded, modularity
 from semistylegan.metrics.fidelity import frechet_distance, kid, precision_recall
@@ -24,7 +23,9 @@ from semistylegan.metrics.readings import Readings, own_kinds
 from semistylegan.metrics.voting import VARIANCE_IMAGES, beta_vae_score, factor_vae_score
 
 Fields = dict[str, Any]
-ALIGNED = "codes matched with factors, and their values by a table, on E's readings of half of the labelled images"
+ALIGNED = (
+    "codes matched with factors, and their values by a table, on E's readings of a random half of the labelled images"
+)
 """How a model without names is given some: see `alignment`."""
 
 
@@ -36,10 +37,11 @@ def mig_of_encoder(r: Readings) -> Fields:
 
 
 def l2_of_encoder(r: Readings) -> Fields:
-    level, known = r.truth
     if r.named:
+        level, known = r.truth
         return errors(own_kinds(r.read, r.codes, r.factors), level, r, known, "l2", "mae")
-    return errors(r.meaning.levels(r.read[TESTED]), level[TESTED], r, known[TESTED], "l2", "mae")
+    read, level, known = r.tested
+    return errors(read, level, r, known, "l2", "mae")
 
 
 def factor_vae(r: Readings) -> Fields:

@@ -10,6 +10,7 @@ from typing import Any
 
 from semistylegan.editing import load
 from semistylegan.errors import UserError
+from semistylegan.metrics.evaluate import METRICS
 from semistylegan.report.facts import Facts, lines, number, scores_of
 from semistylegan.report.html import ImageArray, escape, percent, section, sheet, whole
 from semistylegan.report.scores import MORE, TILES
@@ -19,8 +20,10 @@ SAMPLES = 12
 """Generated images of each run."""
 UNINTERESTING = ("data", "out", "seed", "device", "threads", "tick_kimg", "snap_kimg", "workers")
 """Fields of the training that say nothing about what was learned, or stand in the table anyway."""
-OWN = ("weights_sha256", "oracle_sha256", "oracle_l2", "oracle")
+OWN = ("weights_sha256", "oracle_sha256", "oracle_l2", "oracle", "ci95")
 """Entries of a protocol that differ from run to run though the measuring is the same."""
+METRIC_OF = {field: name for name, metric in METRICS.items() for field in metric.fields}
+"""Score -> the metric under whose name its protocol stands."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Column:
     """At which it was measured."""
     metrics: dict[str, Any]
     protocols: dict[str, dict[str, Any]]
-    """Score -> how it was measured."""
+    """Metric -> how it was measured."""
     made: ImageArray | None
     """Some generated images; None where the model draws none."""
 
@@ -144,7 +147,8 @@ def _otherwise(key: str, column: Column, first: Column) -> str:
     """A dagger where a score was measured in another way than the first run's, or on other data."""
     if column.fingerprint != first.fingerprint:
         return "‡"
-    own = [{k: v for k, v in c.protocols.get(key, {}).items() if k not in OWN} for c in (column, first)]
+    told = [c.protocols.get(METRIC_OF[key], {}) for c in (column, first)]
+    own = [{k: v for k, v in protocol.items() if k not in OWN} for protocol in told]
     return "†" if own[0] != own[1] else ""
 
 

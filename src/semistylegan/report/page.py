@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from semistylegan.files import write_text
 from semistylegan.report.beside import beside
@@ -99,7 +100,9 @@ def factor_by_factor(facts: Facts) -> str:
         "where guessing blindly would land."
     )
     if not facts.named:
-        intro += " Each factor is read from the code that follows it best: no label chose it."
+        intro += (
+            " Each factor is read from the code that follows it best, chosen by labels that the training never saw."
+        )
     left = f"<div>{bars(measured)}</div>" if measured else ""
     even = " even" if len(facts.factors) > 5 else ""
     both = (
@@ -170,9 +173,10 @@ def training(facts: Facts) -> str:
         return Line(name, colour, [x for x, _ in kept], [y for _, y in kept])
 
     def score(name: str, key: str, colour: str) -> Line:
-        points = [(number(row.get("kimg")), number(row.get(key))) for row in facts.history.get(key, [])]
-        kept = sorted((x, y) for x, y in points if x is not None and y is not None)
-        return Line(name, colour, [x for x, _ in kept], [y for _, y in kept])
+        rows = sorted(facts.history.get(key, []), key=_images)  # the newest of the same number stay last
+        points = [(number(row.get("kimg")), number(row.get(key))) for row in rows]
+        kept = {x: y for x, y in points if x is not None and y is not None}
+        return Line(name, colour, sorted(kept), [kept[x] for x in sorted(kept)])
 
     body = charts(
         [
@@ -214,6 +218,12 @@ def training(facts: Facts) -> str:
         ]
     )
     return section("training", "How the training went", "", body) if body else ""
+
+
+def _images(row: dict[str, Any]) -> float:
+    """On how many images a score was measured, by its protocol."""
+    protocol = row.get("protocol")
+    return number(protocol.get("images")) or 0.0 if isinstance(protocol, dict) else 0.0
 
 
 def again(facts: Facts) -> str:

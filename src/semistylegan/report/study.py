@@ -15,7 +15,7 @@ from semistylegan.report.html import document, escape, picture, section, whole
 from semistylegan.study import Result, Study
 from semistylegan.study.plan import option, shown
 from semistylegan.study.plots import draw, svg
-from semistylegan.study.table import SCORES, fields_of, name_of, spread
+from semistylegan.study.table import LEARNED, SCORES, fields_of, name_of, spread
 from semistylegan.training.config import TrainConfig
 
 FILE = "report.html"
@@ -87,7 +87,7 @@ def table(study: Study, results: Sequence[Result]) -> str:
     told = {(s.name, f): spread(results, s, f) for s in study.settings for f in fields}
     best = {}
     for field in fields:
-        means = [t.mean for s in study.settings if (t := told[s.name, field]) is not None]
+        means = [t.mean for s in study.settings if (t := told[s.name, field]) is not None and not t.learned]
         if field in SCORES and len(means) > 1:
             best[field] = max(means) if SCORES[field][1] == "high" else min(means)
     head_cells = "".join(f'<th scope="col">{escape(name_of(field))}</th>' for field in fields)
@@ -98,7 +98,8 @@ def table(study: Study, results: Sequence[Result]) -> str:
         for field in fields:
             t = told[setting.name, field]
             mean, _, more = str(t).partition(" ± ") if t is not None else ("", "", "")
-            mean = f'<span class="best">{mean}</span>' if t is not None and best.get(field) == t.mean else mean
+            marked = t is not None and not t.learned and best.get(field) == t.mean
+            mean = f'<span class="best">{mean}</span>' if marked else mean
             cells.append(f"<td>{mean}{f'<small>± {more}</small>' if more else ''}</td>")
         rows.append(f'<tr><th scope="row">{escape(setting.name)}</th><td>{runs}</td>{"".join(cells)}</tr>')
     intro = "Mean over the seeds, and their standard deviation; the best mean of each usual score is underlined."
@@ -106,6 +107,8 @@ def table(study: Study, results: Sequence[Result]) -> str:
         f'<div class="wide-table"><table class="study"><thead><tr><td></td><th scope="col">runs</th>{head_cells}</tr>'
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
+    if any(t is not None and t.learned for t in told.values()):
+        body += f'<p class="small soft">{LEARNED}</p>'
     return section("table", "In numbers", intro, body)
 
 

@@ -22,7 +22,7 @@ from semistylegan import files, progress
 from semistylegan.data.dataset import Dataset
 from semistylegan.errors import UserError
 from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names
-from semistylegan.metrics.oracle import oracle_for
+from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.models.checkpoint import WEIGHTS_FILE
 from semistylegan.study.plan import Job, Study
 from semistylegan.study.plots import draw
@@ -67,7 +67,7 @@ def sweep(
 
     Args:
         data, out, over, seeds, baselines, fields: see :meth:`Study.of`.
-        metrics: what to measure, see `metrics.evaluate`.
+        metrics: what to measure, see `metrics.evaluate`; not `fid`, whose network a study does not take.
         images: on how many images, at most.
         workers: processes; None: one a core, or one a GPU where there is one.
         cluster: `ray` sends the runs to the cluster that RAY_ADDRESS names (else to this machine's cores); `data` and
@@ -82,16 +82,16 @@ def sweep(
         KeyboardInterrupt: after Ctrl-C; the runs have written their checkpoints, and the same call goes on.
     """
     study = Study.of(data, out, over, seeds, baselines, fields)
-    names = metric_names(metrics)
+    names = metric_names(metrics, fid=False)
     if images < 100:
         raise UserError(f"images={images}: at least 100 are needed")
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: at least 1 is needed")
     if cluster not in (None, "ray"):
         raise UserError(f"--cluster {cluster}: known is ray")
-    prepare(study)
+    oracle = prepare(study)
     measure = Measure(tuple(names), images)
-    results = {job.config.out: kept for job in study.jobs if (kept := finished(job, measure)) is not None}
+    results = {job.config.out: kept for job in study.jobs if (kept := finished(job, measure, oracle)) is not None}
     todo = [job for job in study.jobs if job.config.out not in results]
 
     def told() -> list[Result]:
@@ -110,8 +110,11 @@ def sweep(
     return ordered
 
 
-def prepare(study: Study) -> None:
+def prepare(study: Study) -> Oracle | None:
     """Finds what would fail, before hours are spent, and trains the oracle that all runs share.
+
+    Returns:
+        the oracle; None where too few images have a label for one.
 
     Raises:
         UserError: data or settings that cannot be trained with, or runs of other settings in the same folder.
@@ -129,7 +132,7 @@ def prepare(study: Study) -> None:
             if config.prior == "auto":  # what training decides from the labels
                 config = replace(config, prior=run.config.prior)
             run.check_same(config, data.fingerprint())
-    oracle_for(data, pick_device(study.jobs[0].config.device))
+    return oracle_for(data, pick_device(study.jobs[0].config.device))
 
 
 def write_tables(study: Study, results: Sequence[Result]) -> None:
@@ -144,8 +147,8 @@ def write_tables(study: Study, results: Sequence[Result]) -> None:
 # -- one run --------------------------------------------------------------------------------------------------------
 
 
-def finished(job: Job, measure: Measure) -> Result | None:
-    """The result of a run that is trained to its end and measured this way, if there is one."""
+def finished(job: Job, measure: Measure, oracle: Oracle | None) -> Result | None:
+    """The result of a run that is trained to its end and measured this way, by this oracle, if there is one."""
     try:
         run = Run(Path(job.config.out))
         metrics: dict[str, Any] = json.loads((run.path / "metrics.json").read_text(encoding="utf-8"))
@@ -153,7 +156,9 @@ def finished(job: Job, measure: Measure) -> Result | None:
         trained = metrics["kimg"] >= job.config.kimg
     except (OSError, ValueError, KeyError, TypeError, UserError):
         return None
-    same = (metrics.get("weights_sha256"), metrics.get("images")) == (weights, measure.images)
+    by = None if oracle is None else oracle.l2
+    identity = {"weights_sha256": weights, "images": measure.images, "seed": 0, "oracle_l2": by}
+    same = all(metrics.get(key) == value for key, value in identity.items())
     asked = all(
         any(metrics.get(field) is not None for field in METRICS[name].fields)
         or f"{name} is left out" in metrics.get("note", "")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from semistylegan.metrics.evaluate import METRICS, SEEN
 from semistylegan.study.plan import Job, Setting, Study, option, shown
 
 SCORES: dict[str, tuple[str, str]] = {
@@ -33,6 +34,16 @@ NAMES: dict[str, str] = {
 """Names of further scores, where the field is not its own name."""
 NO_SCORES = ("images", "seed", "oracle_l2")
 """Numbers in `metrics.json` that are not compared."""
+OF_IMAGES = {
+    field
+    for name, metric in METRICS.items()
+    if metric.of == "encoder" and name not in ("factor_vae", "beta_vae")
+    for field in metric.fields
+}
+"""Scores that depend on which images the encoder reads: those two take every image of the grid."""
+LEARNED = (
+    "† on images whose labels the encoder learned, since too few were held out: not to be compared with the others."
+)
 RUN_FACTS = ("labelled_images", "kimg", "seconds")
 """What a row tells of its run before the scores."""
 
@@ -54,6 +65,13 @@ class Result:
         out = {field: as_number(self.metrics.get(field)) for field in [*SCORES, *self.metrics] if field not in skipped}
         return {field: value for field, value in out.items() if value is not None}
 
+    @property
+    def split(self) -> str:
+        """The images that the encoder was measured on: `held-out`, `all labelled` where it learned their labels."""
+        if not self.scores.keys() & OF_IMAGES:
+            return ""
+        return "all labelled" if SEEN in self.metrics.get("note", "") else "held-out"
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -64,19 +82,24 @@ class Spread:
     """Standard deviation over the seeds (divided by n - 1); NaN for a single one."""
     each: tuple[float, ...]
     """In the order of the results."""
+    learned: bool = False
+    """Whether the encoder was measured on images whose labels it learned; marked with a dagger."""
 
     def __str__(self) -> str:
         digits = 3 if abs(self.mean) < 10 else 2
         spread = "" if math.isnan(self.deviation) else f" ± {self.deviation:.{digits}f}"
-        return f"{self.mean:.{digits}f}{spread}"
+        return f"{self.mean:.{digits}f}{'†' if self.learned else ''}{spread}"
 
 
 def spread(results: Sequence[Result], setting: Setting, field: str) -> Spread | None:
     """A score of a setting; None where no run of it has one."""
-    each = [r.scores[field] for r in results if r.job.setting == setting and field in r.scores]
-    if not each:
+    mine = [r for r in results if r.job.setting == setting and field in r.scores]
+    if not mine:
         return None
-    return Spread(float(np.mean(each)), float(np.std(each, ddof=1)) if len(each) > 1 else math.nan, tuple(each))
+    each = tuple(r.scores[field] for r in mine)
+    deviation = float(np.std(each, ddof=1)) if len(each) > 1 else math.nan
+    learned = field in OF_IMAGES and any(r.split == "all labelled" for r in mine)
+    return Spread(float(np.mean(each)), deviation, each, learned)
 
 
 def fields_of(results: Sequence[Result]) -> list[str]:
@@ -94,7 +117,7 @@ def to_csv(study: Study, results: Sequence[Result]) -> str:
     """A row for each run: its setting, seed, scores, errors of each factor, and why it failed where it did."""
     fields = fields_of(results)
     errors = sorted({f"{kind}.{name}" for r in results for name, e in per_factor(r).items() for kind in e})
-    head = ["baseline", *map(option, study.axes), "seed", *RUN_FACTS, *fields, *errors, "failed", "run"]
+    head = ["baseline", *map(option, study.axes), "seed", *RUN_FACTS, "split", *fields, *errors, "failed", "run"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
@@ -105,7 +128,7 @@ def to_csv(study: Study, results: Sequence[Result]) -> str:
         numbers = [r.scores.get(field) for field in fields]
         cells = [factors.get(name, {}).get(kind) for kind, _, name in (error.partition(".") for error in errors)]
         run = f"runs/{r.job.setting.folder}/seed-{r.job.seed}"
-        writer.writerow([r.job.setting.baseline, *own, r.job.seed, *facts, *numbers, *cells, r.failed, run])
+        writer.writerow([r.job.setting.baseline, *own, r.job.seed, *facts, r.split, *numbers, *cells, r.failed, run])
     return text.getvalue()
 
 
@@ -126,7 +149,8 @@ def to_markdown(study: Study, results: Sequence[Result]) -> str:
         runs = str(done) if done == len(mine) else f"{done} of {len(mine)}"
         row = [*([setting.baseline] if own != axes else []), *cells, runs, *("" if t is None else str(t) for t in told)]
         lines.append(row)
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"{table}\n{LEARNED}\n" if "†" in table else table
 
 
 def per_factor(result: Result) -> dict[str, dict[str, float]]:
