@@ -311,6 +311,33 @@ def test_check_refuses_what_cannot_be_trained_on(tmp_path: Path, capsys: pytest.
     assert "cannot be trained on" in said.err.splitlines()[-1]
 
 
+@pytest.mark.parametrize("seed", ["-1", str(2**31)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "demo --out x",
+        "render sprites --out x --resolution 32",
+        "train --data x --out y",
+        "eval x",
+        "eval-codes x",
+        "label x --factors a=b|c",
+        "generate x --out y",
+        "traverse x --out y",
+        "import folder --source x --out y",
+    ],
+)
+def test_a_seed_that_no_generator_takes(words: str, seed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words.split(), "--seed", seed]) == 2
+    assert f"--seed {seed}: give a number from 0 to 2147483647" in capsys.readouterr().err
+
+
+def test_a_demo_takes_no_one_s_folder(sprites_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(sprites_folder.rglob("*"))
+    assert main(["demo", "--out", str(sprites_folder)]) == 2
+    assert "sprites: holds other files (00.png)" in capsys.readouterr().err
+    assert sorted(sprites_folder.rglob("*")) == before
+
+
 def test_the_demo_is_done_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = ("demo", "--out", tmp_path, "--kimg", 0.032, "--count", 80, "--images", 100, "--device", "cpu")
     assert run(*args) == 0

@@ -69,12 +69,61 @@ def test_one_image_gives_one_image(editor: Path, photos: Path, tmp_path: Path, c
 
 def test_a_folder_gives_a_folder(editor: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert edit(editor, photos, photos / "sub" / "0.png", "--set", "hue=90", "--out", out) == 0
-    assert sorted(p.name for p in out.iterdir()) == ["0-2.png", "0.png", "1.png", "2.png"]
-    assert not np.array_equal(load_image(out / "0.png"), load_image(out / "0-2.png"))
+    (photos / "._0.png").write_bytes(b"what macOS leaves")
+    shutil.copy(photos / "0.png", photos / "0.PNG")
+    assert edit(editor, photos, photos / "1.png", "--set", "hue=90", "--out", out) == 0
+    assert sorted(str(p.relative_to(out)) for p in out.rglob("*.*")) == [
+        "0-2.png",
+        "0.png",
+        "1.png",
+        "2.png",
+        "sub/0.png",
+    ]
+    assert np.array_equal(load_image(out / "0.png"), load_image(out / "0-2.png"))
+    assert not np.array_equal(load_image(out / "0.png"), load_image(out / "sub" / "0.png"))
     single = tmp_path / "one.png"
     assert edit(editor, photos / "1.png", "--set", "hue=90", "--out", single) == 0
     assert np.array_equal(load_image(out / "1.png"), load_image(single))
+
+
+@pytest.mark.parametrize("given", [["."], ["0.png"], ["0.png", "sub"]])
+def test_no_image_is_edited_onto_itself(
+    editor: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, given: list[str]
+) -> None:
+    monkeypatch.chdir(photos)
+    before = {p: p.read_bytes() for p in photos.rglob("*.png")}
+    assert edit(editor, *given, "--set", "hue=90", "--out", ".") == 2
+    assert "0.png is an image to be edited; give another name or folder" in (said := capsys.readouterr().err)
+    assert said.count("\n") == 1
+    assert {p: p.read_bytes() for p in photos.rglob("*.png")} == before
+
+
+@pytest.mark.parametrize(
+    ("given", "out", "said"),
+    [
+        (["0.png"], "o.jpg", "--out o.jpg: cannot write .jpg; take .png, or a folder"),
+        (["."], "o.png", "--out o.png: there are 4 images to edit; give a folder"),
+    ],
+)
+def test_where_edits_cannot_go(
+    editor: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, given: list[str], out: str, said: str
+) -> None:
+    monkeypatch.chdir(photos)
+    assert edit(editor, *given, "--set", "hue=90", "--out", out) == 2
+    assert said in capsys.readouterr().err and not Path(out).exists()
+
+
+def test_drawn_images_take_no_one_s_place(semi: Path, photos: Path, tmp_path: Path, capsys: Any) -> None:
+    def generate(*words: Any) -> int:
+        return main(["generate", str(semi), *map(str, words)])
+
+    assert generate("--count", 2, "--out", photos) == 2
+    assert "photos: holds other files (0.png); give an empty or a new folder as --out" in capsys.readouterr().err
+    assert generate("--count", 2, "--out", tmp_path / "g.jpg") == 2
+    assert "cannot write .jpg; take .png, or a folder" in capsys.readouterr().err
+    for count in (3, 2, 4):
+        assert generate("--count", count, "--out", tmp_path / "g") == 0
+    assert len(list((tmp_path / "g").iterdir())) == 4
 
 
 def test_a_sweep_is_a_strip_of_the_input_and_the_edits(editor: Path, photos: Path, tmp_path: Path) -> None:

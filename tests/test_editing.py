@@ -14,6 +14,7 @@ from PIL import Image
 
 import semistylegan as ssg
 from semistylegan import editing, inversion
+from semistylegan.data.sheet import font_for
 from semistylegan.editing import Model
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
@@ -299,6 +300,12 @@ def test_traversal_files(model: Model, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"take \.png, \.gif or \.mp4"):
             save_traversal(rows, tmp_path / name)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "t.gif"]
+
+
+def test_letters_that_pillow_s_font_lacks_are_drawn(tmp_path: Path) -> None:
+    assert bytes(font_for(["ring"], 13).getmask("ü")) == bytes(font_for(["ring"], 13).getmask("Ж"))  # a box
+    font = font_for(["grün", "Жук"], 13)
+    assert len({bytes(font.getmask(letter)) for letter in "üoЖß−"}) == 5
 
 
 def test_mp4_without_ffmpeg(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

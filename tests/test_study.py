@@ -392,6 +392,13 @@ def test_ray_is_asked_for_each_run(sprites_zip: Path, tmp_path: Path, monkeypatc
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
+def test_a_study_takes_no_one_s_folder(sprites_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(sprites_folder.rglob("*"))
+    assert main(["sweep", "--data", str(sprites_folder), "--out", str(sprites_folder), "--over", "gamma-g=1"]) == 2
+    assert "sprites: holds other files (00.png)" in capsys.readouterr().err
+    assert sorted(sprites_folder.rglob("*")) == before
+
+
 def test_the_command(sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "s"
     words = ["sweep", "--data", str(sprites_zip), "--out", str(out), "--over", "label-fraction=0.1", "--seeds", "0,1"]

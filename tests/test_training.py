@@ -29,6 +29,7 @@ from semistylegan.models.checkpoint import load_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.training import Run, TrainConfig, train
 from semistylegan.training.loop import Diverged, Feed, about_precision, labels_and_space
+from semistylegan.training.scope import notes_on_labels
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Batch, LabelledBatch, Passes, decay, look, reading, split, train_step
 
@@ -419,14 +420,13 @@ def write_shapes(folder: Path, labels: dict[int, str], count: int = 40, hue: boo
     return folder
 
 
-def test_images_without_the_label_of_a_hold_out_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_without_the_label_of_a_hold_out_are_told_of(tmp_path: Path) -> None:
     data = Dataset.open(write_shapes(tmp_path / "data", {0: "mug", 1: "cup", 2: "cup", 3: "mug"}))
     settings = config(data.path, tmp_path / "run", label_fraction=None, hold_out="shape=mug")
     labels, _ = labels_and_space(settings, data)
     assert labels.labelled_rows.tolist() == [1, 2]
-    assert "36 images have no label of shape, and are trained on" in " ".join(capsys.readouterr().err.split())
-    labels_and_space(dataclasses.replace(settings, hold_out="0.1"), data)
-    assert "no label" not in capsys.readouterr().err
+    assert notes_on_labels(settings, data)[0].startswith("--hold-out shape=mug: 36 images have no label of shape")
+    assert notes_on_labels(dataclasses.replace(settings, hold_out="0.1"), data) == []
 
 
 @pytest.mark.parametrize(
@@ -444,14 +444,26 @@ def test_settings_that_leave_no_label_are_told(tmp_path: Path, fields: dict[str,
         train(config(data, tmp_path / "run", **{"label_fraction": None, **fields}))
 
 
-def test_what_hidden_labels_say_of_the_factors_is_told(
-    sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_hidden_labels_say_of_the_factors_is_told(sprites_zip: Path, tmp_path: Path) -> None:
     data = Dataset.open(write_shapes(tmp_path / "data", {i: "mug" if i % 2 else "cup" for i in range(40)}))
-    labels_and_space(config(data.path, tmp_path / "run"), data)
-    assert "those of all labels, hidden ones too" in " ".join(capsys.readouterr().err.split())
-    labels_and_space(config(sprites_zip, tmp_path / "run"), Dataset.open(sprites_zip))
-    assert "hidden" not in capsys.readouterr().err
+    settings = config(data.path, tmp_path / "run")
+    assert ["those of all labels, hidden ones too" in note for note in notes_on_labels(settings, data)] == [True]
+    assert notes_on_labels(dataclasses.replace(settings, label_fraction=None), data) == []
+    assert notes_on_labels(config(sprites_zip, tmp_path / "run"), Dataset.open(sprites_zip)) == []
+
+
+def test_one_process_trains_a_run_at_a_time(sprites_zip: Path, tmp_path: Path) -> None:
+    settings = config(sprites_zip, tmp_path / "run")
+    told = []
+
+    def again(checkpoint: Path, kimg: float) -> None:
+        with pytest.raises(UserError, match="run: is being trained by another process"):
+            train(settings)
+        told.append(kimg)
+
+    train(settings, on_snapshot=again)
+    assert len(told) == 3
+    assert [row["kimg"] for row in Run(tmp_path / "run").stats()] == [0.032, 0.064, 0.096]
 
 
 def test_factors_can_have_codes_as_classes_have(sprites_zip: Path, tmp_path: Path) -> None:
@@ -507,7 +519,7 @@ def test_divergence_stops_with_a_diagnosis(sprites_zip: Path, tmp_path: Path) ->
         ({"kimg": 0.0}, "over 0"),
         ({"kimg": float("nan")}, "finite"),
         ({"batch": -1}, "over 0"),
-        ({"seed": -1, "label_fraction": None}, "--seed -1: must be at least 0"),
+        ({"seed": -1, "label_fraction": None}, "--seed -1: give a number from 0"),
         ({"lr_g": 3.0}, "between 0 and 1"),
         ({"size": "huge"}, "known are tiny"),
         ({"preset": "magic"}, "known are semi"),

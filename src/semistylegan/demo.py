@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semistylegan import progress
-from semistylegan.files import atomic_path
+from semistylegan.files import atomic_path, require_own
 
 if TYPE_CHECKING:
     from semistylegan.training import Run, TrainConfig
@@ -70,6 +70,8 @@ def run_demo(
     from semistylegan.training import Run, TrainConfig
 
     data, page = out / "sprites.zip", out / "report.html"
+    if not data.is_file():
+        require_own(out, ("sprites.zip.parts",))
     config = TrainConfig.preset(
         "semi", str(data), str(out / "run"), label_fraction=LABEL_FRACTION, kimg=kimg, seed=seed, device=device
     )

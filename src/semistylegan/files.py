@@ -7,10 +7,12 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from semistylegan.errors import UserError
 
 
 @contextmanager
@@ -48,6 +50,42 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(path: Path, taken: str) -> Iterator[None]:
+    """Holds a file or folder while the block runs: one process at a time, where the system has such locks.
+
+    Raises:
+        UserError: `taken`, where another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(taken) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(handle)
+
+
+def require_own(folder: Path, names: Container[str], option: str = "--out") -> None:
+    """Checks that nothing but these files is in a folder, hidden ones aside, so that no one's own are written over.
+
+    Raises:
+        UserError: another file; names it.
+    """
+    other = sorted(p.name for p in folder.iterdir() if p.name not in names) if folder.is_dir() else []
+    if found := [name for name in other if not name.startswith(".")]:
+        raise UserError(f"{folder}: holds other files ({found[0]}); give an empty or a new folder as {option}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,9 +5,7 @@ The server alone writes, one label at a time: all that touches the desk runs in 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI
@@ -16,7 +14,7 @@ from starlette.responses import Response
 
 from semistylegan.app.desk import Desk
 from semistylegan.app.server import Refused, Worker, create
-from semistylegan.errors import UserError
+from semistylegan.files import held
 
 Window = Annotated[str, Field(min_length=1, max_length=64)]
 Number = Annotated[int, Field(ge=0, le=2**40)]
@@ -104,29 +102,14 @@ def make_app(desk: Desk) -> FastAPI:
     return app
 
 
-@contextmanager
-def alone(desk: Desk) -> Iterator[None]:
+def alone(desk: Desk) -> AbstractContextManager[None]:
     """Holds the data while the block runs: a second server would write over the labels of the first.
 
     Raises:
         UserError: another one holds it.
     """
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
-    handle = os.open(desk.store.path, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{desk.store.path}: is being labelled by another `semistylegan label`; use its page, in as many "
-                "windows as you like, or end it"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
-        yield
-    finally:
-        os.close(handle)
+    return held(
+        desk.store.path,
+        f"{desk.store.path}: is being labelled by another `semistylegan label`; use its page, in as many "
+        "windows as you like, or end it",
+    )

@@ -9,9 +9,20 @@ from typing import Annotated, Self
 from tyro.conf import arg
 
 from semistylegan.cli import parsing
+from semistylegan.errors import UserError
 
 Whole = Annotated[int | None, arg(metavar="N")]
 """A whole number that need not be given."""
+
+
+def check_seed(option: str, seed: int) -> None:
+    """Whether every generator of random numbers takes it.
+
+    Raises:
+        UserError: it does not.
+    """
+    if not 0 <= seed < 2**31:
+        raise UserError(f"{option} {seed}: give a number from 0 to {2**31 - 1}")
 
 
 class Command:
@@ -23,7 +34,9 @@ class Command:
     @classmethod
     def parse(cls, name: str, args: Sequence[str]) -> Self:
         """Reads the options; UserError where they cannot be."""
-        return parsing.options(cls, name, args)
+        command = parsing.options(cls, name, args)
+        check_seed("--seed", getattr(command, "seed", 0))
+        return command
 
     def run(self) -> Path | None:
         """Does it. Returns the path of what was written last."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import arg
 
 from semistylegan.cli.command import Command
-from semistylegan.cli.using import Images, Model, Settings, values
+from semistylegan.cli.using import Images, Model, Settings, is_png, values
 from semistylegan.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Edit(Command):
     image: Images
     """One or more image files, or folders of them."""
     out: Path
-    """The edited image; with several, a folder that gets their names."""
+    """The edited image; with several, a folder that gets their names, and their folders below those given."""
     settings: Settings = ()
     """A factor's value in its own units, a category's name, or a value's number as #3."""
     sweep: Annotated[str | None, arg(metavar="FACTOR")] = None
@@ -66,10 +66,17 @@ class Edit(Command):
         wanted = values(model.factors, self.settings)
         swept = None if self.sweep is None else sweep_values(model, self.sweep, self.columns)
         files = image_files(self.image)
+        single = len(files) == 1 and not self.image[0].is_dir() and not self.out.is_dir()
+        png = is_png(self.out, "a folder")
+        if png and not single:
+            raise UserError(f"--out {self.out}: there are {len(files)} images to edit; give a folder")
+        targets = [self.out] if single else [self.out / name for name in output_names(list(files.values()))]
+        given = {file.resolve() for file in files}
+        for target in targets:
+            if target.resolve() in given:
+                raise UserError(f"--out {self.out}: {target} is an image to be edited; give another name or folder")
         # All are read before the first is edited: a file that is no image stops it at once, with nothing written.
         images = [load_image(file) for file in files]
-        single = len(files) == 1 and not self.image[0].is_dir()
-        targets = [self.out] if single else [self.out / name for name in output_names(files)]
         steps = 1 if model.edits_in_one_pass else max(self.steps, 1)
         with bar("editing", total=steps * len(images)) as advance:
             for image, target in zip(images, targets, strict=True):
@@ -116,32 +123,34 @@ def sweep_values(model: LoadedModel, name: str, columns: int) -> tuple[str, list
     return name, [factor.value_of(float(level)) for level in levels]
 
 
-def image_files(given: Sequence[Path]) -> list[Path]:
-    """The files, and those in the folders, sorted.
+def image_files(given: Sequence[Path]) -> dict[Path, Path]:
+    """The files, and those in the folders and below, sorted; hidden ones are left out -> their names, or where they lie
+    below the folder that was given.
 
     Raises:
-        UserError: a folder without images, or no such file.
+        UserError: a folder without images.
     """
     from semistylegan.data.pictures import EXTENSIONS
 
-    files: list[Path] = []
+    files: dict[Path, Path] = {}
     for path in given:
         if not path.is_dir():
-            files.append(path)
+            files.setdefault(path, Path(path.name))
             continue
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in EXTENSIONS)
+        below = sorted(p.relative_to(path) for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        found = {path / p: p for p in below if not any(part.startswith((".", "__MACOSX")) for part in p.parts)}
         if not found:
             raise UserError(f"{path}: no images in this folder; known endings are {', '.join(EXTENSIONS)}")
-        files += found
+        files = found | files
     return files
 
 
-def output_names(files: Sequence[Path]) -> list[str]:
+def output_names(files: Sequence[Path]) -> list[Path]:
     """A name for each: its own with .png, with a number where two would be the same."""
-    names: list[str] = []
+    names: list[Path] = []
     for file in files:
-        name, number = f"{file.stem}.png", 2
+        name, number = file.with_suffix(".png"), 2
         while name in names:
-            name, number = f"{file.stem}-{number}.png", number + 1
+            name, number = file.with_name(f"{file.stem}-{number}.png"), number + 1
         names.append(name)
     return names

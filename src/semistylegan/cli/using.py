@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +44,18 @@ class Generate(Command):
     def run(self) -> Path:
         from semistylegan.data.pictures import save_png, tile
         from semistylegan.editing import load
+        from semistylegan.files import require_own
 
         model = load(self.model)
+        grid, names = is_png(self.out, "a folder"), [f"{i:06d}.png" for i in range(self.count)]
+        if not grid and self.out.is_dir():  # what an earlier, longer one drew may stay
+            require_own(self.out, names + [p.name for p in self.out.iterdir() if re.fullmatch(r"\d{6}\.png", p.name)])
         images = model.generate(values(model.factors, self.settings), seed=self.seed, count=self.count)
-        if self.out.suffix.lower() == ".png":
+        if grid:
             save_png(self.out, tile(images, columns=round(len(images) ** 0.5), gap=2))
         else:
-            for i, image in enumerate(images):
-                save_png(self.out / f"{i:06d}.png", image)
+            for name, image in zip(names, images, strict=True):
+                save_png(self.out / name, image)
         return self.out
 
 
@@ -116,6 +121,20 @@ class Encode(Command):
         else:
             print_readings(rows)
         return self.csv
+
+
+def is_png(out: Path, other: str) -> bool:
+    """Whether `out` is to be one picture; else it is `other`.
+
+    Raises:
+        UserError: a picture of another format.
+    """
+    from semistylegan.data.pictures import EXTENSIONS
+
+    ending = out.suffix.lower()
+    if ending != ".png" and ending in (*EXTENSIONS, ".gif", ".mp4") and not out.is_dir():
+        raise UserError(f"--out {out}: cannot write {ending}; take .png, or {other}")
+    return ending == ".png" and not out.is_dir()
 
 
 def values(space: FactorSpace, settings: Sequence[str]) -> dict[str, Value]:

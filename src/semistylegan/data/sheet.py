@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import string
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ SIDE = 64
 GAP = 4
 MARGIN = 130
 """Pixels at the left for the names."""
+PLAIN = frozenset(string.printable + "©«°±´·»…’")
+"""What Pillow's own font has letters for."""
 
 
 def contact_sheet(scene: Scene, data: Path, resolution: int, path: Path, name_of: Callable[[int], str]) -> None:
@@ -46,6 +49,15 @@ def contact_sheet(scene: Scene, data: Path, resolution: int, path: Path, name_of
     save_png(path, _sheet(rows))
 
 
+def font_for(texts: Iterable[str], size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font, or matplotlib's where a text has letters that it lacks."""
+    if set("".join(texts)) <= PLAIN:
+        return ImageFont.load_default(size)
+    import matplotlib
+
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+
+
 def _enlarged(image: ImageArray) -> ImageArray:
     times = max(SIDE // image.shape[0], 1)
     return image.repeat(times, axis=0).repeat(times, axis=1)
@@ -55,7 +67,7 @@ def _sheet(rows: list[tuple[str, list[ImageArray]]]) -> ImageArray:
     step = SIDE + GAP
     sheet = Image.new("RGB", (MARGIN + COLUMNS * step, len(rows) * step + GAP), (255, 255, 255))
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(14)
+    font = font_for([name for name, _ in rows], 14)
     for r, (name, images) in enumerate(rows):
         top = GAP + r * step
         draw.text((8, top + SIDE // 2), name, fill=(40, 40, 40), font=font, anchor="lm")

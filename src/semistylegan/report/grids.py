@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from semistylegan.data.pictures import to_channels
+from semistylegan.data.sheet import font_for
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, Value
 from semistylegan.files import atomic_path
@@ -23,6 +24,7 @@ from semistylegan.files import atomic_path
 ImageArray = npt.NDArray[np.uint8]
 Traversal = Sequence[tuple[Factor, Sequence[Value], ImageArray]]
 """What `Model.traverse` returns: factor, its values, N x H x W x C."""
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 PAPER, INK, SOFT = (251, 250, 247), (27, 26, 24), (94, 90, 83)
 MIN_SIDE = 96
@@ -84,7 +86,7 @@ def save_traversal(traversal: Traversal, out: Path) -> None:
 
 def draw_sheet(traversal: Traversal) -> Image.Image:
     """The still sheet: a row for each factor, its name on the left, its values under the images."""
-    name_font, value_font = _font(17), _font(13)
+    name_font, value_font = _fonts(traversal, 17, 13)
     side = _side(traversal[0][2])
     names = max(_width(name_font, factor.name) for factor, _, _ in traversal)
     left = MARGIN + max(names, 40) + MARGIN
@@ -107,7 +109,7 @@ def draw_sheet(traversal: Traversal) -> Image.Image:
 
 def draw_frames(traversal: Traversal) -> list[Image.Image]:
     """The moving sheet: one tile a factor; lines run to and fro, circles round, classes one after the other."""
-    name_font, value_font = _font(17), _font(14)
+    name_font, value_font = _fonts(traversal, 17, 14)
     side = max(_side(traversal[0][2]), 128 if traversal[0][2].shape[1] <= 128 else 0)
     columns = min(len(traversal), 5)
     rows = -(-len(traversal) // columns)
@@ -164,6 +166,13 @@ def _ffmpeg() -> str | None:
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
+def _fonts(traversal: Traversal, *sizes: int) -> list[Font]:
+    """Fonts of these sizes for all that is written."""
+    texts = [factor.name for factor, _, _ in traversal]
+    texts += [show_value(factor, value) for factor, values, _ in traversal for value in values]
+    return [font_for(texts, size) for size in sizes]
+
+
 def _side(images_NHWC: ImageArray) -> int:
     """The drawn size: a whole multiple of the image's own."""
     own = int(images_NHWC.shape[1])
@@ -175,15 +184,11 @@ def _enlarged(image_HWC: ImageArray, side: int) -> Image.Image:
     return image if image.size == (side, side) else image.resize((side, side), Image.Resampling.NEAREST)
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
-def _width(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> int:
+def _width(font: Font, text: str) -> int:
     return math.ceil(font.getlength(text))
 
 
-def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+def _shortened(text: str, font: Font, width: int) -> str:
     while len(text) > 1 and font.getlength(text) > width:
         text = text[:-2].rstrip() + "…"
     return text

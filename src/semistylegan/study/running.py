@@ -82,6 +82,8 @@ def sweep(
         KeyboardInterrupt: after Ctrl-C; the runs have written their checkpoints, and the same call goes on.
     """
     study = Study.of(data, out, over, seeds, baselines, fields)
+    if not (study.out / "runs").is_dir():
+        files.require_own(study.out, ())
     names = metric_names(metrics, fid=False)
     if images < 100:
         raise UserError(f"images={images}: at least 100 are needed")

@@ -162,7 +162,7 @@ class TrainConfig:
         often = ("tick_kimg", "snap_kimg")
         gammas = ("gamma_g", "gamma_e", "gamma_rec", "gamma_cycle", "gamma_doubt", "r1_gamma")
         weights = (*gammas, "alpha", "beta", "ce_weight")
-        not_under_zero = (*weights, "label_noise", "ema_kimg", "micro_batch", "seed")
+        not_under_zero = (*weights, "label_noise", "ema_kimg", "micro_batch")
         limits: tuple[tuple[tuple[str, ...], float, str], ...]
         limits = (((*over_zero, *often), 0, "over"), (not_under_zero, -1e-300, "at least"))
         for options, low, word in limits:
@@ -170,6 +170,8 @@ class TrainConfig:
                 value = getattr(self, option)
                 if value is not None and not value > low:
                     raise UserError(f"--{option.replace('_', '-')} {value}: must be {word} 0")
+        if not 0 <= self.seed < 2**31:
+            raise UserError(f"--seed {self.seed}: give a number from 0 to {2**31 - 1}")
         if self.width is not None and self.width < 8:
             raise UserError(f"--width {self.width}: must be at least 8")
         for option in ("lr_g", "lr_d", "lr_e"):

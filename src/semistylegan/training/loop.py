@@ -7,7 +7,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -33,7 +33,7 @@ from semistylegan.training.graphs import passes_for
 from semistylegan.training.growing import advance
 from semistylegan.training.memory import check_parts, keep_freed_memory, peak_memory, require_memory
 from semistylegan.training.run import CONFIG, FACTORS, LABEL_FACTORS, LABELS, STATS, Run, read_jsonl
-from semistylegan.training.scope import class_factors, fine_factors, note_on_held_out, training_rows
+from semistylegan.training.scope import class_factors, fine_factors, notes_on_labels, training_rows
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
 from semistylegan.training.step import Batch, LabelledBatch, reading, train_step
 from semistylegan.training.streams import to_device
@@ -83,6 +83,8 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
         classes = class_factors(config, data.space.only(fine).with_kinds(config.factor_kinds))
         config = dataclasses.replace(config, fine_factors=",".join(fine), as_classes=",".join(classes) or "none")
     labels, space = labels_and_space(config, data)
+    for line in notes_on_labels(config, data):
+        progress.console().print(line, markup=False)
     config = with_prior(config, labels, space)
     model = ModelConfig.of_size(
         config.size,
@@ -106,11 +108,19 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
         run.check_same(config, data.fingerprint())
     elif writes:
         start_run(run, config, model, data, labels, space)
-    distributed.wait(device)
-    resume(run, state)
+    taken = f"{run.path}: is being trained by another process; wait until it ends, or give another --out"
+    with files.held(run.path, taken) if writes else nullcontext():
+        distributed.wait(device)
+        resume(run, state)
+        go_on(run, state, Feed(config, data, labels, space, device), on_snapshot)
+    return run
 
+
+def go_on(run: Run, state: TrainState, feed: Feed, on_snapshot: OnSnapshot | None) -> None:
+    """The steps from where `state` is to the end, with their ticks and snapshots."""
+    config, device = feed.config, feed.device
+    writes = distributed.rank() == 0
     passes_of = passes_for(state, device)
-    feed = Feed(config, data, labels, space, device)
     with interruptible() as interrupted:
         with progress.bar("training (kimg)", total=config.kimg, start=state.kimg) as meter:
             ticker = Ticker(run, state, meter)
@@ -133,7 +143,6 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
                     save_fakes(run, state, feed)
                     if on_snapshot is not None and writes:
                         on_snapshot(checkpoint, state.kimg)
-    return run
 
 
 # -- before the first step ----------------------------------------------------------------------------------------
@@ -184,16 +193,8 @@ def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, Factor
             f"{data.path}: no image has a label, and the preset {config.system} needs some; "
             f"fill in metadata.csv for a few percent of the images, or use --preset info"
         )
-    if note := note_on_held_out(config, data):
-        progress.console().print(note, markup=False)
     labels = data.labels.keep(training_rows(config, data))
     if config.label_fraction is not None:
-        if data.infers_factors and config.label_fraction < 1:
-            progress.console().print(
-                f"{data.path}: without a factors.json, ranges and categories of factors are those of all labels, "
-                f"hidden ones too",
-                markup=False,
-            )
         labels = labels.keep(choose_rows(labels, config.label_fraction, config.seed))
     own = data.space
     if config.system == "fine":
@@ -232,8 +233,7 @@ def start_run(
     run: Run, config: TrainConfig, model: ModelConfig, data: Dataset, labels: Labels, space: FactorSpace
 ) -> None:
     """Writes what a run holds before its first step; `config.json` last, since it makes the folder a run."""
-    if run.path.is_dir() and any(not p.name.startswith(".") for p in run.path.iterdir() if p.name not in START_FILES):
-        raise UserError(f"{run.path}: holds other files and no {CONFIG}; give an empty or a new folder as --out")
+    files.require_own(run.path, START_FILES)
     document = space.to_json()
     if config.system != "info":
         rows, own = labels.labelled_rows, data.space.only(space.names)
