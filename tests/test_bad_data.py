@@ -112,12 +112,16 @@ BAD_FOLDERS: dict[str, tuple[Spoil, list[str]]] = {
     ),
     "factors.json with half a range": (factors('{"factors": [{"name": "a", "range": [1]}]}'), ["factors.json"]),
     "factors.json with a word as size": (factors('{"factors": [{"name": "a", "size": "x"}]}'), ["factors.json"]),
+    "factors.json with a mistyped field": (
+        factors('{"factors": [{"name": "a", "Kind": "circular"}]}'),
+        ["factors.json", "'a'", "'Kind'", "known are name, kind, "],
+    ),
     "an image of no content": (image("04.png", b""), ["04.png", "not a PNG"]),
     "a text that is called an image": (image("04.png", b"hello, this is a text, no image at all"), ["04.png"]),
     "half a header": (image("04.png", encode_png(render(0, 32))[:20]), ["04.png"]),
     "another size": (
         lambda folder: save_png(folder / "04.png", render(0, 16)),
-        ["04.png", "16 x 16", "00.png", "32 x 32", "make all images alike"],
+        ["04.png", "16 x 16", "00.png", "32 x 32", "make all images alike", "semistylegan import folder --source"],
     ),
     "another size, as JPEG": (
         image("04.jpg", jpeg(Image.new("RGB", (32, 16)))),

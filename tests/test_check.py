@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from semistylegan.cli.program import main
 from semistylegan.data import Dataset, ZipWriter
 from semistylegan.data.check import Report, check, write_factors
 from semistylegan.data.pictures import save_png
@@ -133,6 +136,28 @@ def test_a_size_that_cannot_be_trained_on(tmp_path: Path) -> None:
     save_png(tmp_path / "a" / "0.png", np.zeros((40, 30, 3), np.uint8))
     report = check(tmp_path / "a")
     assert not report.ok and "30 x 40" in report.problems[0].what and "16 x 16" in report.problems[0].fix
+    command = f"semistylegan import folder --source {tmp_path / 'a'} --out {tmp_path / 'a'}.zip --resolution 16"
+    assert report.problems[0].fix.endswith(command)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_command_that_it_names_mends_the_sizes(packed: bool, tmp_path: Path) -> None:
+    data = tmp_path / "my photos"
+    for i, side in enumerate((40, 40, 100)):
+        save_png(data / f"{i}.png", np.zeros((side, 50, 3), np.uint8))
+    if packed:
+        data = data.with_suffix(".zip")
+        with zipfile.ZipFile(data, "w") as file:
+            for i in range(3):
+                file.write(tmp_path / "my photos" / f"{i}.png", f"{i}.png")
+    problems = check(data).problems
+    assert [Path(p.file).name for p in problems] == ["2.png", data.name]
+    for problem in problems:
+        _, command = problem.fix.split(": semistylegan ")
+        assert main(shlex.split(command)) == 0
+        out = Path(shlex.split(command)[5])
+        assert out.parent == tmp_path and check(out).ok
+        out.unlink()
 
 
 def test_many_problems_are_cut_short_for_people(tmp_path: Path) -> None:
@@ -152,3 +177,28 @@ def test_the_factors_as_they_were_understood(sprites_folder: Path) -> None:
     assert after.space == before.space and (after.labels.level_NF == before.labels.level_NF).all()
     with pytest.raises(UserError, match="exists"):
         write_factors(sprites_folder)
+
+
+def test_factors_of_photos_of_any_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_png(tmp_path / "0.png", np.zeros((40, 30, 3), np.uint8))
+    save_png(tmp_path / "1.png", np.zeros((90, 50, 3), np.uint8))
+    table = tmp_path / "metadata.csv"
+    table.write_text("file_name,size\n0.png,1\n1.png,nan\n")
+    assert main(["check", str(tmp_path), "--write-factors"]) == 2  # what the labels mean cannot be said
+    assert "metadata.csv line 3: size=nan" in capsys.readouterr().err
+    table.write_text("file_name,size\n0.png,1\n1.png,3\n")
+    assert main(["check", str(tmp_path), "--write-factors"]) == 0
+    said = capsys.readouterr().out
+    assert "problem: " in said and said.splitlines()[-1] == str(tmp_path / "factors.json")
+    assert FactorSpace.load(tmp_path / "factors.json").names == ("size",)
+    assert main(["check", str(tmp_path)]) == 2
+
+
+def test_fields_that_are_not_read(sprites_folder: Path) -> None:
+    entry = {"name": "hue", "kind": "circular", "why": "because"}
+    (sprites_folder / "factors.json").write_text(json.dumps({"about": "mine", "factors": [entry]}))
+    report = check(sprites_folder)
+    assert report.ok and Dataset.open(sprites_folder).space.names == ("hue",)
+    (said,) = [w for w in report.warnings if "field" in w.what]
+    assert said.file.endswith("factors.json") and said.what == "factor 'hue': field 'why' is not read"
+    assert said.fix.startswith("known are name, kind, range")

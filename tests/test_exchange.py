@@ -69,6 +69,30 @@ def test_there_and_back(form: str, data: Dataset, tmp_path: Path, monkeypatch: p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["back.zip", "data.zip", "out"]
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_names_that_differ_in_ending_or_points_alone(form: str, tmp_path: Path) -> None:
+    names = [f"x{i}.{end}" for i in range(3) for end in ("png", "jpg", "webp")]
+    names += ["IMG.0.png", "IMG_0.png", "x0_jpg.png", "a.b/c.png", "a_b/c.png"]
+    (tmp_path / "in").mkdir()
+    for i, name in enumerate(names):
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(picture(i)).save(tmp_path / "in" / name)
+    rows = [f"{name},{i}" for i, name in enumerate(names) if i != 4]
+    (tmp_path / "in" / "metadata.csv").write_text("\n".join(["file_name,number", *rows]))
+    data = Dataset.open(tmp_path / "in")
+    export_dataset(data, form, tmp_path / "out")
+    import_dataset(open_source(form, tmp_path / "out"), form, tmp_path / "back.zip")
+    back = Dataset.open(tmp_path / "back.zip")
+    assert len(back) == len(names) and back.space == data.space
+
+    def labelled(data: Dataset) -> set[tuple[bytes, float | None]]:
+        level, known = data.labels.level_NF[:, 0].round(5), data.labels.known_NF[:, 0]
+        return {(data.store.read(i).tobytes(), float(level[i]) if known[i] else None) for i in range(len(data))}
+
+    assert labelled(back) == labelled(data) and len(labelled(data)) == len(names)
+    assert {"x0.png", "x1.png", "x2.png", "IMG_0.png"} <= set(back.names)
+
+
 def test_datasets_reads_what_is_written(data: Dataset, tmp_path: Path) -> None:
     export_dataset(data, "huggingface", tmp_path / "out")
     read = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
@@ -185,6 +209,9 @@ def test_bad_hf_data(tmp_path: Path) -> None:
     rows = {"image": [Image.fromarray(picture(0))] * 2, "file_name": names}
     datasets.Dataset.from_dict(rows).to_parquet(str(tmp_path / "a.parquet"))
     refused("huggingface", tmp_path, ["a.parquet", "'../b.png'", "no name of an image inside"])
+    rows["file_name"] = ["a/b.png", "a\\b.png"]
+    datasets.Dataset.from_dict(rows).to_parquet(str(tmp_path / "a.parquet"))
+    refused("huggingface", tmp_path, ["a.parquet", "two rows have the file_name 'a/b.png'"])
     datasets.DatasetDict({"train": others(size=[1, 2])}).save_to_disk(str(tmp_path / "dict"))
     refused("huggingface", tmp_path / "dict", ["splits train", "give the folder of one"])
 
@@ -227,6 +254,8 @@ def test_bad_shards(tmp_path: Path) -> None:
         ({"0.txt": b"x"}, ["no sample with an image"]),
         ({"0.png": png, "1.png": png, "0.jpg": png}, ["'0'", "each its own"]),
         ({"0.png": png, "0.json": b"{"}, ["0.json is not JSON"]),
+        ({"x/0.jpg": png, "x/0.json": b"{}", "x/0.png": png}, ["'x/0'", "two images, .jpg and .png", "its own key"]),
+        ({"0.png": png, "0.json": b"{}", "0.JSON": b"{}"}, ["'0'", "two .json", "its own key"]),
     ):
         refused("webdataset", shard(tmp_path / "a.tar", files), ["a.tar", *words])
     (tmp_path / "a.tar").write_bytes(b"hello" * 300)

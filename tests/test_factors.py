@@ -184,6 +184,30 @@ def test_a_wrong_file_is_a_users_error(document: object, tmp_path: Path) -> None
         FactorSpace.load(path)
 
 
+def test_a_grid_says_size_and_range() -> None:
+    grid = Factor.scalar_grid("light", (1, 2, 4, 8))
+    short: dict[str, object] = {"name": "light", "grid": [1, 2, 4, 8]}
+    for more in ({}, {"range": [1, 8]}, {"size": 4}, {"range": [1, 8], "size": 4, "kind": "scalar"}):
+        assert Factor.from_json(short | more) == grid
+    for more, words in (
+        ({"size": 3}, "grid must list its 3 values in ascending order"),
+        ({"grid": [4, 2, 1]}, "grid must list its 3 values in ascending order"),
+        ({"range": [0, 8]}, "grid must start at 0.0 and end at 8.0"),
+        ({"grid": [3]}, "a grid needs at least two values"),
+        ({"kind": "circular"}, "only a scalar factor has a grid"),
+    ):
+        with pytest.raises(UserError, match=f"factor 'light': {words}"):
+            Factor.from_json(short | more)
+
+
+@pytest.mark.parametrize("field", ["Kind", "units", "ranges", "catagories", "SIZE"])
+def test_a_mistyped_field_is_named_with_the_known_ones(field: str) -> None:
+    with pytest.raises(UserError, match=f"factor 'hue': unknown field '{field}'; known are name, kind, range") as error:
+        Factor.from_json({"name": "hue", field: 3})
+    assert "\n" not in str(error.value)
+    assert Factor.from_json({"name": "hue", "why": "a note of the user's own"}) == Factor.scalar("hue")
+
+
 def test_every_factor_on_a_line() -> None:
     space = EVERY_KIND.with_kinds("scalar")
     assert all(f.kind == "scalar" for f in space)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from semistylegan.cli.program import main
 from semistylegan.data import Dataset, importing
 from semistylegan.data.importers import FORMATS, dsprites, mpi3d, open_source, shapes3d, source
 from semistylegan.data.importing import Recipe, import_dataset
-from semistylegan.data.pictures import encode_png, load_image, save_png
+from semistylegan.data.pictures import decode_image, encode_png, load_image, save_png
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.scenes import sprites
@@ -436,6 +437,21 @@ def test_names_that_differ_in_their_ending_alone(tmp_path: Path) -> None:
     for name in ("a.png", "a.jpg", "b.jpg"):
         Image.new("RGB", (16, 16)).save(tmp_path / name)
     assert imported("folder", tmp_path, tmp_path / "out.zip").names == ["a.jpg.png", "a.png", "b.png"]
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.jpg.webp")
+    assert imported("folder", tmp_path, tmp_path / "more.zip").names == ["a.jpg.png", "a.jpg_.png", "a.png", "b.png"]
+
+
+def test_pictures_that_lie_on_their_side_stand_in_the_zip(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "in").mkdir()
+    for name, options in {"a.png": {}, "b.webp": {"lossless": True}}.items():
+        Image.fromarray(picture(1)).save(tmp_path / "in" / name, exif=exif, **options)
+    imported("folder", tmp_path / "in", tmp_path / "out.zip")
+    with zipfile.ZipFile(tmp_path / "out.zip") as file:
+        for name in ("a.png", "b.png"):
+            data = file.read(name)
+            assert b"eXIf" not in data and (decode_image(data, name) == np.rot90(picture(1), -1)).all()
 
 
 @pytest.mark.parametrize(("fit", "edge"), [("crop", 0), ("pad", 255)])
@@ -540,8 +556,52 @@ def test_the_same_again_does_nothing_and_changed_data_is_seen(
     imported("folder", tmp_path / "in", tmp_path / "a.zip")
     assert "exists with these settings already" in capsys.readouterr().err
     save_png(tmp_path / "in" / "a.png", np.zeros((16, 16, 3), np.uint8))
-    with pytest.raises(UserError, match="source_stamp"):
+    with pytest.raises(UserError, match=r"labels of in have changed since; delete a\.zip or give another name"):
         imported("folder", tmp_path / "in", tmp_path / "a.zip")
+
+
+KIND = {"name": "kind", "kind": "categorical", "categories": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("factors.json", json.dumps({"factors": [{"name": "hue", "range": [0, 90], "unit": "°"}, KIND]})),
+        ("metadata.csv", "file_name,hue,kind\n0.png,0,a\n1.png,180,b\n"),
+        ("metadata.csv", "file_name,turn,kind\n0.png,0,a\n1.png,90,b\n"),
+        ("metadata.csv", "file_name,hue,kind\n0.png,0,a\n1.png,90,c\n"),
+        ("metadata.csv", "file_name,hue,kind\n0.png,0,a\n1.png,90,b\n2.bmp,90,\n"),
+        ("2.bmp", ""),
+    ],
+    ids=["unit", "scale", "name", "category", "label", "pixels"],
+)
+def test_a_change_of_what_labels_mean_and_of_any_pixel_is_seen(name: str, text: str, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    for i in range(2):
+        save_png(folder / f"{i}.png", picture(i))
+    Image.fromarray(picture(2)).save(folder / "2.bmp")
+    (folder / "metadata.csv").write_text("file_name,hue,kind\n0.png,0,a\n1.png,90,b\n")
+    imported("folder", folder, tmp_path / "photos.zip")
+    shutil.copytree(folder, tmp_path / "copy" / "photos", copy_function=shutil.copyfile)
+    imported("folder", tmp_path / "copy" / "photos", tmp_path / "photos.zip")
+    if text:
+        (folder / name).write_text(text)
+    else:
+        Image.fromarray(picture(3)).save(folder / name)
+    with pytest.raises(UserError, match="the images or labels of photos have changed since"):
+        imported("folder", folder, tmp_path / "photos.zip")
+
+
+def test_images_that_are_not_taken_may_change(tmp_path: Path) -> None:
+    for i in range(4):
+        save_png(tmp_path / "in" / f"{i}.png", picture(i))
+    (taken,) = imported("folder", tmp_path / "in", tmp_path / "a.zip", count=1).names
+    other = next(name for name in ("0.png", "1.png") if name != taken)
+    save_png(tmp_path / "in" / other, picture(7))
+    imported("folder", tmp_path / "in", tmp_path / "a.zip", count=1)
+    save_png(tmp_path / "in" / taken, picture(8))
+    with pytest.raises(UserError, match="have changed since"):
+        imported("folder", tmp_path / "in", tmp_path / "a.zip", count=1)
 
 
 def test_a_damaged_image_stops_it_and_is_named(folder: Path, tmp_path: Path) -> None:
@@ -551,7 +611,7 @@ def test_a_damaged_image_stops_it_and_is_named(folder: Path, tmp_path: Path) -> 
     with pytest.raises(UserError, match=r"b\.png: damaged or cut off"):
         imported("folder", tmp_path / "in", tmp_path / "a.zip")
     (tmp_path / "in" / "b.png").write_bytes(data)
-    with pytest.raises(UserError, match="source_stamp"):
+    with pytest.raises(UserError, match=r"have changed since; delete a\.zip\.parts"):
         imported("folder", tmp_path / "in", tmp_path / "a.zip")
 
 

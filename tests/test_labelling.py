@@ -820,3 +820,22 @@ def test_a_phone(browser: BrowserContext, photos: Path) -> None:
                 }"""
             )
     tab.close()
+
+
+# -- what comes next -----------------------------------------------------------------------------------------------
+
+
+def test_photos_that_cannot_be_trained_on_are_imported_first(photos: Path) -> None:
+    train = f"semistylegan train --data {photos} --out runs/{photos.name}"
+    assert Desk(photos, "n").describe()["train"] == train
+    (photos / "000.png").write_bytes(b"damaged")
+    assert Desk(photos, "n").describe()["train"] == train
+    save_png(photos / "003.png", render(0, 64))
+    commands = [
+        f"semistylegan import folder --source {photos} --out {photos}.zip",
+        f"semistylegan train --data {photos}.zip --out runs/{photos.name}",
+    ]
+    assert Desk(photos, "n").describe()["train"].splitlines() == commands
+    for path in photos.glob("*.png"):
+        save_png(path, render(0, 64)[:40])
+    assert Desk(photos, "n").describe()["train"].splitlines() == commands

@@ -245,6 +245,52 @@ def test_every_kind_of_image(data: bytes, pixel: list[int]) -> None:
     assert pictures.read_header(data, "a.png") == pictures.Header(20, 10, len(pixel))
 
 
+ORIENTED = Image.fromarray(np.kron([[10, 60, 110], [160, 210, 250]], np.ones((16, 16))).astype(np.uint8))
+"""Six patches of grey, 48 x 32, that no turn leaves as they are."""
+
+
+def lying(orientation: int, kind: str, **options: Any) -> bytes:
+    """ORIENTED as a camera writes it that was held so: the pixels turned back, and the turn in EXIF."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    T = Image.Transpose
+    back = {2: T.FLIP_LEFT_RIGHT, 3: T.ROTATE_180, 4: T.FLIP_TOP_BOTTOM, 5: T.TRANSPOSE, 6: T.ROTATE_90}
+    turn = (back | {7: T.TRANSVERSE, 8: T.ROTATE_270}).get(orientation)
+    return encoded(ORIENTED if turn is None else ORIENTED.transpose(turn), kind, exif=exif, **options)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_turned_upright(orientation: int, kind: str, tmp_path: Path) -> None:
+    data = lying(orientation, kind, **({"lossless": True} if kind == "WEBP" else {"quality": 100}))
+    image = pictures.decode_image(memoryview(data), "a")
+    assert image.shape[:2] == (32, 48)
+    assert np.abs(image[..., 0].astype(int) - np.asarray(ORIENTED)).max() <= 3
+    assert pictures.read_header(data, "a") == pictures.Header(*image.shape)
+    (tmp_path / "a.png").write_bytes(data)
+    for store in (open_store(tmp_path), open_store(zip_of(tmp_path / "a.zip", {"a.png": data}))):
+        assert store.header(0) == pictures.Header(*image.shape)
+    assert pictures.keeps_as_png(data) == (kind == "PNG" and orientation == 1)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "LA", "RGB", "RGBA", "I;16"])
+def test_pngs_of_every_mode_are_turned(mode: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    wide = Image.fromarray(np.asarray(ORIENTED, np.uint16) * 257)
+    image = wide if mode == "I;16" else ORIENTED.convert(mode)
+    flat = pictures.decode_image(encoded(image), "a.png")
+    turned = pictures.decode_image(encoded(image, exif=exif), "a.png")
+    assert (turned == np.rot90(flat, -1)).all()
+
+
+def test_damaged_exif_leaves_the_picture() -> None:
+    for kind, options in (("PNG", {}), ("WEBP", {"lossless": True}), ("JPEG", {"quality": 100})):
+        data = encoded(ORIENTED, kind, exif=b"Exif\0\0nonsense", **options)
+        assert pictures.decode_image(data, "a").shape[:2] == (32, 48)
+        assert pictures.read_header(data, "a").width == 48
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("options", [{"compress_level": 0}, {"compress_level": 9}, {"optimize": True}])
 def test_both_readers_of_pngs_agree(mode: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

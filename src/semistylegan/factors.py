@@ -17,6 +17,7 @@ Suffixes of arrays: N images, F factors, C entries of the code.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["scalar", "categorical", "circular"]
 Value = float | str
+FIELDS = ("name", "kind", "range", "size", "grid", "categories", "unit", "as_classes")
+"""What an entry of `factors.json` may say of a factor."""
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -90,7 +93,9 @@ class Factor:
             raise UserError(f"factor {self.name!r}: as_classes needs a scalar factor with a grid of values")
         if self.grid is not None:
             ascending = all(a < b for a, b in zip(self.grid, self.grid[1:], strict=False))
-            if self.kind != "scalar" or len(self.grid) != self.size or not ascending:
+            if self.kind != "scalar":
+                raise UserError(f"factor {self.name!r}: only a scalar factor has a grid")
+            if len(self.grid) != self.size or not ascending:
                 raise UserError(f"factor {self.name!r}: grid must list its {self.size} values in ascending order")
             if (self.grid[0], self.grid[-1]) != (self.low, self.high) and len(self.grid) > 1:
                 raise UserError(f"factor {self.name!r}: grid must start at {self.low} and end at {self.high}")
@@ -232,25 +237,33 @@ class Factor:
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Factor:
-        """The inverse of :meth:`to_json`.
+        """The inverse of :meth:`to_json`. A grid says size and range, too, where they are left out.
 
         Raises:
-            UserError: a missing or contradictory field, named.
+            UserError: a missing, contradictory or mistyped field, named. (Other fields are the user's own notes.)
         """
         if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
             raise UserError(f"a factor needs a 'name' (a string): {str(entry)[:80]}")
         name, kind = entry["name"], entry.get("kind", "scalar")
+        for key in unknown_fields(entry):
+            if difflib.get_close_matches(key.lower(), FIELDS, 1, 0.75):
+                raise UserError(f"factor {name!r}: unknown field {key!r}; known are {', '.join(FIELDS)}")
         try:
             if kind == "categorical":
                 if not isinstance(entry["categories"], list):
                     raise UserError(f"factor {name!r}: categories must be a list of names")
                 return cls.categorical(name, [str(c) for c in entry["categories"]])
+            grid = None if entry.get("grid") is None else tuple(float(v) for v in entry["grid"])
+            size = None if entry.get("size") is None else int(entry["size"])
             ends = entry.get("range", (0.0, 360.0 if kind == "circular" else 1.0))
+            if grid is not None and kind == "scalar":
+                if len(grid) < 2 and "range" not in entry:
+                    raise UserError(f"factor {name!r}: a grid needs at least two values")
+                size = len(grid) if size is None else size
+                ends = entry["range"] if "range" in entry else (min(grid), max(grid))
             if len(ends) != 2:
                 raise UserError(f"factor {name!r}: range must list two numbers, the lowest and the highest")
             low, high = (float(v) for v in ends)
-            size = None if entry.get("size") is None else int(entry["size"])
-            grid = None if entry.get("grid") is None else tuple(float(v) for v in entry["grid"])
             as_classes = bool(entry.get("as_classes", False))
             return cls(name, kind, size, low, high, unit=str(entry.get("unit", "")), grid=grid, as_classes=as_classes)
         except KeyError as error:
@@ -270,6 +283,11 @@ class Factor:
             return Factor.scalar(self.name, None, self.low, self.high, self.unit)
         last = self.low + (self.size - 1) * (self.high - self.low) / self.size
         return Factor.scalar(self.name, self.size, self.low, last, self.unit)
+
+
+def unknown_fields(entry: Mapping[str, Any]) -> list[str]:
+    """Fields of an entry of `factors.json` that are not read."""
+    return [str(key) for key in entry if key not in FIELDS]
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from semistylegan.app.questions import Question, ask, whole_space
 from semistylegan.app.queue import Choice, Queue
 from semistylegan.app.server import Refused
 from semistylegan.data.columns import in_words, snap
-from semistylegan.data.dataset import read_labels, read_space
+from semistylegan.data.dataset import read_labels, read_space, untrainable
 from semistylegan.data.label_file import LabelFile
-from semistylegan.data.pictures import ImageArray, decode_image, encode_png
+from semistylegan.data.pictures import Header, ImageArray, decode_image, encode_png
 from semistylegan.data.storage import ImageStore, open_store
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor
@@ -37,6 +37,8 @@ ENOUGH = 50
 """Labelled images with which a first training is worth its time."""
 GOAL = (60, 0.025, 300)
 """Labelled images to aim for: this part of all, at least and at most so many."""
+LOOKED = 256
+"""Images whose sizes say whether training would take them; `train` itself looks at all."""
 REMEMBERED = 100_000
 """Labels that can be undone."""
 
@@ -137,13 +139,12 @@ class Desk:
 
     def describe(self) -> dict[str, Any]:
         """What the page needs to begin."""
-        stem = self.store.path.resolve().stem
         return {
             "sitting": self.sitting,
             "data": self.store.path.resolve().name,
             "file": str(self.path),
             "images": len(self.store),
-            "train": f"semistylegan train --data {shlex.quote(str(self.store.path))} --out runs/{shlex.quote(stem)}",
+            "train": train_commands(self.store),
             **self.progress(),
         }
 
@@ -359,6 +360,22 @@ class Desk:
         document["factors"] = [own[f.name] if f in kept else f.to_json() for f in space]
         write_json(self.store.beside("factors.json"), document)
         self.space = space
+
+
+def train_commands(store: ImageStore) -> str:
+    """What comes after labelling, a command a line: `train`, and before it `import` where `train` needs other sizes."""
+    sizes: set[Header] = set()
+    for i in range(min(len(store), LOOKED)):
+        try:
+            sizes.add(store.header(i))
+        except UserError:
+            continue  # damaged: the page says so where it is shown
+        if len(sizes) > 1 or untrainable(store, next(iter(sizes))):
+            break
+    needs_import = len(sizes) > 1 or any(untrainable(store, size) for size in sizes)
+    data = store.imported if needs_import else store.path
+    train = f"semistylegan train --data {shlex.quote(str(data))} --out runs/{shlex.quote(store.path.resolve().stem)}"
+    return f"{store.import_command}\n{train}" if needs_import else train
 
 
 def sentence(labelled: int, goal: int, images: int) -> str:

@@ -126,7 +126,8 @@ class Check(Command):
     json: bool = False
     """Print JSON instead of a table."""
     write_factors: bool = False
-    """Write the factors of a folder, as they were understood, to its factors.json, to be edited."""
+    """Write the factors of a folder, as they were understood, to its factors.json, to be edited. Images may be of any
+    size for it: status 0 where the labels can be read."""
 
     def run(self) -> Path | None:
         from semistylegan.data.check import check, write_factors
@@ -136,9 +137,11 @@ class Check(Command):
             print(json.dumps(report.to_json(), indent=2, allow_nan=False))
         else:
             report.print()
+        if self.write_factors:
+            return write_factors(self.data)
         if not report.ok:
             raise UserError(f"{self.data}: cannot be trained on as it is; the problems stand above")
-        return write_factors(self.data) if self.write_factors else None
+        return None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from semistylegan.data.pictures import Header, decode_image
 from semistylegan.data.storage import ImageStore, Problem, cores, open_store
 from semistylegan.data.table import Table
 from semistylegan.errors import UserError
-from semistylegan.factors import Factor, FactorSpace
+from semistylegan.factors import FIELDS, Factor, FactorSpace, unknown_fields
 from semistylegan.files import write_json
 
 SHOWN = 30
@@ -117,7 +117,7 @@ def check(path: str | Path) -> Report:
     """
     store = open_store(path)
     first, problems = _check_images(store)
-    if first is not None and (reason := untrainable(first)):
+    if first is not None and (reason := untrainable(store, first)):
         problems.append(Problem.of(UserError(f"{store.path}: {reason}")))
     space, labels, label_problems, warnings = _check_labels(store)
     problems += label_problems
@@ -185,6 +185,7 @@ def _check_labels(store: ImageStore) -> tuple[FactorSpace, Labels, list[Problem]
     nothing = FactorSpace(()), Labels.none(len(store), 0)
     try:
         space = read_space(store)
+        warnings += _unread(store)
         source = store.place("metadata.csv")
         data = store.other_file("metadata.csv")
         if data is None:
@@ -202,6 +203,14 @@ def _check_labels(store: ImageStore) -> tuple[FactorSpace, Labels, list[Problem]
         said.append(str(error))
         found, labels = nothing if space is None else (space, Labels.none(len(store), len(space)))
     return found, labels, [Problem.of(UserError(text)) for text in said], warnings
+
+
+def _unread(store: ImageStore) -> Iterator[Problem]:
+    """Fields of factors.json that say nothing."""
+    for entry in (store.document("factors.json") or {}).get("factors", []):
+        for key in unknown_fields(entry):
+            what = f"factor {entry['name']!r}: field {key!r} is not read"
+            yield Problem(store.place("factors.json"), what, f"known are {', '.join(FIELDS)}")
 
 
 def _line(factor: Factor, labels: Labels, f: int) -> FactorLine:

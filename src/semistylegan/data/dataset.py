@@ -98,7 +98,7 @@ class Dataset:
         Raises:
             UserError: not square, or not 16, 32, ... 1024 pixels a side; names the command that mends it.
         """
-        if reason := untrainable(self.store.first):
+        if reason := untrainable(self.store, self.store.first):
             raise UserError(f"{self.path}: {reason}")
 
     def images(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]] | torch.Tensor) -> torch.Tensor:
@@ -176,15 +176,15 @@ def read_space(store: ImageStore) -> FactorSpace | None:
         raise UserError(f"{store.place('factors.json')}: {error}; correct it") from None
 
 
-def untrainable(size: Header) -> str | None:
-    """Why networks cannot be trained on images of this size, and the fix; None where they can."""
+def untrainable(store: ImageStore, size: Header) -> str | None:
+    """Why networks cannot be trained on the images of `store`, of this size, and the fix; None where they can."""
     height, width = size.height, size.width
     if height == width and height in TRAINABLE:
         return None
     fitting = max((r for r in TRAINABLE if r <= min(height, width)), default=TRAINABLE[0])
     return (
         f"images are {width} x {height} pixels, training needs squares of 16, 32, 64, ... or 1024 pixels a side; "
-        f"crop and resize all of them to {fitting} x {fitting}"
+        f"crop and resize all of them to {fitting} x {fitting}: {store.import_command} --resolution {fitting}"
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from semistylegan import progress
 from semistylegan.data.columns import in_words
 from semistylegan.data.dataset import Dataset
+from semistylegan.data.importers.source import stems
 from semistylegan.errors import UserError, missing_extra
 from semistylegan.factors import Value
 from semistylegan.files import write_json
@@ -102,13 +103,14 @@ def _webdataset(data: Dataset, folder: Path, advance: progress.Meter) -> None:
         import webdataset
     except ImportError:
         raise missing_extra("writing WebDataset shards", "formats") from None
+    keys = stems(data.names, point="_")  # a key ends at its first point
     for shard, start in enumerate(range(0, len(data), SHARD)):
         with webdataset.TarWriter(str(folder / f"train-{shard:06d}.tar"), mtime=0, encoder=False) as writer:
             for i in range(start, min(start + SHARD, len(data))):
-                key, _, ending = data.names[i].rpartition(".")
+                ending = data.names[i].rpartition(".")[2]
                 values = {f.name: _value(data, i, k) for k, f in enumerate(data.space)}
                 known = {name: value for name, value in values.items() if value is not None}
-                sample = {"__key__": key.replace(".", "_"), ending.lower(): bytes(data.store.file_bytes(i))}
+                sample = {"__key__": keys[i], ending.lower(): bytes(data.store.file_bytes(i))}
                 if known:
                     sample["json"] = json.dumps(known, ensure_ascii=False).encode()
                 writer.write(sample)

@@ -126,7 +126,7 @@ class Job:
         settings = {
             "format": name,
             "source": source.path.resolve().name,
-            "source_stamp": source.stamp(),
+            "source_stamp": source.stamp(rows.tolist()),
             "resolution": resolution,
             "fit": recipe.fit,
             "crop": crop,

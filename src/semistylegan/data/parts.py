@@ -109,6 +109,11 @@ class Parts:
     def _same(self, path: Path, before: dict[str, Any]) -> None:
         for key in [*self.settings, *before]:
             if before.get(key) != self.settings.get(key) and key != "package":
+                if key == "source_stamp":
+                    raise UserError(
+                        f"{path}: the images or labels of {self.settings.get('source')} have changed since; "
+                        f"delete {path.name} or give another name"
+                    )
                 raise UserError(
                     f"{path}: has {key} {before.get(key)}, not {self.settings.get(key)}; "
                     "give the same settings, another name, or delete it"

@@ -11,7 +11,7 @@ grey with alpha          1 channel, laid over white
 RGB, JPEG YCbCr          3 channels (16-bit colour keeps its high byte)
 palette, CMYK            3 channels
 RGB or palette + alpha   3 channels, laid over white
-JPEG turned by EXIF      turned upright
+turned by EXIF           turned upright (JPEG, PNG and WebP)
 =======================  ================================================================
 """
 
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from semistylegan.errors import UserError
 from semistylegan.files import atomic_path
@@ -50,9 +50,20 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture upright, by its orientation in EXIF; of the _TURNED ones, width and height are swapped."""
 HEADER_BYTES = 33
-"""Bytes of a file that :func:`read_header` needs of a PNG."""
+"""Bytes of a file that :func:`read_header` needs of a square PNG."""
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # _bounded says it in our own words
 
 
@@ -74,19 +85,28 @@ def read_header(data: bytes | memoryview, name: str) -> Header:
     """Size and channels from the file's first bytes.
 
     Args:
-        data: the file; of a PNG its first HEADER_BYTES are enough.
+        data: the file, or as much as `header_suffices` asks for.
         name: the file's name, for the message.
 
     Raises:
         UserError: not an image that we read, or more than MAX_PIXELS; names the file.
     """
     if header := _png_header(data):
+        if header.height != header.width and _orientation(data) in _TURNED:
+            header = Header(header.width, header.height, header.channels)
         return _bounded(header, name)
     with _readable(name, data), _open(data) as image:
         width, height = image.size
-        if _orientation(image) in _TURNED:
+        if _orientation(data, image) in _TURNED:
             width, height = height, width
         return _bounded(Header(height, width, 1 if image.mode in _GREY else 3), name)
+
+
+def header_suffices(start: bytes | memoryview) -> bool:
+    """Whether a file's first HEADER_BYTES are all that :func:`read_header` needs: of a PNG that keeps its size when it
+    is turned."""
+    header = _png_header(start)
+    return header is not None and header.height == header.width
 
 
 def decode_image(data: bytes | memoryview, name: str) -> ImageArray:
@@ -104,16 +124,16 @@ def decode_image(data: bytes | memoryview, name: str) -> ImageArray:
     with _readable(name, data), _open(data) as image:
         _bounded(Header(image.size[1], image.size[0], 3), name)
         image.load()
-        if _orientation(image) in _TURNED or _orientation(image) in (2, 3, 4):
-            image = ImageOps.exif_transpose(image)
+        if (turn := _TURNS.get(_orientation(data, image))) is not None:
+            image = image.transpose(turn)
         return _to_array(image)
 
 
 def keeps_as_png(data: bytes | memoryview) -> bool:
-    """Whether a file is a PNG of 8 bits a channel, grey or RGB, opaque: what :func:`encode_png` writes."""
+    """Whether a file is a PNG of 8 bits a channel, grey or RGB, opaque, upright: what :func:`encode_png` writes."""
     start = bytes(data[:HEADER_BYTES])
     plain = _png_header(start) is not None and start[24] == 8 and start[25] in (0, 2)
-    return plain and b"tRNS" not in bytes(data[:4096])
+    return plain and b"tRNS" not in bytes(data[:4096]) and _orientation(data) not in _TURNS
 
 
 def load_image(path: str | Path, channels: int | None = None) -> ImageArray:
@@ -305,12 +325,33 @@ def _bounded(header: Header, name: str) -> Header:
     return header
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF tag of that name; 1 is upright. PNG is left out: asking it would decode the picture."""
-    if image.format not in ("JPEG", "MPO"):
+def _orientation(data: bytes | memoryview, image: Image.Image | None = None) -> int:
+    """The EXIF tag of that name; 1 is upright. `image` is the opened file, not needed of a PNG."""
+    try:
+        if image is not None and image.format in ("JPEG", "MPO", "WEBP"):
+            exif = image.getexif()
+        elif chunk := _png_exif(data):
+            exif = Image.Exif()
+            exif.load(chunk)
+        else:
+            return 1
+        value = exif.get(_ORIENTATION, 1)
+    except Exception:  # whatever Pillow raises on damaged EXIF: the picture itself may be whole
         return 1
-    value = image.getexif().get(0x0112, 1)
-    return int(value) if isinstance(value, int) else 1
+    return value if isinstance(value, int) else 1
+
+
+def _png_exif(data: bytes | memoryview) -> bytes:
+    """The chunk eXIf of a PNG, or nothing. (Pillow would decode the picture before it says.)"""
+    at = len(_SIGNATURES[0])
+    if bytes(data[:at]) != _SIGNATURES[0]:
+        return b""
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"eXIf":
+            return bytes(data[at + 8 : at + 8 + length])
+        at += length + 12
+    return b""
 
 
 def _to_array(image: Image.Image) -> ImageArray:

@@ -10,6 +10,7 @@ import gc
 import json
 import mmap
 import os
+import shlex
 import stat
 import struct
 import zipfile
@@ -24,7 +25,15 @@ from threading import Lock
 from typing import Any
 
 from semistylegan import progress
-from semistylegan.data.pictures import EXTENSIONS, HEADER_BYTES, Header, ImageArray, decode_image, read_header
+from semistylegan.data.pictures import (
+    EXTENSIONS,
+    HEADER_BYTES,
+    Header,
+    ImageArray,
+    decode_image,
+    header_suffices,
+    read_header,
+)
 from semistylegan.data.writing import WRITER, ZipWriter
 from semistylegan.errors import UserError
 
@@ -85,6 +94,10 @@ class ImageStore(ABC):
         """Like `stamp`, on this machine: a folder's files also have the time at which they were written."""
         return self.stamp(i)
 
+    def checksum(self, i: int) -> tuple[int, ...]:
+        """Like `stamp`, of every byte: a folder's file is read for it."""
+        return self.stamp(i)
+
     @abstractmethod
     def beside(self, name: str) -> Path:
         """Where a person's `metadata.csv` or `factors.json` is written: into the folder, or next to the zip."""
@@ -104,9 +117,7 @@ class ImageStore(ABC):
             UserError: not an image; names the file.
         """
         start = self.start(i)
-        if bytes(start[1:4]) != b"PNG":
-            start = self.file_bytes(i)
-        return read_header(start, self.shown(i))
+        return read_header(start if header_suffices(start) else self.file_bytes(i), self.shown(i))
 
     @cached_property
     def first(self) -> Header:
@@ -153,8 +164,22 @@ class ImageStore(ABC):
 
     def differs(self, i: int, found: Header, others: Header | None = None, like: int = 0) -> Problem:
         """Image `i` is not like image `like`."""
-        fix = "make all images alike, in size and in number of channels"
+        fix = f"make all images alike, in size and colour: {self.import_command}"
         return Problem(self.shown(i), f"{found.words}, where {self.names[like]} is {(others or self.first).words}", fix)
+
+    @property
+    def import_command(self) -> str:
+        """Makes squares of one size, all grey or all colour, of these images; for messages."""
+        source, out = shlex.quote(str(self.path)), shlex.quote(str(self.imported))
+        return f"semistylegan import folder --source {source} --out {out}"
+
+    @property
+    def imported(self) -> Path:
+        """What :attr:`import_command` writes: a zip beside the folder or zip."""
+        if self.path.is_file():
+            return self.path.with_name(f"{self.path.stem}-squares.zip")
+        path = self.path if self.path.name not in ("", "..") else self.path.resolve()
+        return Path(f"{path}.zip")
 
     def document(self, name: str) -> dict[str, Any] | None:
         """A JSON document beside the images, or None where there is none.
@@ -224,6 +249,10 @@ class FolderStore(ImageStore):
     def version(self, i: int) -> tuple[int, ...]:
         found = (self.path / self.names[i]).stat()
         return found.st_size, found.st_mtime_ns
+
+    def checksum(self, i: int) -> tuple[int, ...]:
+        data = self.file_bytes(i)
+        return len(data), zlib.crc32(data)
 
     def beside(self, name: str) -> Path:
         return self.path / name

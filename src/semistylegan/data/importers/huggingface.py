@@ -6,6 +6,7 @@ Read where they lie: nothing is copied into a cache, no script of a data set is 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from semistylegan.data.importers.folder import FolderSource
-from semistylegan.data.importers.source import EncodedSource, Source, StoreSource, safe_name
+from semistylegan.data.importers.source import EncodedSource, Source, StoreSource, png_names, safe_name
 from semistylegan.data.importers.typed import typed_labels
 from semistylegan.data.storage import open_store
 from semistylegan.errors import UserError, missing_extra
@@ -76,9 +77,7 @@ class ColumnSource(EncodedSource):
         factors = (path if path.is_dir() else path.parent) / "factors.json"
         space = FactorSpace.load(factors) if factors.is_file() else None
         names = columns.pop("file_name", None)
-        self._names = None if names is None else [safe_name(files[0], n) for n in names]
-        if self._names is not None and len(set(self._names)) != len(self._names):
-            raise UserError(f"{files[0]}: two rows have the same file_name; name each once")
+        self._names = None if names is None else _png_names(files[0], names)
         classes = {n: f["names"] for n, f in features.items() if isinstance(f, dict) and f.get("_type") == "ClassLabel"}
         self.space, self.labels, self.notes = typed_labels(str(files[0]), columns, starts[-1], classes, space)
         self._arrow, self._lock = arrow, Lock()
@@ -105,6 +104,15 @@ class ColumnSource(EncodedSource):
 
     def place(self, i: int) -> str:
         return f"{self.path}: row {i} of {self._image!r}"
+
+
+def _png_names(file: Path, names: Sequence[Any]) -> list[str]:
+    """Names in the zip, from the column file_name."""
+    found = [safe_name(file, name) for name in names]
+    if len(set(found)) != len(found):
+        twice = Counter(found).most_common(1)[0][0]
+        raise UserError(f"{file}: two rows have the file_name {twice!r}; name each once")
+    return png_names(found)
 
 
 # -- files ---------------------------------------------------------------------------------------------------------

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -12,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from semistylegan import progress
 from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import EXTENSIONS, Header, ImageArray, decode_image, keeps_as_png, read_header
-from semistylegan.data.storage import ImageStore
+from semistylegan.data.storage import ImageStore, cores
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 
@@ -64,8 +68,8 @@ class Source(ABC):
         """Size of the first image, and the channels (1 or 3) that hold all images."""
 
     @abstractmethod
-    def stamp(self) -> str:
-        """Hexadecimal digits that change when the data changes."""
+    def stamp(self, images: Sequence[int]) -> str:
+        """Hexadecimal digits that change when the labels, what they mean, or any of these images change."""
 
 
 class StoreSource(Source):
@@ -87,7 +91,7 @@ class StoreSource(Source):
     ) -> None:
         self.path, self.store, self.space, self.labels = store.path, store, space, labels
         self.rows = range(len(store)) if rows is None else rows
-        self.names = _as_png([store.names[i] for i in self.rows]) if names is None else names
+        self.names = png_names([store.names[i] for i in self.rows]) if names is None else names
         assert len(self.rows) == len(self.names) == len(labels)
 
     def name(self, i: int) -> str:
@@ -104,11 +108,24 @@ class StoreSource(Source):
     def first(self) -> Header:
         return self.store.header(self.rows[0])
 
-    def stamp(self) -> str:
+    def stamp(self, images: Sequence[int]) -> str:
+        """Of a folder it reads the files whole: a picture that was retouched may be as large as before."""
         digest = hashlib.sha256()
-        for i in self.rows:
-            digest.update(f"{self.store.names[i]}\0{self.store.stamp(i)}\n".encode())
-        return labelled_stamp(digest.hexdigest(), self.labels)
+        rows = [self.rows[i] for i in images]
+        parts = [rows[start : start + 256] for start in range(0, len(rows), 256)]
+
+        def lines(part: list[int]) -> str:
+            return "".join(f"{self.store.names[i]}\0{self.store.checksum(i)}\n" for i in part)
+
+        with progress.quiet_bar("comparing images", len(rows)) as advance, ThreadPoolExecutor(cores()) as pool:
+            try:
+                for part, text in zip(parts, pool.map(lines, parts), strict=True):
+                    digest.update(text.encode())
+                    advance(len(part))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return labelled_stamp(digest.hexdigest(), self.space, self.labels)
 
 
 class EncodedSource(Source):
@@ -145,9 +162,9 @@ class EncodedSource(Source):
         found = [read_header(self.encoded(i), self.place(i)) for i in range(min(len(self), 256))]
         return Header(found[0].height, found[0].width, max(h.channels for h in found))
 
-    def stamp(self) -> str:
+    def stamp(self, images: Sequence[int]) -> str:
         digest = hashlib.sha256("".join(file_stamp(file) for file in self.files).encode())
-        return labelled_stamp(digest.hexdigest(), self.labels)
+        return labelled_stamp(digest.hexdigest(), self.space, self.labels)
 
 
 class GridSource(Source):
@@ -185,12 +202,12 @@ class GridSource(Source):
     def first(self) -> Header:
         return self._first
 
-    def stamp(self) -> str:
+    def stamp(self, images: Sequence[int]) -> str:
         return file_stamp(self.path)
 
 
 def safe_name(where: Path, name: Any) -> str:
-    """A file name of foreign data as a name in our zip, ending in .png.
+    """A file name of foreign data, with forward slashes.
 
     Raises:
         UserError: it is none, or climbs out; names the file that it stands in.
@@ -198,8 +215,7 @@ def safe_name(where: Path, name: Any) -> str:
     parts = str(name).replace("\\", "/").split("/")
     if not isinstance(name, str) or not name or ".." in parts or "" in parts or ":" in parts[0]:
         raise UserError(f"{where}: {str(name)[:60]!r} is no name of an image inside the data set; correct it")
-    stem, point, ending = "/".join(parts).rpartition(".")
-    return (stem if point and f".{ending.lower()}" in EXTENSIONS else "/".join(parts)) + ".png"
+    return "/".join(parts)
 
 
 def file_stamp(path: Path) -> str:
@@ -214,9 +230,9 @@ def file_stamp(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def labelled_stamp(images: str, labels: Labels) -> str:
-    """Digits from those of the images and from the labels."""
-    digest = hashlib.sha256(images.encode())
+def labelled_stamp(images: str, space: FactorSpace, labels: Labels) -> str:
+    """Digits from those of the images, from the labels and from what these mean."""
+    digest = hashlib.sha256((images + json.dumps(space.to_json())).encode())
     digest.update(labels.known_NF.tobytes())
     digest.update(labels.level_NF.tobytes())
     return digest.hexdigest()[:16]
@@ -247,10 +263,31 @@ def one_file(source: Path, pattern: str, what: str) -> Path:
     return found[0]
 
 
-def _as_png(names: Sequence[str]) -> list[str]:
+def png_names(names: Sequence[str]) -> list[str]:
     """Names ending in .png, all different: `a.jpg` -> `a.png`, or `a.jpg.png` where an `a.png` stands beside it."""
-    short = [name.rpartition(".")[0] + ".png" for name in names]
-    count: dict[str, int] = {}
-    for name in short:
-        count[name] = count.get(name, 0) + 1
-    return [s if count[s] == 1 or s == name else f"{name}.png" for name, s in zip(names, short, strict=True)]
+    return [stem + ".png" for stem in stems(names)]
+
+
+def stems(names: Sequence[str], point: str = ".") -> list[str]:
+    """Names of images without their endings, all different: `a.png` -> `a`, and `a.jpg` beside it stays `a.jpg`.
+
+    Args:
+        names: all different.
+        point: what becomes of points inside a stem.
+    """
+    short = [(name[: -len(end)] if (end := _ending(name)) else name).replace(".", point) for name in names]
+    count, taken = Counter(short), set(short)
+    out = []
+    for name, stem in zip(names, short, strict=True):
+        if count[stem] > 1 and name != f"{stem}.png":
+            stem = name.replace(".", point)
+            while stem in taken:
+                stem += "_"
+            taken.add(stem)
+        out.append(stem)
+    return out
+
+
+def _ending(name: str) -> str:
+    """`.jpg` and the like; empty where the name does not end as images do."""
+    return next((end for end in EXTENSIONS if name.lower().endswith(end)), "")

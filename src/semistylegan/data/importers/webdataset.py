@@ -42,7 +42,7 @@ class WebDatasetSource(EncodedSource):
     def __init__(self, path: Path, shards: list[Path]) -> None:
         """
         Raises:
-            UserError: a shard that is missing or damaged, or a key twice; names it.
+            UserError: a shard that is missing or damaged, or a key or an image of it twice; names it.
         """
         self.path, self.files = path, shards
         self._names: list[str] = []
@@ -78,7 +78,9 @@ class WebDatasetSource(EncodedSource):
                     if match[1] != key:
                         self._add(k, tar, key, sample, columns)
                         key, sample = match[1], {}
-                    sample[match[2].lower()] = info
+                    if (ending := match[2].lower()) in sample:
+                        raise UserError(f"{shard}: sample {key!r} has two .{ending}; give each image its own key")
+                    sample[ending] = info
                     setattr(tar, "members", [])  # noqa: B010  (else they all stay in memory)
                 self._add(k, tar, key, sample, columns)
         except FileNotFoundError:
@@ -89,9 +91,13 @@ class WebDatasetSource(EncodedSource):
     def _add(
         self, k: int, tar: tarfile.TarFile, key: str, sample: dict[str, tarfile.TarInfo], columns: dict[str, list[Any]]
     ) -> None:
-        image = next((sample[e] for e in sample if f".{e}" in EXTENSIONS), None)
-        if image is None:
+        images = [e for e in sample if f".{e}" in EXTENSIONS]
+        if not images:
             return
+        if len(images) > 1:
+            both = f".{images[0]} and .{images[1]}"
+            raise UserError(f"{self.files[k]}: sample {key!r} has two images, {both}; give each its own key")
+        image = sample[images[0]]
         i = len(self._names)
         self._names.append(safe_name(self.files[k], key + ".png"))
         self._shard.append(k)
@@ -120,7 +126,7 @@ class WebDatasetSource(EncodedSource):
         return f"{self.files[self._shard[i]]}: sample {self._names[i].removesuffix('.png')}"
 
     def __del__(self) -> None:
-        for file in getattr(self, "_files", ()):
+        for file in getattr(self, "_open", ()):
             os.close(file)
 
 
