@@ -7,8 +7,11 @@ import functools
 import http.server
 import json
 import math
+import shutil
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,10 +20,10 @@ import pytest
 import torch
 
 from semistylegan.cli.program import main
-from semistylegan.data.pictures import load_image, save_png, to_tensor
-from semistylegan.editing import Model, load
+from semistylegan.data.pictures import save_png
+from semistylegan.editing import ImageArray, Model, load
 from semistylegan.errors import UserError
-from semistylegan.export import card, forms, runtime
+from semistylegan.export import card, forms, runtime, web
 from semistylegan.export.web import export_web
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.models.build import build_networks
@@ -131,24 +134,122 @@ def test_onnx_of_an_editor(tmp_path: Path, knows_source: bool) -> None:
         assert drawn == pytest.approx(model.networks.draw(image, code).numpy(), abs=1e-4)
 
 
-def test_an_export_replaces_its_like_and_nothing_else(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below the folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_an_export_replaces_the_files_of_its_like_and_nothing_else(model: Model, tmp_path: Path) -> None:
     out = forms.export_safetensors(model, tmp_path / "a" / "out")
-    (out / "left.txt").touch()
-    forms.export_safetensors(model, out)
-    assert not (out / "left.txt").exists()
+    size = (out / "model.safetensors").stat().st_size
+    others = {".git/HEAD": b"ref", "README.md": b"mine", "model.safetensors.bak": b"old"}
+    for name, data in others.items():
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_bytes(data)
+    forms.export_safetensors(model, out, half=True)
+    found = contents(out)
+    assert others.items() <= found.items() and found.keys() - others.keys() == set(forms.CHECKPOINT)
+    assert len(found["model.safetensors"]) < 0.6 * size and b"half precision" in found["MODEL_CARD.md"]
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    for path, said in ((tmp_path / "mine", "holds other files"), (tmp_path / "mine" / "letter.txt", "a file stands")):
+    for path, said in ((tmp_path / "mine", "holds letter.txt and is no"), (tmp_path / "mine/letter.txt", "a file")):
         with pytest.raises(UserError, match=said):
             forms.export_safetensors(model, path)
-    assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
-    # What fails on the way leaves the earlier export as it was, and nothing beside it.
-    monkeypatch.setattr(card, "write", lambda *a: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    assert contents(tmp_path / "mine") == {"config.json": b"{}", "letter.txt": b"dear"}
+
+
+@pytest.mark.parametrize("where", ["while it is written", "while it is put in place"])
+def test_what_fails_on_the_way_leaves_the_earlier_export(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    out = forms.export_safetensors(model, tmp_path / "out")
+    before = contents(tmp_path)
+    copied: list[Path] = []
+
+    def copy(source: Path, target: Path) -> None:
+        if len(copied) == 2:
+            raise OSError(28, "No space left on device")
+        copied.append(source)
+        shutil.copyfile(source, target)
+
+    if where == "while it is written":
+        monkeypatch.setattr(card, "write", lambda *a: 1 / 0)
+    else:
+        monkeypatch.setattr(forms.shutil, "copyfile", copy)
+    with pytest.raises((ZeroDivisionError, OSError)):
+        forms.export_safetensors(model, out, half=True)
+    assert contents(tmp_path) == before
+
+
+def test_no_checkpoint_of_a_run_is_replaced(model: Model, checkpoint: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    out = run / "checkpoint-000001"
+    shutil.copytree(checkpoint, out)
+    with pytest.raises(UserError, match=r"holds config\.json and is no earlier export"):
         forms.export_safetensors(model, out)
-    assert load(out).factors == SPACE and [p.name for p in out.parent.iterdir()] == ["out"]
+    (out / "MODEL_CARD.md").write_text("a card")
+    (out / "train-state.json").write_text("{}")
+    before = contents(run)
+    with pytest.raises(UserError, match="is a checkpoint of a run"):
+        forms.export_safetensors(model, out)
+    assert contents(run) == before
+    (out / "train-state.json").unlink()
+    (run / "config.json").write_text('{"train": {}}')
+    with pytest.raises(UserError, match="is a checkpoint of a run"):
+        forms.export_safetensors(model, out)
+    # Another folder within the run is like any other, and so is a checkpoint's name where no run is.
+    for other in (run / "export", tmp_path / "checkpoint-000001"):
+        for half in (False, True):
+            forms.export_safetensors(model, other, half)
+
+
+def test_a_site_and_networks_do_not_replace_each_other(model: Model, tmp_path: Path) -> None:
+    networks = dict.fromkeys(("generator.onnx", "encoder.onnx", "model.json"), b"")
+    site = networks | {"page.js": b"", "CNAME": b"example.org"}
+    for name, files in (("networks", networks), ("site", site), ("page", {"page.js": b"mine"})):
+        for file, data in files.items():
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / file).write_bytes(data)
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match="site: holds CNAME and is no earlier export in this format"):
+        forms.export_onnx(model, tmp_path / "site")
+    with pytest.raises(UserError, match=r"networks: holds encoder\.onnx and is no"):
+        export_web(model, tmp_path / "networks", "A site")
+    with pytest.raises(UserError, match=r"page: holds page\.js and is no"):
+        export_web(model, tmp_path / "page", "A site")
+    assert contents(tmp_path) == before
+
+
+def test_an_export_takes_away_what_it_does_without(model: Model, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("generator.onnx", "generator.onnx.data", "encoder.onnx", "model.json", "mine.data"):
+        (out / name).touch()
+    forms.export_onnx(model, out)
+    assert sorted(p.name for p in out.iterdir()) == ["encoder.onnx", "generator.onnx", "mine.data", "model.json"]
+    assert all((out / name).stat().st_size for name in ("encoder.onnx", "generator.onnx", "model.json"))
+
+
+def test_a_published_site_is_brought_up_to_date(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ort, out = tmp_path / "ort", tmp_path / "site"
+    ort.mkdir()
+    for name in runtime.FILES.values():
+        (ort / name).touch()
+    monkeypatch.setattr(web, "runtime", lambda package: ort)
+    monkeypatch.setattr(
+        web, "write_networks", lambda model, folder: [(folder / n).touch() for n in ("generator.onnx", "model.json")]
+    )
+    out.mkdir()
+    export_web(model, out, "Before")
+    (out / "CNAME").write_text("example.org")
+    (out / "extra").mkdir()
+    (out / "extra" / "index.html").write_text("mine")
+    export_web(model, out, "After")
+    assert "<h1>After</h1>" in (out / "index.html").read_text()
+    assert (out / "CNAME").read_text() == "example.org" and (out / "extra" / "index.html").read_text() == "mine"
+    assert {p.name for p in out.iterdir()} - {"CNAME", "extra"} <= set(web.NAMES)
 
 
 def test_onnx_without_its_extra(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +301,7 @@ def drawn(page: Page, side: int = 32) -> Any:
 def test_the_published_page_needs_nothing_but_its_files(page: Page, site: Path, tmp_path: Path) -> None:
     """Nothing of ours runs: the page comes from a static server, and that one ends before the sliders move."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Static, directory=str(site)))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     page.goto(f"http://127.0.0.1:{server.server_port}/?backend=wasm")
     page.wait_for_selector("body[data-ready]", timeout=60_000)
@@ -216,6 +317,7 @@ def test_the_published_page_needs_nothing_but_its_files(page: Page, site: Path, 
     assert float(page.locator("[data-factor=scale] .value").input_value()) == pytest.approx(
         expected["scale"][0], abs=2e-3
     )
+    assert page.locator("#resetall").is_disabled(), "what was read is what Reset all goes back to"
     server.shutdown()
     thread.join()
     server.server_close()
@@ -226,6 +328,8 @@ def test_the_published_page_needs_nothing_but_its_files(page: Page, site: Path, 
     page.wait_for_function("n => document.querySelector('#picture').dataset.drawn > n", arg=count)
     after = drawn(page)
     assert np.abs(np.subtract(before, after)).max() > 50 and np.std(after) > 10
+    page.keyboard.press("n")
+    assert page.locator(".reads:not([hidden])").count() == 0, "a new sample"
     assert len(Static.asked) == asked
     assert all(path.startswith("/") for path in Static.asked)
 
@@ -247,36 +351,48 @@ def normal(seed: int, count: int) -> list[float]:
     return [math.sqrt(-2 * math.log(1 - uniform())) * math.cos(2 * math.pi * uniform()) for _ in range(count)]
 
 
-def check_picture(
-    page: Page, site: Path, model: Model, settings: dict[str, str | float], image: Path | None = None
-) -> None:
-    """The page shows what the model draws with these values, of an image or of the seed that the page begins with."""
+@contextmanager
+def opened(page: Page, site: Path) -> Iterator[None]:
+    """The page, come from a static server and ready."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Static, directory=str(site))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        page.goto(f"http://127.0.0.1:{server.server_port}/?backend=wasm")
-        page.wait_for_selector("body[data-ready]", timeout=60_000)
-        if image is not None:
-            page.locator("#file").set_input_files(image)
-            page.wait_for_selector(".reads:not([hidden])")
-        for name, value in settings.items():
-            if isinstance(value, str):
-                place = model.factors[name].categories.index(value)
-                page.locator(f"[data-factor={name}] .classes button").nth(place).click()
-                continue
-            page.locator(f"[data-factor={name}] .value").click()
-            page.keyboard.type(f"{value:g}")
-            page.keyboard.press("Enter")
-        start = torch.tensor(normal(7, 16))[None] if image is None else to_tensor(load_image(image)[None])
-        level = torch.tensor([[model.factors[n].level_of(v) for n, v in settings.items()]])
-        expected = model.images(start, level)[0].astype(int)
-        side, away = len(expected), 256
-        for _ in range(200):  # the last of the changes may not be drawn yet
-            found = np.array(drawn(page, side)).reshape(side, side, 4)[..., :3]
-            if (away := int(np.abs(found - expected).max())) <= 1:
-                break
-            page.wait_for_timeout(100)
-        assert away <= 1
-        server.shutdown()
+        try:
+            page.goto(f"http://127.0.0.1:{server.server_port}/?backend=wasm")
+            page.wait_for_selector("body[data-ready]", timeout=60_000)
+            yield
+        finally:
+            server.shutdown()
+
+
+def put(page: Page, model: Model, settings: dict[str, str | float]) -> None:
+    """Sets factors by hand."""
+    for name, value in settings.items():
+        if isinstance(value, str):
+            place = model.factors[name].categories.index(value)
+            page.locator(f"[data-factor={name}] .classes button").nth(place).click()
+            continue
+        page.locator(f"[data-factor={name}] .value").click()
+        page.keyboard.type(f"{value:g}")
+        page.keyboard.press("Enter")
+
+
+def check_drawn(page: Page, expected: ImageArray) -> None:
+    """The page comes to show this picture."""
+    side, away = len(expected), 256
+    for _ in range(200):  # the last of the changes may not be drawn yet
+        found = np.array(drawn(page, side)).reshape(side, side, 4)[..., :3]
+        if (away := int(np.abs(found - expected.astype(int)).max())) <= 1:
+            break
+        page.wait_for_timeout(100)
+    assert away <= 1
+
+
+def check_picture(page: Page, site: Path, model: Model, settings: dict[str, str | float]) -> None:
+    """The page shows what the model draws with these values, of the seed that the page begins with."""
+    level = torch.tensor([[model.factors[n].level_of(v) for n, v in settings.items()]])
+    with opened(page, site):
+        put(page, model, settings)
+        check_drawn(page, model.images(torch.tensor(normal(7, 16))[None], level)[0])
 
 
 @pytest.mark.timeout(240)
@@ -305,9 +421,38 @@ def test_the_command(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.timeout(240)
 @pytest.mark.usefixtures("site")
-def test_the_published_page_edits_what_it_is_given(page: Page, tmp_path: Path) -> None:
-    space = FactorSpace((Factor.scalar("size", 4, 0, 3), Factor.scalar("tone"))).with_classes(["size"])
+def test_the_published_page_edits_as_the_model_does(page: Page, tmp_path: Path) -> None:
+    """What nobody sets stays as E says it, and Reset all goes back to it. The way in needs no drag and drop."""
+    space = FactorSpace((*SPACE, Factor.scalar("count", 4, 0, 3), Factor.scalar("tone"))).with_classes(["count"])
     model = load(untrained(tmp_path / "model", coarse=4, space=space, knows_source=True))
-    save_png(tmp_path / "given.png", np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8))
-    site = export_web(model, tmp_path / "site", "An editor")
-    check_picture(page, site, model, {"size": 3.0, "tone": 0.7}, tmp_path / "given.png")
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    save_png(tmp_path / "given.png", image)
+    values = "() => [...document.querySelectorAll('input.value, .classes button')].map(e => e.value || e.ariaChecked)"
+    with opened(page, export_web(model, tmp_path / "site", "An editor")):
+        assert page.locator("#new").is_hidden()
+        assert page.locator("#invite").inner_text() == (
+            "Drop an image anywhere, or open one, to change it. It does not leave this browser."
+        )
+        put(page, model, {"tone": 0.1})  # of no image: the next one begins anew
+        with page.expect_file_chooser() as chosen:
+            page.locator("#open").click()
+        chosen.value.set_files(tmp_path / "given.png")
+        page.wait_for_selector(".reads:not([hidden])")
+        check_drawn(page, model.edit(image, {}))
+        read = page.evaluate(values)
+        for name, (value,) in model.encode(image).items():
+            if name == "shape":
+                assert page.locator("[data-factor=shape] button[aria-checked=true]").text_content() == value
+                continue
+            shown = page.locator(f"[data-factor={name}] .value").input_value()
+            assert float(shown.rstrip("°")) == pytest.approx(value, abs=0.6 if name == "hue" else 0.02)
+        for settings in ({"tone": 0.7}, {"count": 2.5, "hue": 200.0}, {"shape": "cross", "size": 2.0}):
+            put(page, model, settings)
+            check_drawn(page, model.edit(image, settings))
+            page.locator("#resetall").click()
+            check_drawn(page, model.edit(image, {}))
+            assert page.evaluate(values) == read
+        page.keyboard.press("n")
+        assert page.evaluate(values) == read
+        put(page, model, everything := {"shape": "ring", "hue": 90.0, "size": 1.5, "count": 3.0, "tone": 0.2})
+        check_drawn(page, model.edit(image, everything))

@@ -32,7 +32,7 @@ class Export(Command):
     format: Format
     """What to write."""
     out: Annotated[Path, arg(metavar="PATH")]
-    """Folder to write; an earlier export there is replaced."""
+    """Folder to write; of an earlier export there its own files are replaced."""
     half: bool = False
     """safetensors: store the weights in half precision, half the size."""
     title: Annotated[str | None, arg(metavar="TEXT")] = None

@@ -8,10 +8,11 @@ from __future__ import annotations
 import copy
 import io
 import logging
+import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,18 @@ from semistylegan.errors import UserError
 from semistylegan.export import card
 from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, write_json, write_text
-from semistylegan.models.checkpoint import CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE
+from semistylegan.models.checkpoint import CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE, checkpoints
 from semistylegan.models.generator import Generator
+from semistylegan.training.run import Run
+from semistylegan.training.state import COUNTERS_FILE, STATE_FILE
 
 GENERATOR, ENCODER, DESCRIPTION = "generator.onnx", "encoder.onnx", "model.json"
 CARD = "MODEL_CARD.md"
+CHECKPOINT = (CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE, CARD)
+NETWORKS = (GENERATOR, f"{GENERATOR}.data", ENCODER, f"{ENCODER}.data", DESCRIPTION)
+"""Weights of more than 1.5 GB lie in a file of their own, `.data`."""
+SCRIPT = "page.js"
+"""What only a site holds, beside NETWORKS."""
 START = ("z", "image")
 """What G starts from, and the name of that input."""
 TOLERANCE = 1e-3
@@ -40,13 +48,13 @@ def export_safetensors(model: Model, out: Path, half: bool = False) -> Path:
     """Writes a checkpoint folder: configuration, factors, weights of G and E, and a card that says what it is.
 
     Args:
-        out: the folder; new, empty, or an earlier export.
+        out: the folder; new, empty, or an earlier export, see :func:`new_folder`.
         half: store the weights in half precision: half the size. They are single again once loaded.
 
     Raises:
         UserError: `out` holds other files.
     """
-    with new_folder(out, WEIGHTS_FILE) as folder:
+    with new_folder(out, CHECKPOINT, holds(out, CARD, FACTORS_FILE, WEIGHTS_FILE)) as folder:
         for name in (CONFIG_FILE, FACTORS_FILE):
             write_text(folder / name, (model.checkpoint / name).read_text(encoding="utf-8"))
         tensors = load_file(model.checkpoint / WEIGHTS_FILE)
@@ -69,7 +77,7 @@ def export_onnx(model: Model, out: Path) -> Path:
     Raises:
         UserError: the extra `onnx` is missing, or `out` holds other files.
     """
-    with new_folder(out, GENERATOR) as folder:
+    with new_folder(out, NETWORKS, holds(out, GENERATOR, DESCRIPTION) and not holds(out, SCRIPT)) as folder:
         write_networks(model, folder)
     return out
 
@@ -177,18 +185,58 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def holds(folder: Path, *names: str) -> bool:
+    """Whether all these files lie there."""
+    return all((folder / name).is_file() for name in names)
+
+
 @contextmanager
-def new_folder(out: Path, mark: str) -> Iterator[Path]:
-    """A folder that appears at `out` whole or not at all; an earlier export there (it holds `mark`) is replaced."""
+def new_folder(out: Path, names: Sequence[str], earlier: bool) -> Iterator[Path]:
+    """A folder to write into, whose files then appear at `out`: all of them or, where something fails, none.
+
+    An earlier export's files are replaced, and everything else that lies beside them (.git, README.md) stays.
+
+    Args:
+        out: new, empty, or an earlier export in the same format.
+        names: the files that the format writes; those that the new export does without are removed.
+        earlier: whether `out` is an earlier export in this format.
+
+    Raises:
+        UserError: `out` is a file, a checkpoint of a run, or holds other things; names the first of them.
+    """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: a file stands there; give a folder as --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / mark).is_file():
-        raise UserError(f"{out}: holds other files; give an empty or a new folder as --out")
+    if _is_of_a_run(out):
+        raise UserError(f"{out}: is a checkpoint of a run, which goes on from it; give another folder as --out")
+    there = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
+    if there and not earlier:
+        first = next((name for name in there if name not in names), there[0])
+        raise UserError(
+            f"{out}: holds {first} and is no earlier export in this format; give an empty or a new folder as --out"
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
-        folder = Path(name) / "new"
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as place:
+        folder = Path(place) / "new"
         folder.mkdir()
         yield folder
-        if out.is_dir():
-            out.rename(Path(name) / "old")
-        folder.rename(out)
+        if not out.is_dir():
+            folder.rename(out)
+            return
+        with ExitStack() as stack:  # nothing is renamed until all is copied
+            for file in folder.iterdir():
+                shutil.copyfile(file, stack.enter_context(atomic_path(out / file.name)))
+        for name in names:
+            if not (folder / name).exists():
+                (out / name).unlink(missing_ok=True)
+
+
+def _is_of_a_run(folder: Path) -> bool:
+    """Whether it is a checkpoint that a run has written: with what the run needs to go on, or among its others."""
+    if holds(folder, STATE_FILE) or holds(folder, COUNTERS_FILE):
+        return True
+    folder = folder.resolve()
+    try:
+        Run(folder.parent).document()
+    except UserError:
+        return False
+    return folder in checkpoints(folder.parent)

@@ -9,13 +9,15 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from semistylegan.editing import Model
-from semistylegan.export.forms import GENERATOR, new_folder, write_networks
+from semistylegan.export.forms import DESCRIPTION, GENERATOR, NETWORKS, SCRIPT, holds, new_folder, write_networks
 from semistylegan.export.runtime import FILES, PACKAGE, VERSION, runtime
 from semistylegan.files import write_text
 
-PAGE = ("index.html", "page.css", "page.js")
+PAGE = ("index.html", "page.css", SCRIPT)
 SHARED = ("base.css", "base.js", "sliders.css", "controls.js", "units.js")
 """What the page shares with the one that `app` serves."""
+LICENCE_FILE = "LICENCE-onnxruntime-web.txt"
+NAMES = (*PAGE, *SHARED, *FILES.values(), LICENCE_FILE, *NETWORKS)
 LICENCE = f"""\
 The files ort.*.js and ort-*.wasm are those of the npm package {PACKAGE} {VERSION}, unchanged but for their names:
 
@@ -40,22 +42,22 @@ def export_web(model: Model, out: Path, title: str, package: Path | None = None)
     """Writes the page, the networks as ONNX, and onnxruntime-web, which runs them.
 
     Args:
-        out: the folder; new, empty, or an earlier export.
+        out: the folder; new, empty, or an earlier export, see `new_folder`.
         title: stands above the page.
         package: the npm package's file, see `runtime`.
 
     Raises:
         UserError: the extra `onnx` is missing, onnxruntime-web cannot be had, or `out` holds other files.
     """
-    ort = runtime(package)
     own, shared = files("semistylegan") / "export" / "page", files("semistylegan") / "app" / "static"
-    with new_folder(out, GENERATOR) as folder:
+    with new_folder(out, NAMES, holds(out, SCRIPT, GENERATOR, DESCRIPTION)) as folder:
+        ort = runtime(package)
         for place, names in ((own, PAGE), (shared, SHARED)):
             for name in names:
                 write_text(folder / name, _moved(place / name, title))
         for name in FILES.values():
             shutil.copyfile(ort / name, folder / name)
-        write_text(folder / "LICENCE-onnxruntime-web.txt", LICENCE)
+        write_text(folder / LICENCE_FILE, LICENCE)
         write_networks(model, folder)
     return out
 

@@ -44,7 +44,7 @@ canvas.classList.toggle("px", side <= 128);
 // -- state -----------------------------------------------------------------------------------------------------------
 
 let seed = 0;
-let base = {}; // drawn for the seed
+let base = {}; // drawn for the seed, or read off the image that was dropped
 let set = {}; // set by hand
 let read = {}; // what E reads off the image that was dropped
 let said = new Float32Array(about.code); // the same as E says it
@@ -70,11 +70,12 @@ function sample(next = Math.floor(Math.random() * 2 ** 31)) {
 }
 
 /** Values -> code: a number (scalar) or its place between its values (`as_classes`), one-hot (class), or a point on a
- * circle of diameter 1 (angle). */
+ * circle of diameter 1 (angle). What nobody has set of an image that is edited stays as E says it. */
 function code() {
   const out = new Float32Array(about.code);
   factors.forEach((factor, i) => {
     const [start] = about.factors[i].code;
+    if (about.start === "image" && !(factor.name in set)) return out.set(soft(factor, saidOf(i)), start);
     const level = factor.levelOf(valueOf(factor));
     if (factor.isClass) out[start + level] = 1;
     else if (factor.isRound) [out[start], out[start + 1]] = [0.5 * Math.cos(2 * Math.PI * level), 0.5 * Math.sin(2 * Math.PI * level)];
@@ -85,15 +86,20 @@ function code() {
   return out;
 }
 
-/** What E says -> values: the largest class, the angle, the number within its range. */
-function values(said) {
-  return Object.fromEntries(
-    factors.map((factor, i) => {
-      const part = [...said.slice(...about.factors[i].code)];
-      return [factor.name, factor.valueOf(levelOfSaid(factor, part))];
-    }),
-  );
+/** What E says of the factor at place i. */
+const saidOf = (i) => [...said.slice(...about.factors[i].code)];
+
+/** What E says, as a code: softmax over the entries of classes, the rest as it is. */
+function soft(factor, said) {
+  if (!factor.isClass && !factor.as_classes) return said;
+  const most = Math.max(...said);
+  const parts = said.map((x) => Math.exp(x - most));
+  const sum = parts.reduce((a, b) => a + b);
+  return parts.map((x) => x / sum);
 }
+
+/** What E says -> values: the largest class, the angle, the number within its range. */
+const values = () => Object.fromEntries(factors.map((factor, i) => [factor.name, factor.valueOf(levelOfSaid(factor, saidOf(i)))]));
 
 function levelOfSaid(factor, said) {
   const largest = said.indexOf(Math.max(...said));
@@ -193,9 +199,9 @@ async function take(file) {
     }
     encode ??= await network("./encoder.onnx", "wasm");
     said = await encode({ image: { data: image, dims: shape } });
-    read = values(said);
+    read = base = values();
     given = image;
-    set = { ...read };
+    set = {};
     changed();
     say(about.start === "z" ? "The picture shows what the encoder reads: another sample with the same factors." : "Move a slider to change the image.");
   } catch (error) {
@@ -239,12 +245,12 @@ const step = (direction, fine) => {
   changed();
 };
 keys({
-  n: () => sample(), p: png, o: () => $("#file").click(), "shift+r": reset,
+  ...(about.start === "z" ? { n: () => sample() } : {}), p: png, o: () => $("#file").click(), "shift+r": reset,
   arrowright: () => step(1), arrowleft: () => step(-1), "shift+arrowright": () => step(1, true), "shift+arrowleft": () => step(-1, true),
 });
 if (about.start === "image") {
   $("#new").hidden = true;
-  $("#invite").textContent = "Drop an image anywhere to change it. It does not leave this browser.";
+  $("#invite").lastChild.textContent = ", to change it. It does not leave this browser.";
 }
 sample(7);
 
