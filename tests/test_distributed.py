@@ -167,10 +167,12 @@ def test_every_batch_of_a_growing_run_must_be_cut(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UserError, match=r"--micro-batch 4: choose one of 32, 16, 8$"):
         check_parts(growing(micro_batch=4), 64)
     check_parts(growing(micro_batch=8), 64)
+    with pytest.raises(UserError, match="--micro-batch 16: none fits every batch of this training; leave it out"):
+        check_parts(growing(labelled_batch=6, micro_batch=16), 64)
     check_parts(growing(micro_batch=128), 16)
     monkeypatch.setattr(memory.distributed, "count", lambda: 8)
     check_parts(growing(), 64)
-    with pytest.raises(UserError, match="--grow-batch 100: every batch must be a multiple of the 8 processes"):
+    with pytest.raises(UserError, match="--grow-batch 100 --labelled-batch 32: every batch must be a multiple of the 8 processes"):
         check_parts(growing(grow_batch=100), 64)
 
 

@@ -12,6 +12,7 @@ import torch
 
 from semistylegan import inversion
 from semistylegan.cli import main
+from semistylegan.cli.edit import image_files, output_names
 from semistylegan.data.pictures import load_image, save_png
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
@@ -70,7 +71,7 @@ def test_one_image_gives_one_image(editor: Path, photos: Path, tmp_path: Path, c
 def test_a_folder_gives_a_folder(editor: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (photos / "._0.png").write_bytes(b"what macOS leaves")
-    shutil.copy(photos / "0.png", photos / "0.PNG")
+    shutil.copy(photos / "0.png", photos / "0.bmp")
     assert edit(editor, photos, photos / "1.png", "--set", "hue=90", "--out", out) == 0
     assert sorted(str(p.relative_to(out)) for p in out.rglob("*.*")) == [
         "0-2.png",
@@ -98,11 +99,30 @@ def test_no_image_is_edited_onto_itself(
     assert {p: p.read_bytes() for p in photos.rglob("*.png")} == before
 
 
+def test_edits_below_the_folder_that_is_edited_can_be_made_again(editor: Path, photos: Path) -> None:
+    for hue in (90, 180):
+        assert edit(editor, photos, "--set", f"hue={hue}", "--out", photos / "edited") == 0
+        names = sorted(str(p.relative_to(photos / "edited")) for p in photos.glob("edited/**/*.png"))
+        assert names == ["0.png", "1.png", "2.png", "sub/0.png"]
+
+
+def test_the_first_named_keeps_its_name_and_capitals_do_not_count(photos: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more"
+    save_png(more / "z.png", render(0, 16))
+    files = image_files([more / "z.png", photos, more], tmp_path / "out")
+    assert list(files) == [more / "z.png", *(photos / n for n in ("0.png", "1.png", "2.png", "sub/0.png"))]
+    assert output_names([Path("A.jpg"), Path("a.png"), Path("b/a.png")]) == [
+        Path("A.png"),
+        Path("a-2.png"),
+        Path("b/a.png"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("given", "out", "said"),
     [
         (["0.png"], "o.jpg", "--out o.jpg: cannot write .jpg; take .png, or a folder"),
-        (["."], "o.png", "--out o.png: there are 4 images to edit; give a folder"),
+        (["."], "o.png", "--out o.png: there are several images to edit; give a folder"),
     ],
 )
 def test_where_edits_cannot_go(

@@ -302,8 +302,7 @@ def test_traversal_files(model: Model, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "t.gif"]
 
 
-def test_letters_that_pillow_s_font_lacks_are_drawn(tmp_path: Path) -> None:
-    assert bytes(font_for(["ring"], 13).getmask("ü")) == bytes(font_for(["ring"], 13).getmask("Ж"))  # a box
+def test_letters_that_pillow_s_font_lacks_are_drawn() -> None:
     font = font_for(["grün", "Жук"], 13)
     assert len({bytes(font.getmask(letter)) for letter in "üoЖß−"}) == 5
 

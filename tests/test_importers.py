@@ -556,7 +556,7 @@ def test_the_same_again_does_nothing_and_changed_data_is_seen(
     imported("folder", tmp_path / "in", tmp_path / "a.zip")
     assert "exists with these settings already" in capsys.readouterr().err
     save_png(tmp_path / "in" / "a.png", np.zeros((16, 16, 3), np.uint8))
-    with pytest.raises(UserError, match=r"labels of in have changed since; delete a\.zip or give another name"):
+    with pytest.raises(UserError, match=r"labels of in have changed since, or an earlier version wrote it; delete a\.zip or give another name"):
         imported("folder", tmp_path / "in", tmp_path / "a.zip")
 
 
@@ -611,7 +611,7 @@ def test_a_damaged_image_stops_it_and_is_named(folder: Path, tmp_path: Path) -> 
     with pytest.raises(UserError, match=r"b\.png: damaged or cut off"):
         imported("folder", tmp_path / "in", tmp_path / "a.zip")
     (tmp_path / "in" / "b.png").write_bytes(data)
-    with pytest.raises(UserError, match=r"have changed since; delete a\.zip\.parts"):
+    with pytest.raises(UserError, match=r"have changed since, or an earlier version wrote it; delete a\.zip\.parts"):
         imported("folder", tmp_path / "in", tmp_path / "a.zip")
 
 

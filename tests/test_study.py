@@ -392,6 +392,13 @@ def test_ray_is_asked_for_each_run(sprites_zip: Path, tmp_path: Path, monkeypatc
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
+def test_a_study_of_which_every_run_failed_can_be_mended(sprites_zip: Path, tmp_path: Path) -> None:
+    words = ["sweep", "--data", str(sprites_zip), "--out", str(tmp_path / "s"), "--over", "gamma-g=1", "--workers", "1"]
+    words += ["--kimg", "0.016", "--label-fraction", "0.2", "--device", "cpu", "--images", "100"]
+    assert main([*words, "--micro-batch", "3"]) == 2
+    assert main([*words, "--micro-batch", "4"]) == 0
+
+
 def test_a_study_takes_no_one_s_folder(sprites_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(sprites_folder.rglob("*"))
     assert main(["sweep", "--data", str(sprites_folder), "--out", str(sprites_folder), "--over", "gamma-g=1"]) == 2

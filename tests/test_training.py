@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 import semistylegan as ssg
+from semistylegan import files
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.pictures import save_png, to_float
 from semistylegan.errors import UserError
@@ -450,6 +451,14 @@ def test_what_hidden_labels_say_of_the_factors_is_told(sprites_zip: Path, tmp_pa
     assert ["those of all labels, hidden ones too" in note for note in notes_on_labels(settings, data)] == [True]
     assert notes_on_labels(dataclasses.replace(settings, label_fraction=None), data) == []
     assert notes_on_labels(config(sprites_zip, tmp_path / "run"), Dataset.open(sprites_zip)) == []
+
+
+def test_a_start_that_is_refused_leaves_the_other_s_files(sprites_zip: Path, tmp_path: Path) -> None:
+    """Both have found an empty folder; the one that holds it has not written its configuration yet."""
+    (tmp_path / "run").mkdir()
+    with files.held(tmp_path / "run", ""), pytest.raises(UserError, match="is being trained by another process"):
+        train(config(sprites_zip, tmp_path / "run"))
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_one_process_trains_a_run_at_a_time(sprites_zip: Path, tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ class Factor:
             raise UserError(f"a factor needs a 'name' (a string): {str(entry)[:80]}")
         name, kind = entry["name"], entry.get("kind", "scalar")
         for key in unknown_fields(entry):
-            if difflib.get_close_matches(key.lower(), FIELDS, 1, 0.75):
+            if difflib.get_close_matches(key.lower(), FIELDS, 1, 0.85):
                 raise UserError(f"factor {name!r}: unknown field {key!r}; known are {', '.join(FIELDS)}")
         try:
             if kind == "categorical":

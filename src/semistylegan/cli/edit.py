@@ -65,15 +65,14 @@ class Edit(Command):
                 model.check_editable(setting.partition("=")[0].strip())
         wanted = values(model.factors, self.settings)
         swept = None if self.sweep is None else sweep_values(model, self.sweep, self.columns)
-        files = image_files(self.image)
-        single = len(files) == 1 and not self.image[0].is_dir() and not self.out.is_dir()
-        png = is_png(self.out, "a folder")
-        if png and not single:
-            raise UserError(f"--out {self.out}: there are {len(files)} images to edit; give a folder")
-        targets = [self.out] if single else [self.out / name for name in output_names(list(files.values()))]
-        given = {file.resolve() for file in files}
+        files = image_files(self.image, self.out)
+        one = is_png(self.out, "a folder")
+        if one and (len(files) > 1 or self.image[0].is_dir()):
+            raise UserError(f"--out {self.out}: there are several images to edit; give a folder")
+        targets = [self.out] if one else [self.out / name for name in output_names(list(files.values()))]
+        given = {identity(file) for file in files}
         for target in targets:
-            if target.resolve() in given:
+            if target.exists() and identity(target) in given:
                 raise UserError(f"--out {self.out}: {target} is an image to be edited; give another name or folder")
         # All are read before the first is edited: a file that is no image stops it at once, with nothing written.
         images = [load_image(file) for file in files]
@@ -123,12 +122,12 @@ def sweep_values(model: LoadedModel, name: str, columns: int) -> tuple[str, list
     return name, [factor.value_of(float(level)) for level in levels]
 
 
-def image_files(given: Sequence[Path]) -> dict[Path, Path]:
-    """The files, and those in the folders and below, sorted; hidden ones are left out -> their names, or where they lie
-    below the folder that was given.
+def image_files(given: Sequence[Path], out: Path) -> dict[Path, Path]:
+    """The files, and those in the folders and below, sorted; hidden ones are left out, and so is what lies in `out`
+    below such a folder -> their names, or where they lie below the folder that was given.
 
     Raises:
-        UserError: a folder without images.
+        UserError: a folder without images, or no such file.
     """
     from semistylegan.data.pictures import EXTENSIONS
 
@@ -137,20 +136,33 @@ def image_files(given: Sequence[Path]) -> dict[Path, Path]:
         if not path.is_dir():
             files.setdefault(path, Path(path.name))
             continue
-        below = sorted(p.relative_to(path) for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-        found = {path / p: p for p in below if not any(part.startswith((".", "__MACOSX")) for part in p.parts)}
+        below = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        if path.resolve() in out.resolve().parents:  # what an earlier edit left there
+            below = [p for p in below if out.resolve() not in p.resolve().parents]
+        names = {p: p.relative_to(path) for p in below}
+        found = [p for p in below if not any(part.startswith((".", "__MACOSX")) for part in names[p].parts)]
         if not found:
             raise UserError(f"{path}: no images in this folder; known endings are {', '.join(EXTENSIONS)}")
-        files = found | files
+        for p in found:
+            files.setdefault(p, names[p])
     return files
 
 
+def identity(file: Path) -> tuple[int, int] | str:
+    """What two names of one file have in common, also where capitals do not count; its name where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return str(file)
+    return found.st_dev, found.st_ino
+
+
 def output_names(files: Sequence[Path]) -> list[Path]:
-    """A name for each: its own with .png, with a number where two would be the same."""
-    names: list[Path] = []
+    """A name for each: its own with .png, with a number where two would be the same, also but for capitals."""
+    names: dict[str, Path] = {}
     for file in files:
         name, number = file.with_suffix(".png"), 2
-        while name in names:
+        while str(name).lower() in names:
             name, number = file.with_name(f"{file.stem}-{number}.png"), number + 1
-        names.append(name)
-    return names
+        names[str(name).lower()] = name
+    return list(names.values())

@@ -111,8 +111,8 @@ class Parts:
             if before.get(key) != self.settings.get(key) and key != "package":
                 if key == "source_stamp":
                     raise UserError(
-                        f"{path}: the images or labels of {self.settings.get('source')} have changed since; "
-                        f"delete {path.name} or give another name"
+                        f"{path}: the images or labels of {self.settings.get('source')} have changed since, or an "
+                        f"earlier version wrote it; delete {path.name} or give another name"
                     )
                 raise UserError(
                     f"{path}: has {key} {before.get(key)}, not {self.settings.get(key)}; "

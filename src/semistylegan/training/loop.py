@@ -104,16 +104,27 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     if note := about_precision(config, device):
         progress.console().print(note, markup=False)
     state = TrainState.create(config, model, space, device)
-    if writes and (run.path / CONFIG).exists():
-        run.check_same(config, data.fingerprint())
-    elif writes:
-        start_run(run, config, model, data, labels, space)
-    taken = f"{run.path}: is being trained by another process; wait until it ends, or give another --out"
-    with files.held(run.path, taken) if writes else nullcontext():
+    with alone(run) if writes else nullcontext():
+        if writes and (run.path / CONFIG).exists():
+            run.check_same(config, data.fingerprint())
+        elif writes:
+            start_run(run, config, model, data, labels, space)
         distributed.wait(device)
         resume(run, state)
         go_on(run, state, Feed(config, data, labels, space, device), on_snapshot)
     return run
+
+
+@contextmanager
+def alone(run: Run) -> Iterator[None]:
+    """Holds a run's folder, which is made where it is not there.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    run.path.mkdir(parents=True, exist_ok=True)
+    with files.held(run.path, f"{run.path}: is being trained by another process; wait for it, or give another --out"):
+        yield
 
 
 def go_on(run: Run, state: TrainState, feed: Feed, on_snapshot: OnSnapshot | None) -> None:

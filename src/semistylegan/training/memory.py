@@ -34,7 +34,9 @@ def check_parts(config: TrainConfig, resolution: int) -> None:
         UserError: it cannot; says what can.
     """
     processes = distributed.count()
-    sizes = {"--batch": config.batch, "--labelled-batch": config.labelled_batch, "--grow-batch": config.grow_batch or 0}
+    sizes = {"--batch": config.batch, "--grow-batch": config.grow_batch or 0}
+    if config.system != "info":
+        sizes["--labelled-batch"] = config.labelled_batch
     if any(size % processes for size in [*sizes.values(), *config.batches(resolution)]):
         given = " ".join(f"{option} {size}" for option, size in sizes.items() if size)
         raise UserError(f"{given}: every batch must be a multiple of the {processes} processes")
@@ -43,6 +45,8 @@ def check_parts(config: TrainConfig, resolution: int) -> None:
     fitting = [str(m) for m in parts_possible(config, resolution)]
     if config.micro_batch and fitting:
         raise UserError(f"--micro-batch {config.micro_batch}: choose one of {', '.join(fitting)}")
+    if config.micro_batch and parts_fit(config, resolution, 0):
+        raise UserError(f"--micro-batch {config.micro_batch}: none fits every batch of this training; leave it out")
     batches = [b for b in config.batches(resolution) if b // processes % group_size(b)]
     if batches:
         group = group_size(batches[0])

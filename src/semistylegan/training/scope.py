@@ -30,15 +30,13 @@ def training_rows(config: TrainConfig, data: Dataset) -> npt.NDArray[np.int64]:
 def notes_on_labels(config: TrainConfig, data: Dataset) -> list[str]:
     """What to know of the labels of a run, a line each: images that a hold-out by value cannot find, since they have no
     such label, and what labels outside the labelled rows say all the same."""
-    if config.system == "info":
-        return []
     notes, rows = [], training_rows(config, data)
     parts = [part.partition("=") for part in (config.hold_out or "").split(",")]
     for name in dict.fromkeys(name.strip() for name, equals, _ in parts if equals):
         if unknown := int((~data.labels.known_NF[rows, data.space.position(name)]).sum()):
             what = f"{unknown} images have no label of {name}, and are trained on whatever they show"
             notes.append(f"--hold-out {config.hold_out}: {what}")
-    if data.infers_factors and (config.label_fraction or 1.0) < 1:
+    if config.system != "info" and data.infers_factors and (config.label_fraction or 1.0) < 1:
         what = "ranges and categories of factors are those of all labels, hidden ones too"
         notes.append(f"{data.path}: without a factors.json, {what}")
     return notes

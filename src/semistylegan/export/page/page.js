@@ -1,6 +1,6 @@
 // The published page: sliders -> code -> G, in this browser. No server is asked for anything but the files beside this one.
 
-import { $, Latest, download, keys, make, say } from "/static/base.js";
+import { $, Latest, download, held, keys, make, say } from "/static/base.js";
 import { Control } from "/static/controls.js";
 import { Factor } from "/static/units.js";
 
@@ -52,7 +52,7 @@ let given = null; // that image as the networks see it; an editor starts from it
 let generate = null;
 let encode = null;
 
-const valueOf = (factor) => set[factor.name] ?? base[factor.name];
+const valueOf = ({ name }) => held(set, name) ?? held(base, name);
 
 function sample(next = Math.floor(Math.random() * 2 ** 31)) {
   seed = next;
@@ -75,7 +75,7 @@ function code() {
   const out = new Float32Array(about.code);
   factors.forEach((factor, i) => {
     const [start] = about.factors[i].code;
-    if (about.start === "image" && !(factor.name in set)) return out.set(soft(factor, saidOf(i)), start);
+    if (about.start === "image" && !Object.hasOwn(set, factor.name)) return out.set(soft(factor, saidOf(i)), start);
     const level = factor.levelOf(valueOf(factor));
     if (factor.isClass) out[start + level] = 1;
     else if (factor.isRound) [out[start], out[start + 1]] = [0.5 * Math.cos(2 * Math.PI * level), 0.5 * Math.sin(2 * Math.PI * level)];
@@ -166,7 +166,7 @@ const controls = factors.map(
 function show() {
   controls.forEach((control, i) => {
     const factor = factors[i];
-    control.show({ value: valueOf(factor), set: factor.name in set, locked: false, read: read[factor.name] ?? null, active: i === active });
+    control.show({ value: valueOf(factor), set: Object.hasOwn(set, factor.name), locked: false, read: held(read, factor.name) ?? null, active: i === active });
   });
   $("#resetall").disabled = !Object.keys(set).length;
   canvas.setAttribute("aria-label", `Picture: ${factors.map((factor) => `${factor.name} ${factor.show(valueOf(factor))}`).join(", ")}`);
