@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,15 @@ def test_the_oldest_cache_files_go_first(cached: Path, sprites_zip: Path, monkey
     Dataset.open(sprites_zip).images(range(256))
     assert {p.name for p in cached.iterdir()} >= {"images-new.npy", "oracle-1.npy"}
     assert len(list(cached.iterdir())) == 3
+
+
+def test_what_killed_processes_left_in_the_cache_goes_after_a_day(cached: Path, sprites_zip: Path) -> None:
+    cached.mkdir()
+    for name, age in ((".images-old.npy.x.npy", 2e5), (".images-new.npy.x.npy", 0)):
+        (cached / name).write_bytes(bytes(10))
+        os.utime(cached / name, (time.time() - age,) * 2)
+    Dataset.open(sprites_zip).images(range(256))
+    assert [p.name for p in cached.glob(".*")] == [".images-new.npy.x.npy"]
 
 
 def test_without_a_cache_folder_the_memory_will_do(cached: Path, sprites_zip: Path) -> None:

@@ -161,6 +161,7 @@ def test_a_data_set_of_the_library(form: str, tmp_path: Path) -> None:
         made.to_parquet(str(tmp_path / "in" / "train.parquet"))
     else:
         made.save_to_disk(str(tmp_path / "in"))
+        (tmp_path / "in" / "cache-0123456789abcdef.arrow").write_bytes(b"what map() leaves")
     source = open_source("huggingface", tmp_path / "in")
     assert any("'caption' is no factor" in note for note in source.notes)
     import_dataset(source, "huggingface", tmp_path / "a.zip")
@@ -243,6 +244,34 @@ def test_shards_of_others(tmp_path: Path) -> None:
         known = {f: data.labels.known_NF[:, data.space.position(f)].tolist() for f in ("class", "size")}
         assert known == {"class": [True, False, False, False], "size": [False, False, True, True]}
         assert all((data.store.read(i) == picture(i)).all() for i in range(4))
+
+
+def test_a_tar_of_the_folder_itself(tmp_path: Path) -> None:
+    """As `tar -cf shard.tar .` makes it, with what macOS adds."""
+    png = [encode_png(picture(i)) for i in range(2)]
+    files = {"./._0.png": b"x", "./0.png": png[0], "./0.cls": b"3", "./sub/1.png": png[1], "./.cache/2.png": png[0]}
+    import_dataset(open_source("webdataset", shard(tmp_path / "a.tar", files)), "webdataset", tmp_path / "a.zip")
+    data = Dataset.open(tmp_path / "a.zip")
+    assert data.names == ["0.png", "sub/1.png"] and data.labels.known_NF.tolist() == [[True], [False]]
+
+
+def test_an_image_changed_in_the_midst_of_a_shard_is_seen(tmp_path: Path) -> None:
+    plain = [Image.fromarray(np.full((256, 256, 3), i, np.uint8)) for i in range(12)]
+
+    def write() -> None:
+        files = {}
+        for i, image in enumerate(plain):
+            image.save(buffer := io.BytesIO(), "BMP")
+            files[f"{i:02d}.bmp"] = buffer.getvalue()
+        shard(tmp_path / "a.tar", files)
+
+    write()
+    source = open_source("webdataset", tmp_path / "a.tar")
+    before = source.stamp(range(12))
+    assert (tmp_path / "a.tar").stat().st_size > 2 << 20
+    plain[6] = Image.fromarray(np.full((256, 256, 3), 99, np.uint8))
+    write()
+    assert open_source("webdataset", tmp_path / "a.tar").stamp(range(12)) != before
 
 
 def test_bad_shards(tmp_path: Path) -> None:

@@ -556,7 +556,10 @@ def test_the_same_again_does_nothing_and_changed_data_is_seen(
     imported("folder", tmp_path / "in", tmp_path / "a.zip")
     assert "exists with these settings already" in capsys.readouterr().err
     save_png(tmp_path / "in" / "a.png", np.zeros((16, 16, 3), np.uint8))
-    with pytest.raises(UserError, match=r"labels of in have changed since, or an earlier version wrote it; delete a\.zip or give another name"):
+    with pytest.raises(
+        UserError,
+        match=r"labels of in have changed since, or .*; delete a\.zip or give another name",
+    ):
         imported("folder", tmp_path / "in", tmp_path / "a.zip")
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from semistylegan.data import Dataset, rendering
-from semistylegan.data.pictures import load_image
+from semistylegan.data.pictures import load_image, save_png
 from semistylegan.data.rendering import render_dataset
 from semistylegan.errors import UserError
 from semistylegan.factors import IntArray
@@ -172,6 +172,20 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     render_dataset(SCENE, half, 16, count=20, shard=(0, 2), workers=1)
     with pytest.raises(UserError, match=r"b\.zip\.parts: has count 20, not 30"):
         render_dataset(SCENE, half, 16, count=30, workers=1)
+
+
+def test_the_contact_sheet_is_of_the_data_beside_it(tmp_path: Path) -> None:
+    out, sheet = tmp_path / "a.zip", tmp_path / "a.png"
+    render_dataset(SCENE, out, 16, count=10, workers=1)
+    before = sheet.read_bytes()
+    out.unlink()
+    render_dataset(SCENE, out, 16, count=10, seed=1, workers=1)
+    assert sheet.read_bytes() != before
+    out.unlink()
+    save_png(sheet, sprites.render(7, 16))
+    mine = sheet.read_bytes()
+    render_dataset(SCENE, out, 16, count=10, workers=1)
+    assert sheet.read_bytes() == mine
 
 
 def test_nothing_of_others_is_overwritten(tmp_path: Path) -> None:

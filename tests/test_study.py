@@ -341,7 +341,7 @@ def test_another_study_in_the_same_folder_is_refused(sprites_zip: Path, tmp_path
 
 def test_a_pool_trains_the_same_and_ends_with_checkpoints(sprites_zip: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "semistylegan", "sweep", "--data", str(sprites_zip), "--out", str(tmp_path / "s")]
-    command += ["--over", "label-fraction=0.1,0.2", "--kimg", "400", "--workers", "2", "--device", "cpu"]
+    command += ["--over", "label-fraction=0.1,0.2,0.3,0.4,0.5", "--kimg", "400", "--workers", "2", "--device", "cpu"]
     oracle_for(Dataset.open(sprites_zip))  # a short one, kept
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
@@ -354,6 +354,7 @@ def test_a_pool_trains_the_same_and_ends_with_checkpoints(sprites_zip: Path, tmp
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert len(list(runs.glob("*/seed-0/checkpoint-*/train-state.safetensors"))) == 2
+    assert len(list(runs.glob("*/seed-0/config.json"))) == 2, "no further run is begun"
     assert "Traceback" not in said and "goes on where it stopped" in said
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ FILE_BYTES = 64 << 20
 """Sets smaller than this are decoded anew by each run, into memory: it takes a second or two."""
 KEEP_BYTES = 8 << 30
 """Room that all cache files may take together."""
+ABANDONED = 86_400.0
+"""Seconds after which a half-written file is nobody's."""
 
 
 def find(store: ImageStore) -> npt.NDArray[np.uint8] | None:
@@ -113,7 +116,14 @@ def _path(store: ImageStore) -> Path:
 
 
 def _make_room(folder: Path, wanted: int) -> None:
-    """Removes the least recently used cache files until `wanted` bytes more fit into KEEP_BYTES."""
+    """Removes the least recently used cache files until `wanted` bytes more fit into KEEP_BYTES.
+
+    Before these, what processes that were killed have left half written.
+    """
+    for path in folder.glob(".images-*.npy"):
+        with suppress(OSError):  # another process may be first
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                path.unlink()
     files = sorted(folder.glob("images-*.npy"), key=lambda p: p.stat().st_mtime)
     room = KEEP_BYTES - wanted - sum(p.stat().st_size for p in files)
     for path in files:

@@ -30,7 +30,7 @@ from semistylegan.data.cluster import over_ray
 from semistylegan.data.dataset import TRAINABLE
 from semistylegan.data.parts import Parts
 from semistylegan.data.pictures import encode_png
-from semistylegan.data.sheet import contact_sheet
+from semistylegan.data.sheet import contact_sheet, is_contact_sheet
 from semistylegan.data.storage import ZipWriter, cores
 from semistylegan.errors import UserError
 from semistylegan.scenes.render import Scene, choose_indices
@@ -112,8 +112,9 @@ def render_dataset(
     out = Path(out)
     _check(scene, out, resolution, count, seed, shard, workers, cluster)
     job = Job(scene, out, resolution, None if count == scene.space.total else count, seed)
-    parts = job.parts
-    if not parts.finished():
+    parts, sheet = job.parts, out.with_suffix(".png")
+    made = not parts.finished()
+    if made:
         parts.claim()
         _render_missing(job, shard, workers, cluster)
         if missing := sum(not parts.file(k).exists() for k in range(len(job.chunks()))):
@@ -126,8 +127,8 @@ def render_dataset(
         else:
             _assemble(job)
     parts.clear()
-    if not out.with_suffix(".png").exists():
-        contact_sheet(scene, out, resolution, out.with_suffix(".png"), job.name_of)
+    if not sheet.exists() or (made and is_contact_sheet(sheet)):  # one of other settings, or a picture of the user's
+        contact_sheet(scene, out, resolution, sheet, job.name_of)
     return out
 
 

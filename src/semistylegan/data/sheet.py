@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
-from semistylegan.data.pictures import ImageArray, resize, save_png, to_channels
+from semistylegan.data.pictures import ImageArray, resize, to_channels
 from semistylegan.data.storage import ZipStore
+from semistylegan.files import atomic_path
 from semistylegan.scenes.render import Scene
 
 COLUMNS = 8
@@ -20,6 +22,8 @@ SIDE = 64
 GAP = 4
 MARGIN = 130
 """Pixels at the left for the names."""
+NOTE = ("Software", "semistylegan contact sheet")
+"""By which a sheet is known; a picture of the user's is left alone."""
 PLAIN = frozenset(string.printable + "©«°±´·»…’")
 """What Pillow's own font has letters for."""
 
@@ -46,7 +50,20 @@ def contact_sheet(scene: Scene, data: Path, resolution: int, path: Path, name_of
         rows.append((factor.name, [picture(i) for i in indices]))
     drawn = np.random.default_rng(0).permutation(len(store))[:COLUMNS]
     rows.append(("random images", [_enlarged(to_channels(resize(store.read(int(i)), small), 3)) for i in drawn]))
-    save_png(path, _sheet(rows))
+    note = PngInfo()
+    note.add_text(*NOTE)
+    with atomic_path(path) as temporary:
+        _sheet(rows).save(temporary, format="PNG", pnginfo=note)
+
+
+def is_contact_sheet(path: Path) -> bool:
+    """Whether :func:`contact_sheet` wrote this file."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            image.load()
+            return NOTE in getattr(image, "text", {}).items()
+    except OSError:
+        return False
 
 
 def font_for(texts: Iterable[str], size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -63,7 +80,7 @@ def _enlarged(image: ImageArray) -> ImageArray:
     return image.repeat(times, axis=0).repeat(times, axis=1)
 
 
-def _sheet(rows: list[tuple[str, list[ImageArray]]]) -> ImageArray:
+def _sheet(rows: list[tuple[str, list[ImageArray]]]) -> Image.Image:
     step = SIDE + GAP
     sheet = Image.new("RGB", (MARGIN + COLUMNS * step, len(rows) * step + GAP), (255, 255, 255))
     draw = ImageDraw.Draw(sheet)
@@ -73,4 +90,4 @@ def _sheet(rows: list[tuple[str, list[ImageArray]]]) -> ImageArray:
         draw.text((8, top + SIDE // 2), name, fill=(40, 40, 40), font=font, anchor="lm")
         for c, image in enumerate(images):
             sheet.paste(Image.fromarray(image), (MARGIN + c * step, top))
-    return np.asarray(sheet)
+    return sheet

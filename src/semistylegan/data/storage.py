@@ -294,7 +294,7 @@ class ZipStore(ImageStore):
             _check_entry(path, info, info.filename in entries)
             entries[info.filename] = info
         self._entries = entries
-        self.names = sorted(n for n in entries if n.lower().endswith(EXTENSIONS) and not _hidden(n))
+        self.names = sorted(n for n in entries if n.lower().endswith(EXTENSIONS) and not hidden(n))
         if not self.names:
             raise UserError(f"{path}: no image in this zip; put PNG or JPEG files into it")
         self._images = [entries[n] for n in self.names]
@@ -411,7 +411,8 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _hidden(name: str) -> bool:
+def hidden(name: str) -> bool:
+    """Whether a name, with forward slashes, is left out: hidden, in a hidden folder, or what macOS puts into zips."""
     return "/." in f"/{name}" or ("__MACOSX" in name and "__MACOSX" in name.split("/"))
 
 

@@ -9,8 +9,9 @@ import math
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
+from itertools import islice
 from multiprocessing import active_children, get_context
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -243,12 +244,18 @@ def in_pool(jobs: Sequence[Job], measure: Measure, count: int, gpus: Sequence[st
         devices.put(gpus[i % len(gpus)] if gpus else "")
     threads = max((os.cpu_count() or 1) // count, 1)
     with ProcessPoolExecutor(count, context, start_worker, (devices, threads)) as pool, forwarding():
-        waiting = {pool.submit(done_aside, job, measure) for job in jobs}
+        todo = iter(jobs)  # one job a process at a time: those that a pool has taken cannot be called off
+
+        def submit(most: int) -> set[Future[Result]]:
+            return {pool.submit(done_aside, job, measure) for job in islice(todo, most)}
+
+        waiting = submit(count)
         try:
             while waiting:
                 ready, waiting = wait(waiting, SECONDS, FIRST_COMPLETED)
-                for future in ready:
-                    yield future.result()
+                results = [future.result() for future in ready]
+                waiting |= submit(len(ready))
+                yield from results
                 yield None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

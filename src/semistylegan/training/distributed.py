@@ -60,8 +60,6 @@ def joined(device: torch.device) -> Iterator[None]:
     if not launched() or dist.is_initialized():
         yield
         return
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield

@@ -61,6 +61,8 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
     if threads := config.threads or (1 if config.size == "tiny" else 0):
         torch.set_num_threads(threads)
     device = pick_device(distributed.local_device(config.device))
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)  # streams, recordings and measures of memory are those of the current one
     with distributed.joined(device):
         try:
             return train_here(config, device, on_snapshot)

@@ -34,8 +34,8 @@ def open_huggingface(source: Path) -> Source:
     if (source / "dataset_dict.json").is_file():
         splits = ", ".join(sorted(p.name for p in source.iterdir() if p.is_dir()))
         raise UserError(f"{source}: holds the splits {splits}; give the folder of one")
-    if (source / "dataset_info.json").is_file() and list(source.glob("*.arrow")):
-        return ColumnSource(source, sorted(source.glob("*.arrow")), arrow=True)
+    if (source / "dataset_info.json").is_file() and (own := _saved(source)):
+        return ColumnSource(source, own, arrow=True)
     files = [source] if source.is_file() else sorted(source.rglob("*.parquet"))
     if not files:
         raise UserError(
@@ -43,6 +43,16 @@ def open_huggingface(source: Path) -> Source:
             "(images with a metadata.csv are `import folder`)"
         )
     return ColumnSource(source, files, arrow=False)
+
+
+def _saved(source: Path) -> list[Path]:
+    """The files that `save_to_disk` wrote, as its state.json lists them; others there are caches of `map`."""
+    try:
+        state = json.loads((source / "state.json").read_text(encoding="utf-8"))
+        names = [str(entry["filename"]) for entry in state["_data_files"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        return sorted(source.glob("data-*.arrow"))
+    return [source / Path(name).name for name in names]
 
 
 class ColumnSource(EncodedSource):

@@ -18,7 +18,7 @@ import numpy as np
 from semistylegan import progress
 from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import EXTENSIONS, Header, ImageArray, decode_image, keeps_as_png, read_header
-from semistylegan.data.storage import ImageStore, cores
+from semistylegan.data.storage import ImageStore, cores, hidden
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 
@@ -163,7 +163,8 @@ class EncodedSource(Source):
         return Header(found[0].height, found[0].width, max(h.channels for h in found))
 
     def stamp(self, images: Sequence[int]) -> str:
-        digest = hashlib.sha256("".join(file_stamp(file) for file in self.files).encode())
+        stamps = (file_stamp(file, whole=True) for file in self.files)
+        digest = hashlib.sha256("".join(stamps).encode())
         return labelled_stamp(digest.hexdigest(), self.space, self.labels)
 
 
@@ -210,18 +211,20 @@ def safe_name(where: Path, name: Any) -> str:
     """A file name of foreign data, with forward slashes.
 
     Raises:
-        UserError: it is none, or climbs out; names the file that it stands in.
+        UserError: it is none, climbs out, or is hidden; names the file that it stands in.
     """
-    parts = str(name).replace("\\", "/").split("/")
-    if not isinstance(name, str) or not name or ".." in parts or "" in parts or ":" in parts[0]:
+    parts = [part for part in str(name).replace("\\", "/").split("/") if part != "."]
+    if not isinstance(name, str) or not parts or "" in parts or ":" in parts[0] or hidden("/".join(parts)):
         raise UserError(f"{where}: {str(name)[:60]!r} is no name of an image inside the data set; correct it")
     return "/".join(parts)
 
 
-def file_stamp(path: Path) -> str:
-    """Digits from a file's size, its first and its last megabyte."""
+def file_stamp(path: Path, whole: bool = False) -> str:
+    """Digits from a file's size, its first and its last megabyte, or from all of it."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
+        if whole:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
         digest.update(file.read(1 << 20))
         size = file.seek(0, 2)
         file.seek(max(0, size - (1 << 20)))

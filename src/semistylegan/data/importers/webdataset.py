@@ -17,6 +17,7 @@ from semistylegan import progress
 from semistylegan.data.importers.source import EncodedSource, safe_name
 from semistylegan.data.importers.typed import typed_labels
 from semistylegan.data.pictures import EXTENSIONS
+from semistylegan.data.storage import hidden
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 
@@ -74,6 +75,8 @@ class WebDatasetSource(EncodedSource):
                 for info in tar:
                     match = _KEY.match(info.name)
                     if not info.isreg() or match is None:
+                        continue
+                    if hidden(info.name.removeprefix("./")) and ".." not in info.name.split("/"):
                         continue
                     if match[1] != key:
                         self._add(k, tar, key, sample, columns)
