@@ -183,7 +183,7 @@ def test_sizes_that_no_network_exists_for(size: tuple[int, int], fitting: int, t
     save_png(tmp_path / "a" / "0.png", np.zeros((*size, 3), np.uint8))
     data = Dataset.open(tmp_path / "a")
     assert data.resolution == min(size)
-    with pytest.raises(UserError, match=f"crop and resize all of them to {fitting} x {fitting}$"):
+    with pytest.raises(UserError, match=f"to {fitting} x {fitting}: semistylegan import .*--resolution {fitting}$"):
         data.require_trainable()
 
 
