@@ -199,6 +199,8 @@ def test_other_sizes_are_fitted_and_the_user_is_told(editor: Path, tmp_path: Pat
     said = capsys.readouterr().err
     assert "note: images of 64 x 32 pixels resized to 16 x 16, their centre square alone" in said
     assert load_image(tmp_path / "out.png").shape == (16, 16, 3)
+    assert edit(editor, tmp_path / "wide.png", "--sweep", "hue", "--out", tmp_path / "strip.png") == 0
+    assert capsys.readouterr().err.count("resized to 16 x 16") == 1
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,8 @@ class Edit(Command):
         if swept is None:
             return model.edit(image, wanted, self.strength, self.steps, tell)
         name, steps = swept
-        strip = [model.single(image)[0]]
+        image = model.single(image)[0]
+        strip = [image]
         strip += [model.edit(image, {**wanted, name: value}, self.strength, self.steps, tell) for value in steps]
         return tile(strip, columns=len(strip), gap=2)
 
