@@ -77,7 +77,7 @@ def held(path: Path, taken: str) -> Iterator[None]:
         os.close(handle)
 
 
-def require_own(folder: Path, names: Container[str], option: str = "--out") -> None:
+def require_own(folder: Path, names: Container[str]) -> None:
     """Checks that nothing but these files is in a folder, hidden ones aside, so that no one's own are written over.
 
     Raises:
@@ -85,7 +85,7 @@ def require_own(folder: Path, names: Container[str], option: str = "--out") -> N
     """
     other = sorted(p.name for p in folder.iterdir() if p.name not in names) if folder.is_dir() else []
     if found := [name for name in other if not name.startswith(".")]:
-        raise UserError(f"{folder}: holds other files ({found[0]}); give an empty or a new folder as {option}")
+        raise UserError(f"{folder}: holds other files ({found[0]}); give an empty or a new folder as --out")
 
 
 def write_text(path: Path, text: str) -> None:

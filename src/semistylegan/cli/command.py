@@ -15,14 +15,14 @@ Whole = Annotated[int | None, arg(metavar="N")]
 """A whole number that need not be given."""
 
 
-def check_seed(option: str, seed: int) -> None:
+def check_seed(seed: int) -> None:
     """Whether every generator of random numbers takes it.
 
     Raises:
         UserError: it does not.
     """
     if not 0 <= seed < 2**31:
-        raise UserError(f"{option} {seed}: give a number from 0 to {2**31 - 1}")
+        raise UserError(f"--seed {seed}: give a number from 0 to {2**31 - 1}")
 
 
 class Command:
@@ -35,7 +35,7 @@ class Command:
     def parse(cls, name: str, args: Sequence[str]) -> Self:
         """Reads the options; UserError where they cannot be."""
         command = parsing.options(cls, name, args)
-        check_seed("--seed", getattr(command, "seed", 0))
+        check_seed(getattr(command, "seed", 0))
         return command
 
     def run(self) -> Path | None:

@@ -66,7 +66,7 @@ class Edit(Command):
         wanted = values(model.factors, self.settings)
         swept = None if self.sweep is None else sweep_values(model, self.sweep, self.columns)
         files = image_files(self.image, self.out)
-        one = is_png(self.out, "a folder")
+        one = is_png(self.out)
         if one and (len(files) > 1 or self.image[0].is_dir()):
             raise UserError(f"--out {self.out}: there are several images to edit; give a folder")
         targets = [self.out] if one else [self.out / name for name in output_names(list(files.values()))]

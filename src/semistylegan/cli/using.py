@@ -47,7 +47,7 @@ class Generate(Command):
         from semistylegan.files import require_own
 
         model = load(self.model)
-        grid, names = is_png(self.out, "a folder"), [f"{i:06d}.png" for i in range(self.count)]
+        grid, names = is_png(self.out), [f"{i:06d}.png" for i in range(self.count)]
         if not grid and self.out.is_dir():  # what an earlier, longer one drew may stay
             require_own(self.out, names + [p.name for p in self.out.iterdir() if re.fullmatch(r"\d{6}\.png", p.name)])
         images = model.generate(values(model.factors, self.settings), seed=self.seed, count=self.count)
@@ -123,8 +123,8 @@ class Encode(Command):
         return self.csv
 
 
-def is_png(out: Path, other: str) -> bool:
-    """Whether `out` is to be one picture; else it is `other`.
+def is_png(out: Path) -> bool:
+    """Whether `out` is to be one picture, not a folder of them.
 
     Raises:
         UserError: a picture of another format.
@@ -133,7 +133,7 @@ def is_png(out: Path, other: str) -> bool:
 
     ending = out.suffix.lower()
     if ending != ".png" and ending in (*EXTENSIONS, ".gif", ".mp4") and not out.is_dir():
-        raise UserError(f"--out {out}: cannot write {ending}; take .png, or {other}")
+        raise UserError(f"--out {out}: cannot write {ending}; take .png, or a folder")
     return ending == ".png" and not out.is_dir()
 
 
