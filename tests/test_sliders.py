@@ -633,7 +633,7 @@ def test_a_broken_answer_stops_nothing(page: Page, served: Served) -> None:
     page.unroute("**/api/pictures")
     page.keyboard.press("Home")
     shows(page, model, {"scale": 0.13})
-    strip = "JSON.parse(document.querySelector('#strip').dataset.shown)[1].at(-1).values"
+    strip = "JSON.parse(document.querySelector('#strip').dataset.shown ?? 'null')?.[1].at(-1).values"
     until(lambda: page.evaluate(strip) == {"scale": 0.29}, "the filmstrip as well")
 
 
