@@ -20,13 +20,14 @@ from semistylegan.scenes import sprites
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESOLUTION = 16
 SHORTER = {
+    "import": ["--resolution", str(RESOLUTION)],
     "train": ["--kimg", "0.064", "--device", "cpu"],
     "eval": ["--images", "200"],
     "edit": ["--steps", "20"],
 }
 """What is added to a command here; the last of two options of one name counts."""
-RESOLUTION = 16
 IMAGES, LABELLED = 48, 24
 
 

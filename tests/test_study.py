@@ -61,9 +61,10 @@ def test_every_combination_with_the_first_seed_first() -> None:
 
 
 def test_no_labels_are_the_preset_info_with_its_own_weights() -> None:
-    none, some = (j.config for j in plan({"label_fraction": (0.0, 0.5)}, fields={"alpha": 2.0}).jobs)
-    assert (none.system, none.alpha, none.gamma_e) == ("info", 0.0, 1.0)
-    assert (some.system, some.alpha, some.gamma_e) == ("semi", 2.0, 0.0)
+    fields = {"alpha": 2.0, "gamma_doubt": 0.3, "as_classes": "none"}
+    none, some = (j.config for j in plan({"label_fraction": (0.0, 0.5)}, fields=fields).jobs)
+    assert (none.system, none.alpha, none.gamma_e, none.gamma_doubt, none.as_classes) == ("info", 0.0, 1.0, 0.0, None)
+    assert (some.system, some.alpha, some.gamma_e, some.gamma_doubt, some.as_classes) == ("semi", 2.0, 0.0, 0.3, "none")
 
 
 def test_presets_bring_their_fields_and_axes_win() -> None:
@@ -83,7 +84,8 @@ def test_baselines() -> None:
         "all-labels",
     ]
     alone = by_name["labels-only, label-fraction 0.01"]
-    assert (alone.mix_with, alone.encoder, alone.gamma_e, alone.label_fraction) == ("labelled", "separate", 0.0, 0.01)
+    assert (alone.mix_with, alone.encoder, alone.label_fraction) == ("labelled", "separate", 0.01)
+    assert (alone.gamma_e, alone.gamma_doubt) == (0.0, 0.0)  # E looks at nothing that G drew
     assert by_name["all-labels"].label_fraction is None and by_name["info"].system == "info"
 
 
@@ -427,6 +429,7 @@ def test_the_command(sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFi
         (["--over", "gamma-g=1", "--seeds", "a"], "--seeds a: a is no whole number"),
         (["--over", "gamma-g=1", "--gamma-g", "3"], "given as an option too"),
         (["--over", "gamma-g=1", "--seed", "3"], "seed"),
+        (["--over", "gamma-g=1", "--processes", "2"], "--processes"),
         ([], "nothing is varied"),
     ],
 )

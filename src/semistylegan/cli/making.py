@@ -148,8 +148,8 @@ class Check(Command):
 class Train(Command):
     """Trains a generator and an encoder on images of which some carry labels.
 
-    The same command again goes on where it stopped. Of the labels, nothing but those that --label-fraction keeps
-    (all, where it is not given) is ever read. A preset sets the defaults of the other options.
+    The same command again goes on where it stopped. Nothing is learned from labels but those that
+    --label-fraction keeps (all, where it is not given). A preset sets the defaults of the other options.
 
     Example:
       semistylegan train --data sprites.zip --out runs/sprites --label-fraction 0.025

@@ -35,3 +35,5 @@ class SweepOptions(TrainOptions):
     cluster: Literal["ray"] | None = None
     """ray: train on the cluster that RAY_ADDRESS names, with --data and --out on a disk that its machines share."""
     seed: Suppress[int] = 0
+    processes: Suppress[int] = 1
+    snap_images: Suppress[int] = 0

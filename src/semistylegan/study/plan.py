@@ -13,14 +13,14 @@ from typing import Any, get_args, get_type_hints
 from semistylegan.errors import UserError
 from semistylegan.training.config import TrainConfig
 
-LABELS_ONLY: dict[str, Any] = {"mix_with": "labelled", "encoder": "separate", "gamma_e": 0.0}
+LABELS_ONLY: dict[str, Any] = {"mix_with": "labelled", "encoder": "separate", "gamma_e": 0.0, "gamma_doubt": 0.0}
 """E on its own trunk sees the labelled images, mixed with each other, and nothing else; G learns from that E."""
 BASELINES = ("labels-only", "info", "all-labels")
 """labels-only: no unlabelled and no generated image teaches E, at every label fraction of the study. info: no labels.
 all-labels: every label there is."""
 NOT_SWEPT = ("data", "out", "seed", "device", "threads", "tick_kimg", "snap_kimg")
 """Fields that are no axis: they belong to the whole study, or (`seed`) have an option of their own."""
-ABOUT_LABELS = ("label_fraction", "alpha", "beta")
+ABOUT_LABELS = ("label_fraction", "alpha", "beta", "gamma_doubt", "as_classes")
 """Fields that mean nothing to the preset info, and that it refuses."""
 WRITTEN = {"system": "preset"}
 """Fields whose option has another name."""
