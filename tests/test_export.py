@@ -28,7 +28,8 @@ from semistylegan.export.web import export_web
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
-from semistylegan.models.config import ModelConfig
+from semistylegan.models.config import EncoderKind, ModelConfig
+from semistylegan.models.stylegan import Growing, grow
 from semistylegan.scenes import sprites
 from semistylegan.training import TrainConfig, train
 
@@ -56,6 +57,16 @@ def untrained(folder: Path, coarse: int = 0, space: FactorSpace = SPACE, knows_s
     return folder
 
 
+def growing(folder: Path, doublings: float, encoder: EncoderKind) -> Path:
+    """A model of 32 px with the paper's backbone, grown so far."""
+    torch.manual_seed(0)
+    config = ModelConfig.of_size("tiny", 32, 3, SPACE.code_width, backbone="stylegan", encoder=encoder)
+    G, D, E = build_networks(config)
+    grow([G, D, E], doublings)
+    save_model(folder, config, SPACE, G, E)
+    return folder
+
+
 @pytest.fixture
 def model(checkpoint: Path) -> Model:
     return load(checkpoint)
@@ -74,6 +85,33 @@ def test_a_clean_checkpoint(model: Model, half: bool, tmp_path: Path) -> None:
     assert next(again.networks.G.parameters()).dtype == torch.float32
     size = (out / "model.safetensors").stat().st_size
     assert size == pytest.approx((model.checkpoint / "model.safetensors").stat().st_size / (2 if half else 1), rel=0.2)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_clean_checkpoint_of_a_run_that_still_grows(sprites_zip: Path, tmp_path: Path, half: bool) -> None:
+    config = TrainConfig.preset(
+        "paper",
+        str(sprites_zip),
+        str(tmp_path / "run"),
+        size="tiny",
+        kimg=0.032,
+        grow_kimg=0.04,
+        batch=4,
+        grow_batch=4,
+        labelled_batch=4,
+        device="cpu",
+    )
+    model = load(train(config).path)
+    resolution, share = model.networks.G.stage  # type: ignore[attr-defined]
+    assert resolution == 16 and 0 < share < 1, "of 32 px, in the middle of a fade"
+    again = load(forms.export_safetensors(model, tmp_path / "out", half))
+    assert again.networks.G.stage == (resolution, share)  # type: ignore[attr-defined]
+    a, b = (m.generate(seed=3, count=4).astype(int) for m in (model, again))
+    assert np.abs(a - b).max() <= (2 if half else 0)
+    image = torch.rand(4, 3, 32, 32)
+    assert again.networks.E(image).numpy() == pytest.approx(model.networks.E(image).numpy(), abs=1e-2 if half else 0)
+    text = (again.checkpoint / "MODEL_CARD.md").read_text()
+    assert "images of 32 x 32 pixels" in text and "--preset paper --kimg 0.032" in text and "--grow-kimg 0.04" in text
 
 
 def test_the_card_says_where_it_comes_from(sprites_zip: Path, tmp_path: Path) -> None:
@@ -98,7 +136,7 @@ def test_the_card_says_where_it_comes_from(sprites_zip: Path, tmp_path: Path) ->
 
 
 def test_onnx_gives_what_torch_gives(model: Model, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime")
     with warnings.catch_warnings(record=True) as heard:
         out = forms.export_onnx(model, tmp_path / "out")
     assert heard == [] and capfd.readouterr() == ("", "")
@@ -106,6 +144,12 @@ def test_onnx_gives_what_torch_gives(model: Model, tmp_path: Path, capfd: pytest
     about = json.loads((out / "model.json").read_text())
     assert (about["start"], about["z"], about["code"], about["resolution"], about["channels"]) == ("z", 16, 5, 16, 3)
     assert [f["code"] for f in about["factors"]] == [[0, 2], [2, 4], [4, 5]]
+    check_networks(out, model)
+
+
+def check_networks(out: Path, model: Model) -> None:
+    """The ONNX files give the model's pictures and what it reads of them, of any number."""
+    onnxruntime = pytest.importorskip("onnxruntime")
     G, E = (onnxruntime.InferenceSession(out / f"{n}.onnx") for n in ("generator", "encoder"))
     for count in (1, 5):
         z, code = torch.randn(count, 16), SPACE.encode(SPACE.sample(count, torch.Generator().manual_seed(0)))
@@ -114,6 +158,21 @@ def test_onnx_gives_what_torch_gives(model: Model, tmp_path: Path, capfd: pytest
             assert image == pytest.approx(model.networks.G(z, code).numpy(), abs=1e-4)
             (said,) = E.run(None, {"image": image})
             assert said == pytest.approx(model.networks.E(torch.from_numpy(image)).numpy(), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("doublings", "encoder"), [(3.0, "shared"), (3.4, "separate"), (3.4, "shared"), (5.0, "separate"), (5.0, "shared")]
+)
+def test_onnx_of_networks_that_grow(tmp_path: Path, doublings: float, encoder: EncoderKind) -> None:
+    """At 8 px, while 16 px is faded in, and fully grown: the files draw and read as far as that."""
+    pytest.importorskip("onnxruntime")
+    model = load(growing(tmp_path / "model", doublings, encoder))
+    out = forms.export_onnx(model, tmp_path / "out")
+    assert json.loads((out / "model.json").read_text())["resolution"] == 32
+    check_networks(out, model)
+    parts = [*model.networks.G.modules(), *model.networks.E.modules()]
+    kept = [torch.is_tensor(part.grown) for part in parts if isinstance(part, Growing)]
+    assert kept == [True, True], "the model itself can still grow"
 
 
 @pytest.mark.parametrize("knows_source", [False, True])

@@ -28,6 +28,7 @@ from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, write_json, write_text
 from semistylegan.models.checkpoint import CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE, checkpoints
 from semistylegan.models.generator import Generator
+from semistylegan.models.stylegan import Growing
 from semistylegan.training.run import Run
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE
 
@@ -38,6 +39,9 @@ NETWORKS = (GENERATOR, f"{GENERATOR}.data", ENCODER, f"{ENCODER}.data", DESCRIPT
 """Weights of more than 1.5 GB lie in a file of their own, `.data`."""
 SCRIPT = "page.js"
 """What only a site holds, beside NETWORKS."""
+HALVED = (".weight", ".bias")
+"""What half precision is for: the layers. How far a model has grown stays as it is, and so does the constant that its
+synthesis starts from: nearly ones at first, then brought to variance 1, which shows what rounding does to it."""
 START = ("z", "image")
 """What G starts from, and the name of that input."""
 TOLERANCE = 1e-3
@@ -49,7 +53,7 @@ def export_safetensors(model: Model, out: Path, half: bool = False) -> Path:
 
     Args:
         out: the folder; new, empty, or an earlier export, see :func:`new_folder`.
-        half: store the weights in half precision: half the size. They are single again once loaded.
+        half: store the layers' weights in half precision: half the size. They are single again once loaded.
 
     Raises:
         UserError: `out` holds other files.
@@ -59,7 +63,7 @@ def export_safetensors(model: Model, out: Path, half: bool = False) -> Path:
             write_text(folder / name, (model.checkpoint / name).read_text(encoding="utf-8"))
         tensors = load_file(model.checkpoint / WEIGHTS_FILE)
         with atomic_path(folder / WEIGHTS_FILE) as temporary:
-            save_file({k: v.half() if half else v for k, v in tensors.items()}, temporary)
+            save_file({k: v.half() if half and k.endswith(HALVED) else v for k, v in tensors.items()}, temporary)
         size = (folder / WEIGHTS_FILE).stat().st_size
         write_text(folder / CARD, card.write(model, half, size))
     return out
@@ -104,6 +108,7 @@ def write_networks(model: Model, folder: Path) -> None:
     """Writes the two networks and their description into `folder`; see :func:`export_onnx`."""
     config, side = model.networks.config, model.resolution
     G, E = copy.deepcopy(model.networks.G).cpu(), copy.deepcopy(model.networks.E).cpu()
+    _stop_growing(G, E)
     chance = torch.Generator().manual_seed(0)
     img_BCHW = 2 * torch.rand(3, model.channels, side, side, generator=chance) - 1
     start = img_BCHW if G.starts_from_image else torch.randn(3, config.z_dim, generator=chance)
@@ -127,6 +132,16 @@ class Informed(nn.Module):
     def forward(self, image_BCHW: Tensor, code_BC: Tensor, said_BC: Tensor) -> Tensor:
         """Images B x C x H x W."""
         return self.G(image_BCHW, self.G.asking(code_BC, self.space.soften(said_BC)))
+
+
+def _stop_growing(*networks: nn.Module) -> None:
+    """Makes how far they have grown a plain number: torch.export follows no choice that hangs on a tensor's values."""
+    for network in networks:
+        for part in network.modules():
+            if isinstance(part, Growing):
+                doublings = float(part.grown)
+                del part.grown
+                part.grown = doublings  # type: ignore[assignment]
 
 
 def _network(network: nn.Module, inputs: dict[str, Tensor], output: str, path: Path) -> None:

@@ -109,7 +109,7 @@ class StyleGAN(Growing, Generator):
         w_BLW = self.styles(w)
         resolution, share = self.stage
         last = self.resolutions.index(resolution)
-        x = self.const.expand(len(w_BLW), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.const.expand(w_BLW.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         before = x
         for i in range(last + 1):
             before, x = x, self.blocks[i](x, w_BLW[:, 2 * i : 2 * i + 2])
@@ -164,5 +164,5 @@ class GrowingTrunk(Growing):
         if share < 1:
             maps[0] = share * maps[0]
         if resolution == FIRST and 2 * FIRST in self.resolutions:
-            maps.insert(0, maps[0].new_zeros(len(img), self.width_at_16, 2 * FIRST, 2 * FIRST))
+            maps.insert(0, maps[0].new_zeros(img.shape[0], self.width_at_16, 2 * FIRST, 2 * FIRST))
         return maps
