@@ -35,7 +35,6 @@ from semistylegan import active, losses
 from semistylegan.data.dataset import Dataset, epoch_order
 from semistylegan.data.pictures import to_float
 from semistylegan.factors import FactorSpace
-from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.state import TrainState
@@ -50,8 +49,10 @@ def train_encoder(
     images: Tensor, rows: Rows, code_NC: Tensor, space: FactorSpace, pool: Rows, steps: int, seed: int
 ) -> Encoder:
     """E as a run trains it, on the labelled `rows` and the unlabelled `pool`; returns its average."""
-    config = TrainConfig.preset("semi", "-", "-", kimg=steps * 8 / 1000, seed=seed).resolved(images.shape[-1])
-    model = ModelConfig.of_size("tiny", images.shape[-1], images.shape[1], space.code_width)
+    _, channels, _, resolution = images.shape
+    fields = {"kimg": steps * 8 / 1000, "seed": seed, "gamma_doubt": 0.0, "ce_weight": 0.3}
+    config = TrainConfig.preset("semi", "-", "-", **fields).resolved(resolution)
+    model = config.networks(resolution, channels, space.code_width)
     state = TrainState.create(config, model, space, torch.device("cpu"))
     for step in range(steps):
         random = np.random.default_rng([seed, 1, step])

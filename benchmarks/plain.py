@@ -134,16 +134,20 @@ class Plain:
         x = F.leaky_relu(self.conv(torch.cat([x, extra], dim=1), "D.conv"), 0.2)
         return self.linear(F.leaky_relu(self.linear(x.flatten(1), "D.hidden"), 0.2), "D.out")[:, 0]
 
-    def read(self, img_BCHW: Tensor, source: Weights | None = None) -> Tensor:
+    def read(self, img_BCHW: Tensor, source: Weights | None = None) -> list[Tensor]:
+        """What each of E's heads says."""
         maps = self.trunk(img_BCHW, "E", source)
-        what = F.leaky_relu(self.conv(maps[-1], "E.conv", source), 0.2)
+        return [self.head(maps, key, source) for key in ("E", "E.second") if f"{key}.out.weight" in self.weights]
+
+    def head(self, maps: list[Tensor], key: str, source: Weights | None) -> Tensor:
+        what = F.leaky_relu(self.conv(maps[-1], f"{key}.conv", source), 0.2)
         x = maps[-2]
         place = x.flatten(2).softmax(dim=2).reshape(x.shape)
         line = torch.linspace(-1, 1, x.shape[-1], dtype=x.dtype, device=x.device)
         where = [(place * line[:, None]).sum(dim=(2, 3)), (place * line).sum(dim=(2, 3))]
         maxima = [m.amax(dim=(2, 3)) for m in maps[-3:-1]] if self.state.model.resolution >= 64 else []
         seen = torch.cat([what.mean(dim=(2, 3)), what.amax(dim=(2, 3)), *where, *maxima], dim=1)
-        return self.linear(F.leaky_relu(self.linear(seen, "E.hidden", source), 0.2), "E.out", source)
+        return self.linear(F.leaky_relu(self.linear(seen, f"{key}.hidden", source), 0.2), f"{key}.out", source)
 
     # -- a step -----------------------------------------------------------------------------------------------------
 
@@ -169,12 +173,19 @@ class Plain:
         labelled = part.labelled
         with torch.no_grad():
             fake = self.generate(z, code)
-            said = soft(self.read(real, self.average), self.state.space)
+            said = soft(self.read(real, self.average)[0], self.state.space)
         self.update("D", lambda: F.softplus(-self.judge(real)).mean() + F.softplus(self.judge(fake)).mean())
         share = part.share_2L[0].to(dtype)
         img = mix(labelled.img_LCHW.to(dtype), real, share)
         aim = mix(labelled.code_LC.to(dtype), said, share)
-        self.update("E", lambda: config.alpha * supervised(self.read(img), aim))
+
+        def loss_of_E() -> Tensor:
+            loss = config.alpha * sum(supervised(head, aim) for head in self.read(img))
+            if config.gamma_doubt:
+                loss = loss + part.doubt * unsupervised(self.read(fake)[-1], said)
+            return loss
+
+        self.update("E", loss_of_E)
         if self.state.step % config.r1_interval == 0:
 
             def penalty() -> Tensor:
@@ -186,7 +197,7 @@ class Plain:
 
         def loss_of_G() -> Tensor:
             again = self.generate(z, code)
-            return F.softplus(-self.judge(again)).mean() + config.gamma_g * unsupervised(self.read(again), code)
+            return F.softplus(-self.judge(again)).mean() + config.gamma_g * unsupervised(self.read(again)[-1], code)
 
         self.update("G", loss_of_G)
         images = self.state.images + len(real)

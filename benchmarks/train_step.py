@@ -6,7 +6,8 @@
     python benchmarks/train_step.py --resolutions 64 --memory                 # what `train` expects, and what is held
     python benchmarks/train_step.py --resolutions 64 --same                   # ours beside the plain step, in numbers
 
-`ours` is `train_step` as `train` runs it; `plain` is the same step, plainly written (`plain.py`); `public` also
+`ours` is `train_step` as `train` runs it, but without doubt (`--gamma-doubt 0.2` has what `train` has by default);
+`plain` is the same step, plainly written (`plain.py`); `public` also
 convolves at the large resolution, as StyleGAN2 does. `bfloat16` and `public_bfloat16` are these in that precision. On a
 GPU `eager` is ours without CUDA graphs, `compiled` ours without graphs and with the networks through `torch.compile`
 (not in R1, whose second derivative it does not have). What the first steps took there, where kernels are chosen,
@@ -37,7 +38,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from semistylegan import losses
-from semistylegan.models.config import ModelConfig
 from semistylegan.scenes.sprites import FACTORS
 from semistylegan.training import TrainConfig, distributed
 from semistylegan.training.graphs import passes_for
@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--resolutions", type=lambda t: [int(r) for r in t.split(",")], default=[32, 64])
     parser.add_argument("--size", default="tiny")
     parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--gamma-doubt", type=float, default=0.0, help="as in `train`")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--micro-batch", type=int, default=0, help="for ours: as in `train`")
     parser.add_argument("--methods", type=lambda t: t.split(","), default=["ours", "plain", "public"])
@@ -121,8 +122,9 @@ def main() -> None:
 def make(args: argparse.Namespace, resolution: int, device: torch.device, **fields: Any) -> tuple[TrainState, Batch]:
     """A state at its first step and this process's rows of a batch."""
     sizes = {"batch": args.batch, "labelled_batch": args.batch, "micro_batch": args.micro_batch, "size": args.size}
+    fields |= {"width": args.width or None, "gamma_doubt": args.gamma_doubt}
     config = TrainConfig.preset("semi", "none", "none", kimg=1e6, **sizes, **fields).resolved(resolution)
-    model = ModelConfig.of_size(config.size, resolution, 3, FACTORS.code_width, width=args.width or None)
+    model = config.networks(resolution, 3, FACTORS.code_width)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2 * args.batch, 3, resolution, resolution, generator=generator)
     codes = FACTORS.encode(FACTORS.sample(2 * args.batch, generator)).to(images.dtype)

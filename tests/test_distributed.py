@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,17 +13,29 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from semistylegan.data.dataset import Dataset
+from semistylegan.data.pictures import save_png
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
-from semistylegan.models.config import ModelConfig
 from semistylegan.training import TrainConfig, memory, train
 from semistylegan.training.distributed import launch
 from semistylegan.training.memory import check_parts, estimate, parts_possible, require_memory
-from semistylegan.training.step import partners
+from semistylegan.training.state import TrainState
+from semistylegan.training.step import (
+    Batch,
+    LabelledBatch,
+    Log,
+    generate,
+    loss_of_D_and_E,
+    partners,
+    read_once,
+    split,
+)
 
 SPACE = FactorSpace.grid({"a": 3, "b": 4})
 
@@ -48,14 +61,18 @@ def assert_same_training(one: Path, two: Path) -> None:
     With beta1 = 0 the first moment is the gradient. Weights are held to less: Adam's first steps have the size of the
     learning rate (0.004 to 0.015) whatever that of the gradient, so a gradient near zero turns rounding into a step.
     """
-    a, b = saved(one, "008"), saved(two, "008")
-    for opt in ("opt_G", "opt_D", "opt_E"):
-        largest = float(a[f"{opt}.exp_avg"].abs().max())
-        torch.testing.assert_close(a[f"{opt}.exp_avg"], b[f"{opt}.exp_avg"], rtol=1e-3, atol=1e-5 * largest)
+    assert_same_gradients(one, two)
     a, b = saved(one, "016"), saved(two, "016")
     assert a.keys() == b.keys()
     for key in (key for key in a if not key.startswith("opt_")):
         torch.testing.assert_close(a[key], b[key], rtol=1e-3, atol=2e-4, msg=lambda m, key=key: f"{key}: {m}")
+
+
+def assert_same_gradients(one: Path, two: Path) -> None:
+    a, b = saved(one, "008"), saved(two, "008")
+    for opt in ("opt_G", "opt_D", "opt_E"):
+        largest = float(a[f"{opt}.exp_avg"].abs().max())
+        torch.testing.assert_close(a[f"{opt}.exp_avg"], b[f"{opt}.exp_avg"], rtol=1e-3, atol=1e-5 * largest)
 
 
 def stats(out: Path) -> list[dict[str, float]]:
@@ -93,6 +110,24 @@ def test_two_processes_make_the_weights_of_one_that_takes_the_batch_in_two_parts
     assert launch(command(sprites_zip, two, "--kimg", "0.4", "--tick-kimg", "0.4", "--snap-kimg", "0.4"), 2) == 0
     a, b = saved(one, "400"), saved(two, "400")
     assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.timeout(180)
+def test_two_processes_make_the_model_of_one_where_labels_are_missing(sprites_zip: Path, tmp_path: Path) -> None:
+    """Images that are mixed with each other may have no label in common: one mean, over all processes' pairs."""
+    data, whole = tmp_path / "data", Dataset.open(sprites_zip)
+    lines = ["file_name,scale,x"]
+    for i, image in enumerate(whole.images(np.arange(32)).permute(0, 2, 3, 1).numpy()):
+        save_png(data / f"{i:02d}.png", image)
+        scale, x = (f"{value:.3f}" for value in whole.labels.level_NF[i, 2:4])
+        lines.append(f"{i:02d}.png,{'' if i % 3 == 0 else scale},{'' if i % 3 == 1 else x}")
+    (data / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    one, two = tmp_path / "one", tmp_path / "two"
+    alone(data, one, label_fraction=1.0, mix_with="labelled")
+    assert launch(command(data, two, "--label-fraction", "1.0", "--mix-with", "labelled"), 2) == 0
+    assert_same_gradients(one, two)
+    for first, second in zip(stats(one), stats(two), strict=True):
+        assert first["loss_sr"] == pytest.approx(second["loss_sr"], rel=1e-3)
 
 
 @pytest.mark.timeout(120)
@@ -182,6 +217,26 @@ def test_labelled_images_that_are_mixed_in_pairs_are_cut_in_pairs() -> None:
         check_parts(config(batch=16, labelled_batch=4, micro_batch=4, mix_with="labelled"), 64)
 
 
+def test_images_that_take_turns_are_cut_in_twos(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every other image belongs to L_rec, the others to L_cycle: in parts of three, other ones than in the batch."""
+
+    def check(size: int, micro: int = 0, gamma_cycle: float = 10.0) -> None:
+        fields = {"batch": size, "labelled_batch": size, "micro_batch": micro, "gamma_cycle": gamma_cycle}
+        check_parts(TrainConfig.preset("fine", "none", "none", **fields).resolved(64), 64)
+
+    for size in (6, 9):
+        check(size)
+        check(size, 3, gamma_cycle=0.0)
+        with pytest.raises(UserError, match=f"--micro-batch 3: choose one of {size}$"):
+            check(size, 3)
+    check(16, 4)
+    monkeypatch.setattr(memory.distributed, "count", lambda: 3)
+    with pytest.raises(UserError, match=r"--batch 9: .* every other image; give a multiple of 6$"):
+        check(9)
+    check(9, gamma_cycle=0.0)
+    check(24)
+
+
 @pytest.mark.parametrize(("labelled", "images"), [(8, 8), (4, 8), (16, 8)])
 def test_partners_are_the_same_whole_and_in_parts(labelled: int, images: int) -> None:
     whole = partners(labelled, images)
@@ -191,7 +246,7 @@ def test_partners_are_the_same_whole_and_in_parts(labelled: int, images: int) ->
 
 def test_the_memory_needed_is_told_and_a_part_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
     settings, cpu = config(batch=16), torch.device("cpu")
-    model = ModelConfig.of_size("tiny", 64, 3, SPACE.code_width)
+    model = settings.networks(64, 3, SPACE.code_width)
     whole, part = (estimate(settings, model, SPACE, rows) for rows in (16, 4))
     assert 0.25 < part / whole < 0.5
     monkeypatch.setattr(memory, "free_memory", lambda device: whole * 1.01)
@@ -202,3 +257,66 @@ def test_the_memory_needed_is_told_and_a_part_proposed(monkeypatch: pytest.Monke
     monkeypatch.setattr(memory, "free_memory", lambda device: 1e6)
     with pytest.raises(UserError, match="smaller --size"):
         require_memory(settings, model, SPACE, cpu)
+
+
+def test_what_begins_later_needs_its_memory_from_the_start() -> None:
+    def needed(**fields: float) -> float:
+        settings = config(batch=8, gamma_doubt=0.0, **fields)
+        return estimate(settings, settings.networks(64, 3, SPACE.code_width), SPACE, 8)
+
+    assert needed(gamma_e=1.0, gamma_e_from=0.5) == needed(gamma_e=1.0) > needed()
+
+
+def test_maps_in_bfloat16_count_as_what_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside what a step on this CPU keeps."""
+    settings = config(batch=8, width=64, precision="bfloat16", r1_gamma=0.0)
+    model = settings.networks(64, 3, SPACE.code_width)
+    full = dataclasses.replace(settings, precision="float32")
+    assert 0.6 < estimate(settings, model, SPACE, 8) / estimate(full, model, SPACE, 8) < 0.9
+    monkeypatch.setattr(memory, "SPARE_BFLOAT16", 1.0)
+    monkeypatch.setattr(memory, "KERNELS_BFLOAT16", 0.0)
+    counted = estimate(settings, model, SPACE, 8)
+    monkeypatch.setattr(memory, "SPARE_BFLOAT16", 0.0)
+    counted -= estimate(settings, model, SPACE, 8)
+
+    state = TrainState.create(settings, model, SPACE, torch.device("cpu"))
+    img, code, known = torch.zeros(8, 3, 64, 64), torch.zeros(8, SPACE.code_width), torch.ones(8, 2, dtype=torch.bool)
+    (part,) = split(state, Batch(img, code, LabelledBatch(img, code, known)))
+    part, kept = read_once(state, part), dict[int, torch.UntypedStorage]()
+
+    def keep(x: torch.Tensor) -> torch.Tensor:
+        kept[x.untyped_storage()._cdata] = x.untyped_storage()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        loss = loss_of_D_and_E(state, part, generate(state, part).detach(), Log(1))
+    assert 0.95 < counted / sum(storage.nbytes() for storage in kept.values()) < 1.2
+    del loss
+
+
+def test_penalties_count_in_full_precision() -> None:
+    """R1 is never in bfloat16: without labels it is what keeps the most."""
+    settings = TrainConfig.preset("info", "none", "none", precision="bfloat16", width=64, batch=8).resolved(64)
+    model = settings.networks(64, 3, SPACE.code_width)
+    without = dataclasses.replace(settings, r1_gamma=0.0)
+    assert estimate(settings, model, SPACE, 8) > estimate(without, model, SPACE, 8)
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="only Linux says what is free")
+def test_files_that_were_read_are_not_memory_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's share counts the pages of every file that was read in it."""
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    (tmp_path / "memory.max").write_text("20000000\n", encoding="ascii")
+    (tmp_path / "memory.current").write_text("19000000\n", encoding="ascii")
+    rows = "anon 1000000\nfile 18000000\nactive_anon 1000000\ninactive_file 12000000\nactive_file 6000000\n"
+    (tmp_path / "memory.stat").write_text(rows, encoding="ascii")
+    assert memory.free_memory(torch.device("cpu")) == 19e6
+    (tmp_path / "memory.max").write_text("max\n", encoding="ascii")
+    assert (memory.free_memory(torch.device("cpu")) or 0) > 19e6
+
+
+def test_what_earlier_runs_left_in_the_cache_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 100))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 70)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 20)
+    assert memory.free_memory(torch.device("cuda")) == 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,17 @@ from semistylegan.models.checkpoint import Networks
 from semistylegan.models.config import ModelConfig
 from semistylegan.report import write_report
 from semistylegan.scenes.sprites import FACTORS, render
+from semistylegan.study import sweep
 from semistylegan.training import Run, TrainConfig, train
 from semistylegan.training.loop import Feed, labels_and_space
-from semistylegan.training.scope import ISAAC3D_FINE, class_factors, guess_fine, training_rows
+from semistylegan.training.scope import (
+    ISAAC3D_FINE,
+    class_factors,
+    completed,
+    guess_fine,
+    notes_on_choices,
+    training_rows,
+)
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import (
     Batch,
@@ -61,8 +70,8 @@ def begun(chosen: TrainConfig, coarse: int = 4, knows_source: bool = True) -> tu
     """A training on sprites before its first step, and what that step sees."""
     data = Dataset.open(chosen.data)
     labels, space = labels_and_space(chosen, data)
-    shape: dict[str, Any] = {"coarse": coarse, "seen": 32, "knows_source": knows_source}
-    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, **shape, second_head=bool(chosen.gamma_doubt))
+    chosen = dataclasses.replace(chosen, coarse=coarse, knows_source=knows_source).resolved(32)
+    model = chosen.networks(32, 3, space.code_width)
     state = TrainState.create(chosen, model, space, torch.device("cpu"))
     return state, Feed(chosen, data, labels, space, torch.device("cpu")).batch(state)
 
@@ -149,7 +158,7 @@ def test_a_step_logs_the_terms_that_are_asked_for(sprites_zip: Path, weights: tu
     chosen = chosen.resolved(32)
     labels, space = labels_and_space(chosen, data)
     assert space.names == ("hue", "scale")
-    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=chosen.coarse or 0, seen=chosen.seen or 0)
+    model = chosen.networks(32, 3, space.code_width)
     state = TrainState.create(chosen, model, space, torch.device("cpu"))
     feed = Feed(chosen, data, labels, space, torch.device("cpu"))
     log = train_step(state, feed.batch(state))
@@ -181,6 +190,7 @@ def test_doubt_teaches_E_to_see_what_an_edit_was_made_of(sprites_zip: Path) -> N
 
 def test_doubt_falls_where_it_is_told_to(sprites_zip: Path) -> None:
     chosen = config(sprites_zip, sprites_zip, fine_factors="hue,scale", gamma_doubt=0.4, kimg=1.0).resolved(32)
+    chosen = dataclasses.replace(chosen, doubt_decay_from=1.0)
     state, batch = begun(chosen)
 
     def weights() -> list[float]:
@@ -230,7 +240,12 @@ def test_E_reads_the_real_images_once_a_step(sprites_zip: Path) -> None:
 @pytest.mark.parametrize("knows_source", [False, True])
 def test_G_is_told_the_source_of_what_it_starts_from(sprites_zip: Path, knows_source: bool) -> None:
     """Of a real image what E reads, of an edit what was asked for."""
-    fields: dict[str, Any] = {"fine_factors": "hue,scale", "gamma_cycle": 10.0, "knows_source": knows_source}
+    fields: dict[str, Any] = {
+        "fine_factors": "hue,scale",
+        "gamma_cycle": 10.0,
+        "keep": 0.0,
+        "knows_source": knows_source,
+    }
     state, batch = begun(config(sprites_zip, sprites_zip, **fields).resolved(32), knows_source=knows_source)
     own, told = reading(state, batch.real_BCHW), list[torch.Tensor]()
     state.G.register_forward_pre_hook(lambda _, given: told.append(given[1]))
@@ -245,9 +260,7 @@ def test_G_is_told_the_source_of_what_it_starts_from(sprites_zip: Path, knows_so
     assert torch.equal(back, torch.cat([own[rows], source], dim=1))
 
 
-def test_colours_are_as_classes_unless_someone_says_otherwise(
-    sprites_zip: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_colours_are_as_classes_unless_someone_says_otherwise(sprites_zip: Path) -> None:
     space = Dataset.open(sprites_zip).space
 
     def chosen(**fields: Any) -> tuple[str, ...]:
@@ -258,9 +271,8 @@ def test_colours_are_as_classes_unless_someone_says_otherwise(
     kitchen = FactorSpace.isaac3d().only(ISAAC3D_FINE)
     assert class_factors(config(sprites_zip, sprites_zip), kitchen) == ("object_color", "wall_color")
     assert class_factors(config(sprites_zip, sprites_zip, factor_kinds="scalar"), kitchen) == ()
-    capsys.readouterr()
-    assert class_factors(TrainConfig.preset("semi", "data", "run"), kitchen) == ()  # a generator: said, not done
-    assert "--as-classes object_color,wall_color" in "".join(capsys.readouterr())
+    assert class_factors(TrainConfig.preset("semi", "data", "run"), kitchen) == ("object_color", "wall_color")
+    assert class_factors(TrainConfig.preset("paper", "data", "run"), kitchen) == ()
     many = FactorSpace((Factor.scalar("color", 9), Factor.scalar("hue"), Factor.scalar("style", 8)))
     assert class_factors(config(sprites_zip, sprites_zip), many) == ("style",)
     asked = config(sprites_zip, sprites_zip, fine_factors="hue,scale", as_classes="scale")
@@ -275,7 +287,7 @@ def test_own_code_reconstruction_teaches_to_copy(sprites_zip: Path) -> None:
         sprites_zip, sprites_zip, fine_factors="hue", gamma_rec=100.0, gamma_cycle=0.0, gamma_g=0.0, kimg=1.0
     ).resolved(32)
     labels, space = labels_and_space(chosen, data)
-    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=16, seen=32)
+    model = chosen.networks(32, 3, space.code_width)
     state = TrainState.create(chosen, model, space, torch.device("cpu"))
     feed = Feed(chosen, data, labels, space, torch.device("cpu"))
     losses = [float(train_step(state, feed.batch(state))["loss_rec"]) for _ in range(40)]
@@ -283,19 +295,20 @@ def test_own_code_reconstruction_teaches_to_copy(sprites_zip: Path) -> None:
 
 
 def test_a_run_of_the_preset_fine_can_be_used(sprites_zip: Path, tmp_path: Path, capsys: Any) -> None:
-    whole = train(config(sprites_zip, tmp_path / "a"))
+    slow = {"lr_g": 0.0005}  # so that few pixels leave the range of an image
+    whole = train(config(sprites_zip, tmp_path / "a", **slow))
     assert "fine factors, chosen by their names: hue, scale" in capsys.readouterr().err
     assert whole.config.fine_factors == "hue,scale"
     assert (whole.config.coarse, whole.config.seen, whole.config.blend) == (4, 32, True)
     assert not dataclasses.replace(whole.config, seen=8, blend=None).resolved(32).blend
     assert "shape" not in (whole.path / "labels.csv").read_text()
     # A run in two parts ends with the same bytes.
-    train(config(sprites_zip, tmp_path / "b"))
+    train(config(sprites_zip, tmp_path / "b", **slow))
     last = tmp_path / "b" / "checkpoint-000000.032"
     for file in last.iterdir():
         file.unlink()
     last.rmdir()
-    train(config(sprites_zip, tmp_path / "b"))
+    train(config(sprites_zip, tmp_path / "b", **slow))
     name = "checkpoint-000000.032/model.safetensors"
     assert (whole.path / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
@@ -345,7 +358,7 @@ def test_what_is_held_out_is_never_seen(sprites_zip: Path, tmp_path: Path) -> No
     assert not labels.known_NF[out].any()
     assert labels.known_NF[training_rows(chosen, data)].all()
     feed = Feed(chosen, data, labels, space, torch.device("cpu"))
-    model = ModelConfig.of_size("tiny", 32, 3, space.code_width, coarse=8, seen=32)
+    model = chosen.networks(32, 3, space.code_width)
     state = TrainState.create(chosen, model, space, torch.device("cpu"))
     secret = {data.images([i]).numpy().tobytes() for i in out} - {
         data.images([i]).numpy().tobytes() for i in training_rows(chosen, data)
@@ -429,3 +442,33 @@ def test_parts_of_a_single_image_keep_both_terms(sprites_zip: Path) -> None:
     log = train_step(*begun(chosen, coarse=8))
     assert torch.isfinite(log["loss_rec"])
     assert torch.isfinite(log["loss_cycle"])
+
+
+def test_a_study_of_editors_goes_on(sprites_zip: Path, tmp_path: Path) -> None:
+    """What the data decides (fine factors, classes) is no other setting the second time."""
+    fields = {"kimg": 0.016, "batch": 4, "labelled_batch": 4, "device": "cpu", "as_classes": "scale"}
+    study = functools.partial(sweep, sprites_zip, tmp_path / "s", {"system": ("fine",)}, fields=fields, workers=1)
+    first, more = study(metrics=("l2",), images=100), study(metrics=("l2",), images=100, seeds=(0, 1))
+    assert first[0].scores == more[0].scores and len(more) == 2
+
+
+def test_configurations_of_earlier_versions_mean_what_they_meant() -> None:
+    for preset in ("semi", "info"):
+        document = TrainConfig.preset(preset, "data", "run").to_json()
+        for field in ("gamma_doubt", "doubt_decay_from", "keep", "as_classes"):
+            del document[field]
+        read = TrainConfig.from_json(document)
+        assert (read.gamma_doubt, read.doubt_decay_from, read.keep) == (0.0, 1.0, 0.0)
+        assert read.as_classes == (None if preset == "info" else "none")
+
+
+def test_what_is_chosen_by_name_is_said_and_recorded(sprites_zip: Path) -> None:
+    data = Dataset.open(sprites_zip)
+    given = config(sprites_zip, sprites_zip)
+    chosen = completed(given, data)
+    assert (chosen.fine_factors, chosen.as_classes) == ("hue,scale", "none")
+    assert notes_on_choices(given, chosen) == [
+        "fine factors, chosen by their names: hue, scale (--fine-factors says otherwise)"
+    ]
+    assert completed(chosen, data) == chosen and notes_on_choices(chosen, chosen) == []
+    assert completed(TrainConfig.preset("info", str(sprites_zip), "run"), data).as_classes is None

@@ -12,7 +12,6 @@ import torch
 
 from semistylegan.factors import FactorSpace
 from semistylegan.metrics.evaluate import evaluate
-from semistylegan.models.config import ModelConfig
 from semistylegan.training import TrainConfig, streams, train
 from semistylegan.training.graphs import Recorder, passes_for
 from semistylegan.training.run import read_jsonl
@@ -26,8 +25,7 @@ SPACE = FactorSpace.grid({"a": 3, "b": 4})
 def state_on(device: str, **fields: Any) -> TrainState:
     own = {"kimg": 0.08, "batch": 4, "labelled_batch": 4, "r1_interval": 4, "precision": "float32", **fields}
     config = TrainConfig.preset("semi", "none", "none", **own).resolved(16)
-    model = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width)
-    return TrainState.create(config, model, SPACE, torch.device(device))
+    return TrainState.create(config, config.networks(16, 3, SPACE.code_width), SPACE, torch.device(device))
 
 
 def batch_on(device: str, seed: int) -> Batch:

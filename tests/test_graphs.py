@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from semistylegan.factors import FactorSpace
-from semistylegan.models.config import ModelConfig
 from semistylegan.training import TrainConfig, graphs
 from semistylegan.training.graphs import Recorder, passes_for, tensors_of
 from semistylegan.training.state import TrainState
@@ -19,8 +18,8 @@ SPACE = FactorSpace.grid({"a": 3})
 
 def state_at(progress: float, **fields: Any) -> TrainState:
     config = TrainConfig.preset("semi", "none", "none", **{"kimg": 1.0, "gamma_e": 1.0, "gamma_e_from": 0.5, **fields})
-    model = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width)
-    state = TrainState.create(config.resolved(16), model, SPACE, torch.device("cpu"))
+    config = config.resolved(16)
+    state = TrainState.create(config, config.networks(16, 3, SPACE.code_width), SPACE, torch.device("cpu"))
     state.images = round(1000 * progress)
     return state
 

@@ -58,6 +58,18 @@ def test_the_mean_is_over_rows_that_have_a_label() -> None:
     assert losses.supervised(said, code, known, SCALARS).item() == pytest.approx(2.0)
 
 
+def test_the_mean_over_a_whole_batch_is_that_of_its_parts() -> None:
+    """Where each of two parts divides by half of the whole batch's labelled rows."""
+    said, code = torch.tensor([[1.0, 0.0], [0.0, 3.0], [9.0, 9.0], [0.0, 5.0]]), torch.zeros(4, 2)
+    known = torch.tensor([[True, True], [False, True], [False, False], [False, True]])
+    parts = [
+        losses.supervised(said[rows], code[rows], known[rows], SCALARS, count=torch.tensor(1.5))
+        for rows in (slice(0, 2), slice(2, 4))
+    ]
+    whole = losses.supervised(said, code, known, SCALARS)
+    assert whole.item() == pytest.approx(3.0) == torch.stack(parts).mean().item()
+
+
 def test_no_labels_at_all_is_zero_with_zero_gradient() -> None:
     said = torch.ones(2, 2, requires_grad=True)
     loss = losses.supervised(said, torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.bool), SCALARS)

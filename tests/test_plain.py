@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import statistics
 from pathlib import Path
 from types import ModuleType
 
@@ -10,7 +11,6 @@ import pytest
 import torch
 
 from semistylegan.factors import Factor, FactorSpace
-from semistylegan.models.config import ModelConfig
 from semistylegan.training import TrainConfig
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Batch, LabelledBatch
@@ -27,11 +27,11 @@ def plain_module() -> ModuleType:
     return module
 
 
-def state_and_batch(dtype: torch.dtype) -> tuple[TrainState, Batch]:
-    config = TrainConfig.preset("semi", "none", "none", kimg=100.0, batch=4, labelled_batch=4).resolved(16)
-    model = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width)
+def state_and_batch(dtype: torch.dtype, gamma_doubt: float) -> tuple[TrainState, Batch]:
+    fields = {"kimg": 100.0, "batch": 4, "labelled_batch": 4, "gamma_doubt": gamma_doubt}
+    config = TrainConfig.preset("semi", "none", "none", **fields).resolved(16)
     with plain_module().default_dtype(dtype):
-        state = TrainState.create(config, model, SPACE, torch.device("cpu"))
+        state = TrainState.create(config, config.networks(16, 3, SPACE.code_width), SPACE, torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
 
     def images() -> torch.Tensor:
@@ -42,19 +42,25 @@ def state_and_batch(dtype: torch.dtype) -> tuple[TrainState, Batch]:
     return state, Batch(images(), codes[1], labelled)
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
-def test_the_step_is_the_plain_step_in_double_precision(dtype: torch.dtype, bound: float) -> None:
-    for step, found in enumerate(plain_module().differences(*state_and_batch(dtype), steps=20)):
-        assert found["images"] < bound, step
-        second = step % 16 == 0 and dtype == torch.float32  # D's are second derivatives, with fewer digits
-        for key in ("G", "E") if second else ("G", "D", "E"):
-            assert found[key] < bound * (10 if dtype == torch.float32 else 1), (step, key)
+@pytest.mark.parametrize("gamma_doubt", [0.0, 0.2])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_the_step_is_the_plain_step_in_double_precision(dtype: torch.dtype, gamma_doubt: float) -> None:
+    found = list(plain_module().differences(*state_and_batch(dtype, gamma_doubt), steps=20))
+    for key in ("images", "G", "D", "E"):
+        steps = [step[key] for step in found]
+        if dtype == torch.float64:
+            assert max(steps) < 1e-10, key
+        else:  # now and then rounding turns a leaky ReLU to its other side, in the plain step as in ours
+            assert statistics.median(steps) < 1e-5 and max(steps) < 1e-2, key
+    assert max(step["images"] for step in found) < 1e-5
 
 
 def test_the_plain_encoder_reads_what_ours_reads_at_64_pixels() -> None:
     """From there on the head sees more maps."""
     config = TrainConfig.preset("semi", "none", "none").resolved(64)
-    state = TrainState.create(config, ModelConfig.of_size("tiny", 64, 3, SPACE.code_width), SPACE, torch.device("cpu"))
+    state = TrainState.create(config, config.networks(64, 3, SPACE.code_width), SPACE, torch.device("cpu"))
     img = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        assert plain_module().relative(state.E(img), plain_module().Plain(state, torch.float32).read(img)) < 1e-5
+        said = plain_module().Plain(state, torch.float32).read(img)
+        for ours, plain in zip(state.E.codes(state.E.trunk(img)), said, strict=True):
+            assert plain_module().relative(ours, plain) < 1e-5

@@ -10,7 +10,6 @@ import torch
 
 from semistylegan import losses
 from semistylegan.factors import FactorSpace
-from semistylegan.models.config import ModelConfig
 from semistylegan.training import TrainConfig, step
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Batch, LabelledBatch, train_step
@@ -22,12 +21,10 @@ LOOK = ["aside", "look", "look", "join", "loss"]
 
 
 def begun(preset: str) -> tuple[TrainState, Batch]:
-    fields = {"batch": 4, "labelled_batch": 4, "r1_gamma": 0.0, "gamma_rec": 0.0}
+    fields = {"batch": 4, "labelled_batch": 4, "r1_gamma": 0.0, "gamma_rec": 0.0, "gamma_doubt": 0.0}
     config = TrainConfig.preset(preset, "none", "none", **fields).resolved(16)
-    shape: dict[str, Any] = {"coarse": 4, "seen": 16, "knows_source": True} if preset == "fine" else {}
-    model = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, **shape)
     img, code, known = torch.zeros(4, 3, 16, 16), torch.zeros(4, 2), torch.ones(4, 2, dtype=torch.bool)
-    state = TrainState.create(config, model, SPACE, torch.device("cpu"))
+    state = TrainState.create(config, config.networks(16, 3, SPACE.code_width), SPACE, torch.device("cpu"))
     return state, Batch(img, code, LabelledBatch(img, code, known))
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from semistylegan import files
 from semistylegan.cli.program import main
+from semistylegan.cli.studying import Sweep
 from semistylegan.data.dataset import Dataset
 from semistylegan.errors import UserError
 from semistylegan.metrics import oracle as oracle_module
@@ -29,8 +30,9 @@ from semistylegan.metrics.oracle_network import Plan, plan_for
 from semistylegan.report.study import page
 from semistylegan.study import Result, Study, running, sweep
 from semistylegan.study.plan import parse_axis
-from semistylegan.study.plots import PAIRS, draw, svg
+from semistylegan.study.plots import PAIRS, draw, lines_of, svg
 from semistylegan.study.table import LEARNED, Spread, spread, to_csv, to_markdown
+from semistylegan.training.config import PRESETS, TrainConfig
 
 SHORT: dict[str, Any] = {"kimg": 0.016, "device": "cpu", "snap_kimg": 1.0}
 
@@ -89,6 +91,43 @@ def test_baselines() -> None:
     assert by_name["all-labels"].label_fraction is None and by_name["info"].system == "info"
 
 
+def test_no_labels_beside_another_preset_differ_in_the_labels_alone() -> None:
+    of_losses = {"system", "label_fraction", "gamma_g", "gamma_e", "gamma_doubt", "alpha", "beta", "ce_weight"}
+    fields = {"system": "paper", "beta": 3.0, "batch": 16}
+    jobs = plan({"label_fraction": (0.0, 0.1)}, baselines=("info",), fields=fields).jobs
+    none, some, baseline = (job.config.to_json() for job in jobs)
+    assert {k for k in some if none[k] != some[k]} <= of_losses | {"out"}
+    assert {k: v for k, v in none.items() if k in of_losses} == {"system": "info", **PRESETS["info"]}
+    assert (none["size"], none["kimg"], none["batch"], some["beta"]) == ("paper", 25_600.0, 16, 3.0)
+    assert {**baseline, "out": none["out"]} == none
+    (own,) = (j.config for j in plan({"gamma_g": (7.0,)}, fields={"system": "paper", "label_fraction": 0.0}).jobs)
+    assert (own.system, own.gamma_g, own.lr_g) == ("info", 7.0, 0.001)
+
+
+def test_labels_only_stands_beside_every_label_fraction_and_preset() -> None:
+    def names(over: dict[str, Any], *baselines: str, **fields: Any) -> list[str]:
+        study = plan(over, baselines=baselines, fields=fields)
+        return [s.name for s in study.settings if s.baseline]
+
+    alone = ["labels-only, label-fraction 0.1", "labels-only, label-fraction none"]
+    assert names({"label_fraction": (0.0, 0.1, None)}, "labels-only") == alone
+    assert names({"gamma_g": (1.0, 5.0), "label_fraction": (0.0, 0.1, None)}, "labels-only") == alone
+    both = {"system": ("semi", "info", "paper"), "label_fraction": (0.0, 0.1)}
+    assert names(both, "labels-only", "all-labels") == [
+        "labels-only, preset semi, label-fraction 0.1",
+        "labels-only, preset paper, label-fraction 0.1",
+        "all-labels, preset semi",
+        "all-labels, preset paper",
+    ]
+    sizes = {j.setting.name: j.config.size for j in plan(both, baselines=("labels-only", "info")).jobs}
+    assert sizes["labels-only, preset paper, label-fraction 0.1"] == sizes["info, preset paper"] == "paper"
+
+
+def test_data_is_found_from_any_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert {j.config.data for j in plan({"gamma_g": (1.0, 2.0)}).jobs} == {str(tmp_path / "data.zip")}
+
+
 @pytest.mark.parametrize(
     ("text", "field", "values"),
     [
@@ -97,6 +136,10 @@ def test_baselines() -> None:
         ("preset=semi,info", "system", ("semi", "info")),
         ("r1-gamma=none,1", "r1_gamma", (None, 1.0)),
         ("mix_with=fakes", "mix_with", ("fakes",)),
+        ("as-classes=none,shape", "as_classes", ("none", "shape")),
+        ("hold-out=None,0.05", "hold_out", (None, "0.05")),
+        ("blend=true,False,none", "blend", (True, False, None)),
+        ("cuda-graphs=TRUE, false", "cuda_graphs", (True, False)),
     ],
 )
 def test_axes_are_read(text: str, field: str, values: tuple[Any, ...]) -> None:
@@ -114,6 +157,8 @@ def test_axes_are_read(text: str, field: str, values: tuple[Any, ...]) -> None:
         ("seed=1,2", "--seeds"),
         ("batch=1.5", "a whole number"),
         ("gamma-g=x", "a number"),
+        ("knows-source=true,yes", "--over knows-source=yes: expected true or false"),
+        ("cuda-graphs=none", "true or false"),
     ],
 )
 def test_axes_that_cannot_be_are_one_line(over: str, says: str) -> None:
@@ -127,11 +172,17 @@ def test_axes_that_cannot_be_are_one_line(over: str, says: str) -> None:
         ({}, {}, "nothing is varied"),
         ({"gamma_g": (1.0, 1.0)}, {}, "1 is given twice"),
         ({"gamma_g": ()}, {}, "no value"),
+        ({"lr_g": (0.001, 0.0010000001)}, {}, "two settings would be called lr-g-0.001"),
         ({"gamma_g": (-1.0,)}, {}, "gamma-g -1: --gamma-g -1.0: must be at least 0"),
         ({"gamma_g": (1.0,)}, {"seeds": ()}, "no value"),
         ({"gamma_g": (1.0,)}, {"fields": {"gamma_g": 2.0}}, "option too"),
         ({"gamma_g": (1.0,)}, {"baselines": ("best",)}, "known are labels-only"),
         ({"mix_with": ("nobody",)}, {}, "known are fakes"),
+        ({"label_fraction": (0.0,)}, {"baselines": ("labels-only",)}, "--baselines labels-only: no setting .* labels"),
+        ({"gamma_g": (1.0,)}, {"baselines": ("all-labels",), "fields": {"system": "info"}}, "no setting .* labels"),
+        ({"label_fraction": (0.0, 0.1)}, {"fields": {"system": "fine"}}, "fraction 0: the preset fine needs labels"),
+        ({}, {"baselines": ("info",), "fields": {"system": "fine"}}, "info: .* the preset fine needs labels"),
+        ({"system": ("best",), "label_fraction": (0.0,)}, {}, "known are semi"),
     ],
 )
 def test_plans_that_cannot_be_are_one_line(over: dict[str, Any], more: dict[str, Any], says: str) -> None:
@@ -205,6 +256,8 @@ def test_scores_on_images_whose_labels_were_learned_are_marked_and_never_the_bes
         {"label_fraction": (0.0, 0.01, 1.0)},
         {"gamma_e": (0.0, 1.0), "gamma_g": (1.0, 5.0)},
         {"system": ("semi", "info")},
+        {"system": ("semi", "paper"), "label_fraction": (0.01, 0.1)},
+        {"label_fraction": (0.01, None), "system": ("semi", "paper")},
     ],
 )
 def test_plots_and_page_of_any_study(over: dict[str, Any]) -> None:
@@ -236,6 +289,21 @@ def test_points_stand_where_the_scores_are() -> None:
     assert [t.get_text() for t in figures["plot"].axes[0].get_xticklabels()] == ["0", "0.01", "1"]
     (points,) = [found for found in figures["trade-off"].axes[0].lines if len(found.get_xdata()) == 3]
     assert list(points.get_xdata()) == [0.1, 0.4, 0.3] and list(points.get_ydata()) == [0.5, 0.6, 0.2]
+
+
+def test_a_baseline_of_each_label_fraction_is_drawn_beside_any_first_axis() -> None:
+    study = plan({"gamma_g": (1.0, 5.0), "label_fraction": (0.01, 0.1)}, baselines=("labels-only",))
+    levels = ["labels-only, label-fraction 0.01", "labels-only, label-fraction 0.1"]
+    assert [(name, len(settings)) for name, settings in lines_of(study)] == [
+        ("label-fraction 0.01", 2),
+        ("label-fraction 0.1", 2),
+        *((name, 1) for name in levels),
+    ]
+    results = [Result(j, {"mig": i / 10}) for i, j in enumerate(study.jobs)]
+    level = {line.get_label(): list(line.get_ydata()) for line in draw(study, results)["plot"].axes[0].lines[2:]}
+    assert level == {levels[0]: [0.4, 0.4], levels[1]: [0.5, 0.5]}
+    along = plan({"label_fraction": (0.01, 0.1)}, baselines=("labels-only",), fields={"system": "paper"})
+    assert [(name, len(settings)) for name, settings in lines_of(along)] == [("paper", 2), ("labels-only", 2)]
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
@@ -392,6 +460,20 @@ def test_ray_is_asked_for_each_run(sprites_zip: Path, tmp_path: Path, monkeypatc
         go(sprites_zip, tmp_path / "t", cluster="ray")
 
 
+def test_a_study_begun_with_a_relative_path_goes_on(
+    sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(sprites_zip.parent)
+    data = Path(sprites_zip.name)
+    before = go(data, tmp_path / "s")
+    for r in before:
+        config = Path(r.job.config.out) / "config.json"
+        document = json.loads(config.read_text(encoding="utf-8"))
+        files.write_json(config, {**document, "train": {**document["train"], "data": str(data)}})  # as it was written
+        (config.parent / "metrics.json").unlink()
+    assert [r.scores for r in go(data, tmp_path / "s")] == [r.scores for r in before]
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
@@ -422,9 +504,34 @@ def test_the_command(sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert text.count('<figure class="grid">') == 2 and "gamma-g" in text
 
 
+SWEEP = ("--data", "d.zip", "--out", "o")
+OPTIONS = [field for field in dataclasses.fields(TrainConfig) if field.name not in ("data", "out", "seed")]
+
+
+@pytest.mark.parametrize("field", OPTIONS, ids=lambda field: field.name)
+def test_what_is_given_counts_also_where_it_is_the_default(field: dataclasses.Field[Any]) -> None:
+    name, value = {"system": "preset"}.get(field.name, field.name), field.default
+    words = ["--no-cuda-graphs"] if name == "cuda_graphs" else [f"--{name}", str(value)]
+    told = {field.name: False if name == "cuda_graphs" else value}
+    assert Sweep.parse("sweep", [*SWEEP, *words]).fields == told
+    assert Sweep.parse("sweep", [*SWEEP, "=".join(words).replace("_", "-")]).fields == told
+    assert Sweep.parse("sweep", [*SWEEP, "--over", f"{name}=1"]).fields == {}
+
+
+def test_what_is_given_holds_for_every_preset_of_the_study() -> None:
+    def configs(*words: str, **over: Any) -> list[TrainConfig]:
+        return [j.config for j in plan(over, fields=Sweep.parse("sweep", [*SWEEP, *words]).fields).jobs]
+
+    assert [c.kimg for c in configs("--kimg", "100", system=("semi", "paper"))] == [100.0, 100.0]
+    assert [c.gamma_g for c in configs("--gamma-g", "15", label_fraction=(0.0, 0.1))] == [15.0, 15.0]
+    assert [c.gamma_g for c in configs("--out=--gamma-g", label_fraction=(0.0, 0.1))] == [5.0, 15.0]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["--over", "gamma-g=1", "--gamma-g", "15"], "given as an option too"),
+        (["--over", "preset=semi,paper", "--preset", "semi"], "given as an option too"),
         (["--over", "gamma-g=1", "--over", "gamma-g=2"], "varied twice"),
         (["--over", "gamma-g=1", "--seeds", "a"], "--seeds a: a is no whole number"),
         (["--over", "gamma-g=1", "--gamma-g", "3"], "given as an option too"),

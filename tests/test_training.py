@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +31,7 @@ from semistylegan.factors import Factor, FactorSpace
 from semistylegan.losses import unsupervised
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.checkpoint import load_model
-from semistylegan.models.config import ModelConfig
-from semistylegan.training import Run, TrainConfig, train
+from semistylegan.training import Run, TrainConfig, loop, train
 from semistylegan.training.loop import Diverged, Feed, about_precision, labels_and_space
 from semistylegan.training.scope import notes_on_labels
 from semistylegan.training.state import TrainState
@@ -41,9 +44,7 @@ def make_state(**fields: Any) -> TrainState:
     config = TrainConfig.preset(
         "semi", "none", "none", **{"kimg": 1.0, "batch": 4, "labelled_batch": 4, **fields}
     ).resolved(16)
-    shape: dict[str, Any] = {"encoder": config.encoder, "second_head": bool(config.gamma_doubt)}
-    model = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, **shape)
-    return TrainState.create(config, model, SPACE, torch.device("cpu"))
+    return TrainState.create(config, config.networks(16, 3, SPACE.code_width), SPACE, torch.device("cpu"))
 
 
 def make_batch(known: bool = True, code: float = 0.5, rows: int = 4) -> Batch:
@@ -105,7 +106,7 @@ def test_smoothness_teaches_the_generator_through_its_own_images(mix_with: str, 
 def test_mixed_with_each_other_the_encoder_learns_from_labelled_images_alone() -> None:
     batch = make_batch()
     others = dataclasses.replace(batch, real_BCHW=batch.real_BCHW.flip(3), code_BC=1 - batch.code_BC)
-    states = [make_state(mix_with="labelled") for _ in range(2)]
+    states = [make_state(mix_with="labelled", gamma_doubt=0.0) for _ in range(2)]
     train_step(states[0], batch)
     train_step(states[1], others)
     assert torch.equal(weights(states[0].E), weights(states[1].E))
@@ -117,7 +118,7 @@ def test_mixed_with_each_other_the_encoder_learns_from_labelled_images_alone() -
     codes[1][0, 0] = 1e3
     told = []
     for code in codes:
-        state = make_state(mix_with="labelled")
+        state = make_state(mix_with="labelled", gamma_doubt=0.0)
         train_step(state, dataclasses.replace(batch, labelled=LabelledBatch(batch.labelled.img_LCHW, code, known)))
         told.append(weights(state.E))
     assert torch.equal(*told)
@@ -156,6 +157,25 @@ def test_a_batch_in_parts_gives_the_same_weights(fields: dict[str, Any], encoder
     for name in ("G", "D", "E", "G_ema", "E_ema"):
         whole, parts = (weights(getattr(state, name)) for state in states)
         torch.testing.assert_close(whole, parts, rtol=1e-9, atol=1e-11)
+    for key, value in logs[0].items():
+        assert float(value) == pytest.approx(float(logs[1][key]), rel=1e-6)
+
+
+@pytest.mark.parametrize("mix_with", ["labelled", "unlabelled", "fakes"])
+def test_a_batch_in_parts_gives_the_same_weights_where_labels_are_missing(mix_with: str) -> None:
+    """In the first of two parts one row has no label, the others have none in common; in the second all are known."""
+    try:
+        torch.set_default_dtype(torch.float64)
+        batch = double(make_batch(rows=8))
+        assert batch.labelled is not None
+        known = torch.tensor([[True, False], [False, mix_with == "labelled"], [True, True], [True, True]])
+        batch = dataclasses.replace(batch, labelled=dataclasses.replace(batch.labelled, known_LF=known))
+        states = [make_state(batch=8, micro_batch=m, mix_with=mix_with, beta=1.0) for m in (0, 4)]
+        logs = [train_step(state, batch) for state in states]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for name in ("G", "E"):
+        torch.testing.assert_close(*(weights(getattr(state, name)) for state in states), rtol=1e-9, atol=1e-11)
     for key, value in logs[0].items():
         assert float(value) == pytest.approx(float(logs[1][key]), rel=1e-6)
 
@@ -268,7 +288,7 @@ def test_a_model_whose_E_has_two_heads_is_saved_and_loaded(tmp_path: Path) -> No
         assert torch.equal(second_reading(other, img), second_reading(state, img))
         assert torch.equal(load_model(tmp_path / "checkpoint").E(img), state.E_ema(img))
     with pytest.raises(UserError, match="does not fit these networks"):
-        make_state().load(tmp_path / "checkpoint")
+        make_state(gamma_doubt=0.0).load(tmp_path / "checkpoint")
 
 
 def test_a_shared_encoder_shares_the_trunk_and_no_weight_is_updated_twice() -> None:
@@ -386,6 +406,67 @@ def test_ctrl_c_writes_a_checkpoint_first(sprites_zip: Path, tmp_path: Path) -> 
     assert load_model(Run(tmp_path / "run").checkpoint())
 
 
+def test_interrupted_in_a_snapshot_it_ends_with_what_an_uninterrupted_run_has(
+    sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the second step, whose checkpoint is a snapshot: its pictures are drawn, its scores made up for."""
+
+    def drawn(name: str) -> dict[float, bytes]:
+        pictures: dict[float, bytes] = {}
+
+        def keep(checkpoint: Path, kimg: float) -> None:
+            assert load_model(checkpoint)
+            pictures[kimg] = (tmp_path / name / "fakes000000.png").read_bytes()
+
+        train(config(sprites_zip, tmp_path / name), on_snapshot=keep)
+        return pictures
+
+    @contextmanager
+    def ctrl_c() -> Iterator[Callable[[], bool]]:
+        steps = itertools.count(1)
+        yield lambda: next(steps) == 2
+
+    whole = drawn("whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "interruptible", ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            drawn("run")
+    assert (tmp_path / "run" / "fakes000000.png").read_bytes() == whole[0.032]
+    assert list(whole) == [0.032, 0.064, 0.096] and drawn("run") == whole
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {p.name for p in (tmp_path / "whole").iterdir()}
+
+
+class Stop(Exception):
+    pass
+
+
+def test_a_run_that_begins_anew_goes_on_from_its_own_checkpoints(
+    sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The two that could be resumed were damaged and removed: older models stand where new checkpoints will."""
+    settings = config(sprites_zip, tmp_path / "run", kimg=0.16)
+    run = train(settings)
+    before = (run.checkpoint() / "model.safetensors").read_bytes()
+    for name in ("checkpoint-000000.128", "checkpoint-000000.160"):
+        shutil.rmtree(run.path / name)
+
+    def stop(checkpoint: Path, kimg: float) -> None:
+        raise Stop
+
+    capsys.readouterr()
+    with pytest.raises(Stop):
+        train(settings, on_snapshot=stop)
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if ".old" in line]
+    assert "run: goes on from kimg 0;" in said and "checkpoint-000000.096" in said
+    assert run.checkpoint().name == "checkpoint-000000.032" and (run.checkpoint() / "train-state.json").exists()
+    old = ["checkpoint-000000.032.old", "checkpoint-000000.064.old", "checkpoint-000000.096.old"]
+    assert sorted(p.name for p in run.path.glob("*.old")) == old and load_model(run.path / old[2])
+    train(settings)
+    assert [row["kimg"] for row in run.stats()] == [0.032, 0.064, 0.096, 0.128, 0.16]
+    assert (run.checkpoint() / "model.safetensors").read_bytes() == before
+    assert ".old" not in capsys.readouterr().err
+
+
 def test_info_needs_no_labels_and_its_codes_have_no_names(sprites_zip: Path, tmp_path: Path) -> None:
     run = train(config(sprites_zip, tmp_path / "run", preset="info", label_fraction=0.0))
     assert not (run.path / "labels.csv").exists()
@@ -497,7 +578,7 @@ def test_no_label_outside_the_labelled_rows_matters(sprites_zip: Path) -> None:
 def test_other_settings_do_not_touch_a_run(sprites_zip: Path, tmp_path: Path) -> None:
     run = train(config(sprites_zip, tmp_path / "run"))
     before = {p: p.stat().st_mtime_ns for p in run.path.rglob("*")}
-    with pytest.raises(UserError, match=r"--gamma-g 5\.0, not 6\.0"):
+    with pytest.raises(UserError, match=r"--gamma-g 15\.0, not 6\.0"):
         train(config(sprites_zip, run.path, gamma_g=6.0))
     assert {p: p.stat().st_mtime_ns for p in run.path.rglob("*")} == before
 

@@ -55,15 +55,24 @@ def unsupervised(said_BC: Tensor, code_BC: Tensor, space: FactorSpace, ce_weight
 
 
 def supervised(
-    said_BC: Tensor, code_BC: Tensor, known_BF: Tensor, space: FactorSpace, ce_weight: float = 1.0
+    said_BC: Tensor,
+    code_BC: Tensor,
+    known_BF: Tensor,
+    space: FactorSpace,
+    ce_weight: float = 1.0,
+    count: Tensor | None = None,
 ) -> Tensor:
     """L_sup: mean d(E(x), c) over the rows that have a label. Zero where none has.
 
     L_sr is the same function of mixed images and mixed codes (:func:`mix`).
+
+    Args:
+        count: divides the sum in place of the number of these rows, where they are a part of those that the mean is
+            over.
     """
     rows_B = known_BF.any(dim=1)
     total = torch.where(rows_B, distance(said_BC, code_BC, space, known_BF, ce_weight), 0.0).sum()
-    return total / rows_B.sum().clamp_min(1)
+    return total / (rows_B.sum().clamp_min(1) if count is None else count)
 
 
 def mix_share(count: int, xi: float, random: np.random.Generator) -> Tensor:

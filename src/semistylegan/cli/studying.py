@@ -39,15 +39,10 @@ class Sweep(Command):
     def parse(cls, name: str, args: Sequence[str]) -> Self:
         from semistylegan.cli.sweep_options import SweepOptions, TrainOptions, defaults
 
-        usual = defaults(args)
-        start = SweepOptions(**dataclasses.asdict(usual))
+        start = SweepOptions(**dataclasses.asdict(defaults(args)))
         options = parsing.options(SweepOptions, name, args, inspect.getdoc(cls), start)
-        said = {f.name: getattr(options, f.name) for f in dataclasses.fields(TrainOptions)}
-        left_out = ("data", "out", "seed")
-        fields = {k: v for k, v in said.items() if k not in left_out and (v != getattr(usual, k) or k == "system")}
-        if options.seed:
-            raise UserError(f"--seed {options.seed}: write --seeds {options.seed}")
-        return cls(options, fields)
+        said = {f.name for f in dataclasses.fields(TrainOptions)} & given(args) - {"data", "out"}
+        return cls(options, {field: getattr(options, field) for field in said})
 
     def run(self) -> Path:
         from semistylegan.cli.tables import print_study
@@ -75,7 +70,7 @@ class Sweep(Command):
             axes,
             seeds=whole_numbers("--seeds", o.seeds),
             baselines=words(o.baselines),
-            fields={k: v for k, v in self.fields.items() if k != "system" or "system" not in axes},
+            fields=self.fields,
             metrics=list(DEFAULT) if o.metrics == "default" else words(o.metrics),
             images=o.images,
             workers=o.workers,
@@ -84,6 +79,16 @@ class Sweep(Command):
         )
         print_study(planned[0], results)
         return out / FILE
+
+
+def given(args: Sequence[str]) -> set[str]:
+    """The fields whose options stand in the arguments: of `--gamma-g 3`, `--gamma_e=1`, `--no-cuda-graphs` and so on.
+
+    Whether a value is the default does not tell: it may be another preset's. No value begins with `--` but after `=`.
+    """
+    names = {word.partition("=")[0].replace("-", "_") for word in args if word.startswith("--")}
+    fields = {name.removeprefix("__").removeprefix("no_") for name in names}
+    return fields | {"system"} if "preset" in fields else fields
 
 
 def words(text: str) -> list[str]:

@@ -21,7 +21,7 @@ class SweepOptions(TrainOptions):
     """What is varied, and every option of `train` for what is not."""
 
     over: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="FIELD=A,B,C")] = ()
-    """An option of train and its values; label-fraction 0 is the preset info. Given again: every combination."""
+    """An option of train and its values; label-fraction 0 trains as the preset info. Given again: every combination."""
     seeds: Annotated[str, arg(metavar="A,B,C")] = "0"
     """Each setting is trained with each of these."""
     baselines: Annotated[str, arg(metavar="A,B,C")] = ""

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from semistylegan.errors import UserError
-from semistylegan.training.config import TrainConfig
+from semistylegan.training.config import PRESETS, TrainConfig
 
 LABELS_ONLY: dict[str, Any] = {"mix_with": "labelled", "encoder": "separate", "gamma_e": 0.0, "gamma_doubt": 0.0}
 """E on its own trunk sees the labelled images, mixed with each other, and nothing else; G learns from that E."""
 BASELINES = ("labels-only", "info", "all-labels")
 """labels-only: no unlabelled and no generated image teaches E, at every label fraction of the study. info: no labels.
-all-labels: every label there is."""
+all-labels: every label there is. Each for every preset of the study."""
 NOT_SWEPT = ("data", "out", "seed", "device", "threads", "tick_kimg", "snap_kimg")
 """Fields that are no axis: they belong to the whole study, or (`seed`) have an option of their own."""
 ABOUT_LABELS = ("label_fraction", "alpha", "beta", "gamma_doubt", "as_classes")
@@ -84,8 +84,8 @@ class Study:
         Args:
             data: the data set.
             out: folder of the study.
-            over: field of TrainConfig -> values; `label_fraction` 0 is the preset info. May be empty where there are
-                baselines.
+            over: field of TrainConfig -> values; `label_fraction` 0 is training without labels, as by the preset info.
+                May be empty where there are baselines.
             seeds: each setting is trained with each of them.
             baselines: names of BASELINES.
             fields: what differs from the preset in every run.
@@ -97,18 +97,19 @@ class Study:
         axes = {checked_axis(field): unique(values, option(field)) for field, values in over.items()}
         if twice := [field for field in axes if field in common]:
             raise UserError(f"--over {option(twice[0])}: is given as an option too; leave out one of them")
-        settings = [
-            Setting(dict(zip(axes, values, strict=True))) for values in itertools.product(*axes.values()) if axes
-        ]
+        settings = combinations(axes) if axes else []
         for name in unique(baselines, "baselines") if baselines else ():
-            settings += baseline_settings(name, axes)
+            settings += baseline_settings(name, axes, common)
         if not settings:
             raise UserError("--over: nothing is varied; give e.g. --over label-fraction=0.01,0.1")
+        folders = [setting.folder for setting in settings]
+        if twice := [folder for folder in folders if folders.count(folder) > 1]:
+            raise UserError(f"--over: two settings would be called {twice[0]}; leave out one of them")
         jobs = []
         for seed in unique(seeds, "seeds"):
             for setting in settings:
                 run = Path(out).absolute() / "runs" / setting.folder / f"seed-{seed}"
-                jobs.append(Job(setting, seed, config_of(setting, common, str(data), str(run), seed)))
+                jobs.append(Job(setting, seed, config_of(setting, common, str(Path(data).absolute()), str(run), seed)))
         return cls(Path(out), axes, tuple(settings), tuple(seeds), tuple(jobs))
 
 
@@ -122,9 +123,11 @@ def config_of(setting: Setting, common: Mapping[str, Any], data: str, out: str, 
     preset = str(fields.pop("system", "semi"))
     if setting.baseline == "labels-only":
         fields |= LABELS_ONLY
-    elif setting.baseline == "all-labels":
-        fields["label_fraction"] = None
-    if setting.baseline == "info" or fields.get("label_fraction") == 0:
+    elif setting.baseline:
+        fields["label_fraction"] = 0.0 if setting.baseline == "info" else None
+    if preset in PRESETS and preset != "fine" and fields.get("label_fraction") == 0:  # fine is refused below
+        # What info does not set is as beside it (networks, lengths, rates), so that only the labels differ.
+        fields = {field: value for field, value in PRESETS[preset].items() if field not in PRESETS["info"]} | fields
         preset = "info"
     if preset == "info":
         fields = {field: value for field, value in fields.items() if field not in ABOUT_LABELS}
@@ -134,18 +137,28 @@ def config_of(setting: Setting, common: Mapping[str, Any], data: str, out: str, 
         raise UserError(f"{setting.name}: {error}") from None
 
 
-def baseline_settings(name: str, axes: Mapping[str, tuple[Any, ...]]) -> list[Setting]:
-    """The settings that a baseline adds: labels-only one for each label fraction, the others one.
+def combinations(axes: Mapping[str, tuple[Any, ...]], baseline: str = "") -> list[Setting]:
+    """A setting for every combination of the axes' values."""
+    return [Setting(dict(zip(axes, values, strict=True)), baseline) for values in itertools.product(*axes.values())]
+
+
+def baseline_settings(name: str, axes: Mapping[str, tuple[Any, ...]], common: Mapping[str, Any]) -> list[Setting]:
+    """The settings that a baseline adds: one for each preset that has labels; labels-only for each label fraction, too.
 
     Raises:
-        UserError: an unknown baseline.
+        UserError: an unknown baseline, or a study without labels.
     """
     if name not in BASELINES:
         raise UserError(f"--baselines {name}: known are {', '.join(BASELINES)}")
-    fractions = axes.get("label_fraction", ())
-    if name == "labels-only" and fractions:
-        return [Setting({"label_fraction": fraction}, name) for fraction in fractions if fraction]
-    return [Setting({}, name)]
+    shared = ("system", "label_fraction") if name == "labels-only" else ("system",)
+    settings = []
+    for setting in combinations({field: values for field, values in axes.items() if field in shared}, name):
+        fields = {**common, **setting.values}
+        if fields.get("system") != "info" and (name != "labels-only" or fields.get("label_fraction") != 0):
+            settings.append(setting)
+    if not settings:
+        raise UserError(f"--baselines {name}: no setting of the study has labels; leave it out")
+    return settings
 
 
 # -- words -> values ------------------------------------------------------------------------------------------------
@@ -179,7 +192,8 @@ def checked_axis(field: str) -> str:
 
 
 def parsed(field: str, text: str) -> Any:
-    """A value of a field of TrainConfig, of the field's type; `none` leaves it open where it may be.
+    """A value of a field of TrainConfig, of the field's type; `none` leaves it open where it may be (for as-classes it
+    is a value: no factor).
 
     Raises:
         UserError: another type.
@@ -187,7 +201,11 @@ def parsed(field: str, text: str) -> Any:
     hint = get_type_hints(TrainConfig)[field]
     kinds = get_args(hint) or (hint,)
     if type(None) in kinds and text.lower() == "none":
-        return None
+        return "none" if field == "as_classes" else None
+    if bool in kinds:
+        if text.lower() not in ("true", "false"):
+            raise UserError(f"--over {option(field)}={text}: expected true or false")
+        return text.lower() == "true"
     for kind, words in ((int, "a whole number"), (float, "a number")):
         if kind in kinds:
             try:
@@ -216,5 +234,7 @@ def option(field: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """0.0025 -> "0.0025", 1.0 -> "1"."""
-    return f"{value:g}" if isinstance(value, float) else str(value).lower() if value is None else str(value)
+    """0.0025 -> "0.0025", 1.0 -> "1", True -> "true"."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

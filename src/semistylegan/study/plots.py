@@ -137,12 +137,15 @@ def panel(axes: Axes, study: Study, results: Sequence[Result], field: str) -> No
 
 
 def lines_of(study: Study) -> list[Line]:
-    """Settings that differ in the first axis alone, together; each baseline is a line of its own."""
+    """Settings that differ in the first axis alone, together; those of a baseline are lines of their own."""
     first = next(iter(study.axes), None)
+    presets = {job.config.system for job in study.jobs if not job.setting.baseline}
+    own = " and ".join(sorted(presets - {"info"})) or "info"
     lines: dict[str, list[Setting]] = {}
     for setting in study.settings:
-        rest = ", ".join(f"{option(field)} {shown(value)}" for field, value in setting.values.items() if field != first)
-        lines.setdefault(setting.baseline or rest or "semi", []).append(setting)
+        rest = [f"{option(field)} {shown(value)}" for field, value in setting.values.items() if field != first]
+        name = ", ".join([setting.baseline, *rest] if setting.baseline else rest) or own
+        lines.setdefault(name, []).append(setting)
     return list(lines.items())
 
 

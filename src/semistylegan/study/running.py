@@ -32,6 +32,7 @@ from semistylegan.study.table import Result, to_csv, to_markdown
 from semistylegan.training import Run, train
 from semistylegan.training.loop import labels_and_space, pick_device
 from semistylegan.training.run import CONFIG
+from semistylegan.training.scope import completed
 
 WRITTEN = ("table.csv", "table.md", "plot.png", "trade-off.png", "report.html")
 """What stands in a study's folder beside its runs."""
@@ -129,12 +130,12 @@ def prepare(study: Study) -> Oracle | None:
     data.require_trainable()
     for job in study.jobs:
         try:
-            labels_and_space(job.config, data)
+            config = completed(job.config, data)
+            labels_and_space(config, data)
         except UserError as error:
             raise UserError(f"{job.setting.name}: {error}") from None
         run = Run(Path(job.config.out))
         if (run.path / CONFIG).exists():
-            config = job.config.resolved(data.resolution)
             if config.prior == "auto":  # what training decides from the labels
                 config = replace(config, prior=run.config.prior)
             run.check_same(config, data.fingerprint())
@@ -179,7 +180,10 @@ def done(job: Job, measure: Measure) -> Result:
     """Trains a run to its end and measures it."""
     try:
         run = train(job.config)
-        return Result(job, evaluate(run.path, measure.metrics, measure.images, device=job.config.device))
+        data = Path(job.config.data)
+        return Result(
+            job, evaluate(run.path, measure.metrics, measure.images, device=job.config.device, data_path=data)
+        )
     except UserError as error:
         return Result(job, {}, str(error))
 

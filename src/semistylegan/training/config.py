@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
 from semistylegan.errors import UserError
-from semistylegan.models.config import Backbone, EncoderKind, Size
+from semistylegan.models.config import Backbone, EncoderKind, ModelConfig, Size
 
 System = Literal["semi", "info", "fine", "paper"]
 
@@ -29,7 +29,7 @@ class TrainConfig:
     """Share of the images whose labels are used, drawn once from the seed. Not given: every label there is."""
     hold_out: str | None = None
     """Images that the training never sees, to measure on: a share (0.05), or every image labelled with a value
-    (object_shape=mug), or several of these with commas between."""
+    (shape=mug), or several of these with commas between."""
     kimg: float = 100.0
     """Thousands of real images that D sees before the training ends."""
     batch: int = 8
@@ -52,16 +52,16 @@ class TrainConfig:
     """stylegan: images in a step at 8x8; half as many at each further resolution, at least --batch. Not given: it."""
     encoder: EncoderKind = "separate"
     """E as a network of its own, or a second head on D's trunk as in the paper."""
-    gamma_g: float = 5.0
+    gamma_g: float = 15.0
     """Weight of L_unsup for G: how strictly G obeys the code."""
     gamma_e: float = 0.0
     """Weight of L_unsup for E: E learns from generated images too. Raises MIG, costs MIG-gen."""
     gamma_e_from: float = 0.0
     """Part of the training, 0 to 1, after which gamma_e begins; until then it is 0."""
-    gamma_doubt: float = 0.0
+    gamma_doubt: float = 0.2
     """Weight of E's doubt in G: a second head of E, which G is read by, learns to read a generated image as the real
     one beside it (fine: that it was made of), so that only what it cannot tell from a real image counts as obeying."""
-    doubt_decay_from: float = 1.0
+    doubt_decay_from: float = 0.4
     """Part of the training, 0 to 1, after which gamma_doubt falls linearly to zero. 1: it does not."""
     alpha: float = 1.0
     """Weight of L_sr, the smoothness term on mixed images."""
@@ -71,8 +71,8 @@ class TrainConfig:
     """Beta(xi, xi) of the mixing share in L_sr."""
     mix_with: Literal["fakes", "unlabelled", "labelled"] = "unlabelled"
     """Partner in L_sr: generated pairs (the paper), real images with the averaged E's own reading, or other labelled
-    images alone (with E apart and gamma_e 0, E then learns from the labelled images and nothing else)."""
-    ce_weight: float = 0.3
+    images alone (with E apart, gamma_e and gamma_doubt 0, E then learns from the labelled images and nothing else)."""
+    ce_weight: float = 0.15
     """Weight of a categorical factor's cross-entropy beside the distance of the others."""
     label_noise: float = 0.03
     """Standard deviation of the noise on labelled images (images span [-1, 1]), against learning them by heart."""
@@ -115,7 +115,7 @@ class TrainConfig:
     """own: as the data set says. scalar: every factor is one number, as in the paper."""
     as_classes: str | None = None
     """Factors with a grid whose codes have an entry for each value, as classes have, not one number; with commas
-    between, or none. Not given: none; fine: chosen by name (colours, shapes)."""
+    between, or none. Not given: chosen by name (colours, shapes)."""
     prior: Literal["auto", "grid", "labelled"] = "auto"
     """Codes of generated images: uniform over each factor's values (grid), the labelled rows' joint distribution, or
     (auto) the one that fits what these rows look like, which is said."""
@@ -128,7 +128,8 @@ class TrainConfig:
     bfloat16: 7 bits, half the memory (losses, R1, weights and what is small stay in float32); on a CPU with matrix
     units for it half the time, too, for networks over tiny."""
     cuda_graphs: bool = True
-    """On a GPU, record a step's kernels once and replay them: small networks wait for their launches otherwise."""
+    """On a GPU a step's kernels are recorded once and replayed, since small networks wait for their launches otherwise;
+    with --no-cuda-graphs each is launched by itself."""
     threads: int = 0
     """CPU threads; 0 takes one for tiny networks (a second gains a quarter), else what torch chooses."""
     tick_kimg: float = 1.0
@@ -229,6 +230,23 @@ class TrainConfig:
             lr_e=self.lr_e or lr_e,
         )
 
+    def networks(self, resolution: int, channels: int, code_width: int) -> ModelConfig:
+        """What a :meth:`resolved` configuration trains."""
+        return ModelConfig.of_size(
+            self.size,
+            resolution,
+            channels,
+            code_width,
+            self.backbone,
+            self.encoder,
+            self.coarse or 0,
+            self.seen or 0,
+            bool(self.blend),
+            bool(self.knows_source),
+            self.width,
+            second_head=bool(self.gamma_doubt),
+        )
+
     def batch_at(self, resolution: int) -> int:
         """Images a step: `batch`, or more while the networks have only grown to `resolution` pixels a side."""
         return self.batch if self.grow_batch is None else max(self.grow_batch * 8 // resolution, self.batch)
@@ -251,7 +269,10 @@ class TrainConfig:
         known = {f.name for f in dataclasses.fields(cls)}
         if unknown := sorted(set(document) - known):
             raise UserError(f"unknown field {unknown[0]!r}; was it written by another version?")
-        return cls(**document).validated()
+        meant = {**EARLIER, **document}
+        if meant.get("as_classes") is None and meant.get("system") != "info":
+            meant["as_classes"] = "none"
+        return cls(**meant).validated()
 
 
 def coarse_resolution(resolution: int) -> int:
@@ -262,9 +283,17 @@ def coarse_resolution(resolution: int) -> int:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "semi": {},
-    "info": {"label_fraction": 0.0, "gamma_e": 1.0, "alpha": 0.0, "beta": 0.0},
+    "info": {
+        "label_fraction": 0.0,
+        "gamma_g": 5.0,
+        "gamma_e": 1.0,
+        "gamma_doubt": 0.0,
+        "alpha": 0.0,
+        "beta": 0.0,
+        "ce_weight": 0.3,
+    },
     # Little mixing: G would paint the faint second images that E learns to read in mixtures (docs/results/editing.md).
-    "fine": {"gamma_g": 10.0, "xi": 0.1, "gamma_rec": 10.0},
+    "fine": {"gamma_g": 30.0, "gamma_doubt": 0.4, "keep": 0.5, "xi": 0.1, "gamma_rec": 10.0},
     "paper": {
         "backbone": "stylegan",
         "size": "paper",
@@ -284,9 +313,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "r1_interval": 1,
         "gamma_g": 1.0,
         "gamma_e": 1.0,
+        "gamma_doubt": 0.0,
         "alpha": 1.0,
         "beta": 1.0,
         "mix_with": "fakes",
+        "ce_weight": 0.3,
         "label_noise": 0.0,
         "ema_kimg": 10.0,
         "snap_kimg": 100.0,
@@ -294,6 +325,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 """The fields in which a preset differs from the defaults."""
+
+EARLIER: dict[str, Any] = {"gamma_doubt": 0.0, "doubt_decay_from": 1.0, "keep": 0.0}
+"""What a `config.json` means that was written before these fields were (and before classes were chosen by name)."""
 
 LEARNING_RATES: dict[str, tuple[float, float, float]] = {
     "tiny": (0.006, 0.004, 0.015),

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from semistylegan.training import distributed
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Part, Passes, PassesOf, gamma_e_now
 
@@ -26,7 +27,9 @@ def passes_for(state: TrainState, device: torch.device) -> PassesOf:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = config.precision != "float32"
     torch.backends.cudnn.benchmark = device.type == "cuda"
     recorded = device.type == "cuda" and config.cuda_graphs
-    return Recorder() if recorded and config.backbone == "stylegan2" and not config.micro_batch else Passes
+    counts = config.mix_with == "labelled" and distributed.count() > 1  # all processes count within a pass
+    plain = config.backbone != "stylegan2" or config.micro_batch or counts
+    return Recorder() if recorded and not plain else Passes
 
 
 class Recorder:

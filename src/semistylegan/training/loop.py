@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ from semistylegan.training.graphs import passes_for
 from semistylegan.training.growing import advance
 from semistylegan.training.memory import check_parts, keep_freed_memory, peak_memory, require_memory
 from semistylegan.training.run import CONFIG, FACTORS, LABEL_FACTORS, LABELS, STATS, Run, read_jsonl
-from semistylegan.training.scope import class_factors, fine_factors, notes_on_labels, training_rows
+from semistylegan.training.scope import class_factors, completed, notes_on_choices, notes_on_labels, training_rows
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
 from semistylegan.training.step import Batch, LabelledBatch, reading, train_step
 from semistylegan.training.streams import to_device
@@ -77,31 +78,14 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     writes = distributed.rank() == 0
     data = Dataset.open(config.data)
     data.require_trainable()
-    config = config.validated().resolved(data.resolution)
+    given, config = config, completed(config, data)
     check_parts(config, data.resolution)
     run = Run(Path(config.out))
-    if config.system == "fine":
-        fine = fine_factors(config.fine_factors, data)
-        classes = class_factors(config, data.space.only(fine).with_kinds(config.factor_kinds))
-        config = dataclasses.replace(config, fine_factors=",".join(fine), as_classes=",".join(classes) or "none")
     labels, space = labels_and_space(config, data)
-    for line in notes_on_labels(config, data):
+    for line in [*notes_on_choices(given, config), *notes_on_labels(config, data)]:
         progress.console().print(line, markup=False)
     config = with_prior(config, labels, space)
-    model = ModelConfig.of_size(
-        config.size,
-        data.resolution,
-        data.channels,
-        space.code_width,
-        config.backbone,
-        config.encoder,
-        config.coarse or 0,
-        config.seen or 0,
-        bool(config.blend),
-        bool(config.knows_source),
-        config.width,
-        second_head=bool(config.gamma_doubt),
-    )
+    model = config.networks(data.resolution, data.channels, space.code_width)
     require_memory(config, model, space, device)
     if note := about_precision(config, device):
         progress.console().print(note, markup=False)
@@ -140,6 +124,8 @@ def go_on(run: Run, state: TrainState, feed: Feed, on_snapshot: OnSnapshot | Non
             if state.step == 0:
                 feed.batch(state)  # a growing run: the networks as they begin
                 save_fakes(run, state, feed)
+            elif writes and snapshot_under_way(run) == checkpoint_name(state.kimg):
+                end_snapshot(run, state, feed, on_snapshot)
             while state.progress < 1:
                 began = time.perf_counter()
                 before = state.kimg
@@ -149,13 +135,15 @@ def go_on(run: Run, state: TrainState, feed: Feed, on_snapshot: OnSnapshot | Non
                 if crossed(before, state.kimg, config.tick_kimg) or state.progress >= 1:
                     ticker.write()
                 stop = distributed.any_(interrupted(), device)
-                if crossed(before, state.kimg, config.snap_kimg) or state.progress >= 1 or stop:
-                    checkpoint = save_checkpoint(run, state)
-                    if stop:
-                        raise KeyboardInterrupt
-                    save_fakes(run, state, feed)
-                    if on_snapshot is not None and writes:
-                        on_snapshot(checkpoint, state.kimg)
+                snapshot = crossed(before, state.kimg, config.snap_kimg) or state.progress >= 1
+                if snapshot and writes:
+                    files.write_text(run.path / SNAPSHOT, checkpoint_name(state.kimg))
+                if snapshot or stop:
+                    save_checkpoint(run, state)
+                if snapshot and writes:
+                    end_snapshot(run, state, feed, on_snapshot, stop)
+                if stop:
+                    raise KeyboardInterrupt
 
 
 # -- before the first step ----------------------------------------------------------------------------------------
@@ -275,8 +263,23 @@ def resume(run: Run, state: TrainState) -> None:
     if found:
         state.load(found[-1])
     if distributed.rank() == 0:
+        set_aside(run, state.kimg)
         kept = [row for row in read_jsonl(run.path / STATS) if row["kimg"] <= state.kimg]
         files.write_jsonl(run.path / STATS, kept)
+
+
+def set_aside(run: Run, kimg: float) -> None:
+    """Renames the checkpoints after `kimg`, from where a run goes on because none later can be resumed: they are models
+    of an earlier attempt, and would pass for the newest of this one."""
+    later = [path for path in checkpoints(run.path) if float(path.name.split("-")[1]) > kimg]
+    for path in later:
+        old = path.with_name(f"{path.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+    if later:
+        names = ", ".join(path.name for path in later)
+        what = f"{run.path}: goes on from kimg {kimg:g}; of no use to that, and named NAME.old from now on: {names}"
+        progress.console().print(what, markup=False)
 
 
 # -- during the training --------------------------------------------------------------------------------------------
@@ -383,7 +386,7 @@ class Ticker:
         self.reset()
 
 
-def save_checkpoint(run: Run, state: TrainState) -> Path:
+def save_checkpoint(run: Run, state: TrainState) -> None:
     """Writes a checkpoint; the one before stays resumable, older ones keep their model alone.
 
     Raises:
@@ -393,14 +396,14 @@ def save_checkpoint(run: Run, state: TrainState) -> Path:
         for key, weight in network.named_parameters():
             if not torch.isfinite(weight).all():
                 raise Diverged(diagnosis(run, state, f"weight {name}.{key} not finite"))
-    folder = run.path / checkpoint_name(state.kimg)
     if distributed.rank():
-        return folder
+        return
+    folder = run.path / checkpoint_name(state.kimg)
     state.save(folder)
     for old in checkpoints(run.path)[:-2]:
-        (old / STATE_FILE).unlink(missing_ok=True)
-        (old / COUNTERS_FILE).unlink(missing_ok=True)
-    return folder
+        if old != folder:  # which is the one to go on from, whatever the others are
+            (old / STATE_FILE).unlink(missing_ok=True)
+            (old / COUNTERS_FILE).unlink(missing_ok=True)
 
 
 def diagnosis(run: Run, state: TrainState, what: str) -> str:
@@ -412,6 +415,27 @@ def diagnosis(run: Run, state: TrainState, what: str) -> str:
         f"try lower learning rates (--lr-g {state.config.lr_g / 2:g} --lr-d {state.config.lr_d / 2:g} "  # type: ignore[operator]
         f"--lr-e {state.config.lr_e / 2:g}) or a larger --r1-gamma, with another --out"  # type: ignore[operator]
     )
+
+
+SNAPSHOT = ".snapshot"
+"""Names the checkpoint of a run whose pictures and scores are being made, so that a resumed run can make them up."""
+
+
+def snapshot_under_way(run: Run) -> str | None:
+    """Name of the checkpoint whose snapshot was begun and not ended, if any."""
+    file = run.path / SNAPSHOT
+    return file.read_text(encoding="utf-8") if file.exists() else None
+
+
+def end_snapshot(run: Run, state: TrainState, feed: Feed, on_snapshot: OnSnapshot | None, stop: bool = False) -> None:
+    """What a snapshot has beside its checkpoint: pictures, and what the caller makes of it. That may take long: with
+    `stop` it is left for when the run goes on."""
+    save_fakes(run, state, feed)
+    if on_snapshot is not None:
+        if stop:
+            return
+        on_snapshot(run.path / checkpoint_name(state.kimg), state.kimg)
+    (run.path / SNAPSHOT).unlink(missing_ok=True)
 
 
 @torch.no_grad()

@@ -4,6 +4,8 @@ process's own is laid out, and how much it held."""
 from __future__ import annotations
 
 import ctypes
+import dataclasses
+import gc
 import mmap
 import os
 import resource
@@ -19,11 +21,25 @@ from semistylegan.models.layers import group_size
 from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import LabelledBatch, Log, Part, generate, loss_of_D_and_E, loss_of_G, read_once
+from semistylegan.training.step import (
+    LabelledBatch,
+    Log,
+    Part,
+    generate,
+    gradient_penalty,
+    loss_of_D_and_E,
+    loss_of_G,
+    read_once,
+)
 
 SPARE = 2.0
 """What is needed beside weights, their moments and the kept activations (gradients on the way, R1's second graph, the
 allocator's gaps), as a factor on the activations: the largest of seven settings (docs/results/speed.md)."""
+SPARE_BFLOAT16, KERNELS_BFLOAT16 = 2.8, 3e7
+"""The same with maps in bfloat16, between which R1's in float32 leave larger gaps, and bytes that its kernels take for
+themselves: over the largest of these settings on a CPU, with doubt and without."""
+CGROUP = Path("/sys/fs/cgroup")
+"""What a container may use, where there is one (version 2)."""
 
 
 def check_parts(config: TrainConfig, resolution: int) -> None:
@@ -54,6 +70,11 @@ def check_parts(config: TrainConfig, resolution: int) -> None:
             f"--batch {batches[0]}: cannot be cut over {processes} processes, since D compares groups of {group} "
             f"images; give a multiple of {group * processes}"
         )
+    if alternates(config) and config.batch // processes % 2:
+        raise UserError(
+            f"--batch {config.batch}: cannot be cut over {processes} processes, since --gamma-rec and --gamma-cycle "
+            f"take every other image; give a multiple of {2 * processes}"
+        )
     raise UserError(
         f"--labelled-batch {config.labelled_batch}: cannot be cut into as many parts as the batch, of two labelled "
         f"images at least, which --mix-with labelled needs; give a multiple of {2 * processes}"
@@ -76,10 +97,17 @@ def parts_fit(config: TrainConfig, resolution: int, micro: int) -> bool:
         parts = rows // size
         if rows % size or size % group_size(batch) or labels % parts:
             return False
+        if alternates(config) and parts * processes > 1 and size % 2:
+            return False
         pairs = config.mix_with == "labelled" and config.alpha > 0
         if pairs and parts * processes > 1 and labels // parts % 2:
             return False
     return True
+
+
+def alternates(config: TrainConfig) -> bool:
+    """Whether the images of a batch take turns in L_rec and L_cycle (`step.keeping_loss`)."""
+    return bool(config.gamma_rec and config.gamma_cycle)
 
 
 def require_memory(config: TrainConfig, model: ModelConfig, space: FactorSpace, device: torch.device) -> float | None:
@@ -109,9 +137,12 @@ def require_memory(config: TrainConfig, model: ModelConfig, space: FactorSpace, 
 def estimate(config: TrainConfig, model: ModelConfig, space: FactorSpace, rows: int) -> float:
     """Bytes for weights, moments and the activations that a step over parts of `rows` images keeps at its peak.
 
-    The step itself is run on torch's `meta` device, where tensors have shapes and nothing else.
+    The step itself is run on torch's `meta` device, where tensors have shapes and nothing else: not bfloat16 either, in
+    which maps (but R1's) take half as much. A loss that begins later counts from the start.
     """
     meta = torch.device("meta")
+    config = dataclasses.replace(config, gamma_e_from=0.0)
+    halved = bfloat16 = config.precision == "bfloat16"
     state = TrainState.create(config, model, space, meta)
     labels = config.labelled_batch * rows * distributed.count() // config.batch // distributed.count()
     shape = (model.channels, model.resolution, model.resolution)
@@ -133,43 +164,51 @@ def estimate(config: TrainConfig, model: ModelConfig, space: FactorSpace, rows: 
     )
     part = read_once(state, part)
     # The storages themselves, so that no address is given out twice while they are counted.
-    kept: dict[int, torch.UntypedStorage] = {}
+    kept: dict[int, tuple[torch.UntypedStorage, float]] = {}
 
     def keep(x: Tensor) -> Tensor:
         storage = x.untyped_storage()
-        kept[storage._cdata] = storage
+        kept[storage._cdata] = storage, storage.nbytes() / (2 if halved and x.dim() > 2 else 1)
         return x
 
     peaks = []
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
         fake_BCHW = generate(state, part)
         with_G = dict(kept)
-        for loss in (loss_of_D_and_E, loss_of_G):
+        for loss in (loss_of_D_and_E, gradient_penalty, loss_of_G):
+            if loss is gradient_penalty and not config.r1_gamma:
+                continue
             kept.clear()
             kept.update(with_G)
+            halved = bfloat16 and loss is not gradient_penalty
             # The result is held until its graph is counted.
-            result = loss(state, part, fake_BCHW.detach() if loss is loss_of_D_and_E else fake_BCHW, Log(1))
-            peaks.append(sum(storage.nbytes() for storage in kept.values()))
+            result = loss(state, part, fake_BCHW if loss is loss_of_G else fake_BCHW.detach(), Log(1))
+            peaks.append(sum(size for _, size in kept.values()))
             del result
     weights = sum(p.numel() for net in (state.G, state.D, state.E) for p in net.parameters())
     averages = sum(p.numel() for net in (state.G_ema, state.E_ema) for p in net.parameters())
     # Used, unit, gradient, its flat copy and two moments of every weight; one number of every average.
-    return 4.0 * (6 * weights + averages) + SPARE * max(peaks)
+    fixed = 4.0 * (6 * weights + averages)
+    return fixed + (SPARE_BFLOAT16 * max(peaks) + KERNELS_BFLOAT16 if bfloat16 else SPARE * max(peaks))
 
 
 def free_memory(device: torch.device) -> float | None:
     """Bytes that are free on a device, None where nobody says."""
     if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
+        gc.collect()
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # of runs before this one
+        return float(torch.cuda.mem_get_info(device)[0] + kept)
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         available = next(1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration, ValueError):
         return None
     try:  # a container may be allowed less
-        limit = float(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
-        used = float(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
-        return min(available, limit - used)
+        limit, used = (float((CGROUP / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+        rows = (line.split() for line in (CGROUP / "memory.stat").read_text(encoding="ascii").splitlines())
+        # Files that were read are given up where memory is short.
+        cached = sum(float(count) for name, count in rows if name in ("inactive_file", "active_file"))
+        return min(available, limit - used + cached)
     except (OSError, ValueError):
         return available
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from semistylegan import progress
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import held_out_rows
 from semistylegan.errors import UserError
@@ -42,30 +42,52 @@ def notes_on_labels(config: TrainConfig, data: Dataset) -> list[str]:
     return notes
 
 
-def fine_factors(chosen: str | None, data: Dataset) -> tuple[str, ...]:
-    """The factors that an editor edits: those of `--fine-factors`, else :func:`guess_fine`, said aloud.
+def completed(config: TrainConfig, data: Dataset) -> TrainConfig:
+    """The configuration, checked, with all that the data decides: what depends on the resolution, the factors that an
+    editor edits, those whose codes are as classes.
+
+    Raises:
+        UserError: a value that cannot be, an unknown factor, or no name that sounds fine.
+    """
+    config = config.validated().resolved(data.resolution)
+    if config.system == "info":
+        return config
+    space = data.space
+    if config.system == "fine":
+        space = fine_factors(config.fine_factors, space)
+        config = dataclasses.replace(config, fine_factors=",".join(space.names))
+    classes = class_factors(config, space.with_kinds(config.factor_kinds))
+    return dataclasses.replace(config, as_classes=",".join(classes) or "none")
+
+
+def notes_on_choices(given: TrainConfig, config: TrainConfig) -> list[str]:
+    """What :func:`completed` chose by the factors' names, a line each."""
+    chosen = (("fine_factors", "fine factors"), ("as_classes", "as classes"))
+    return [
+        f"{what}, chosen by their names: {names.replace(',', ', ')} (--{field.replace('_', '-')} says otherwise)"
+        for field, what in chosen
+        if getattr(given, field) is None and (names := getattr(config, field)) not in (None, "none")
+    ]
+
+
+def fine_factors(chosen: str | None, space: FactorSpace) -> FactorSpace:
+    """The factors that an editor edits: those of `--fine-factors`, else :func:`guess_fine`.
 
     Raises:
         UserError: an unknown factor, or no name that sounds fine.
     """
-    if chosen is not None:
-        return data.space.only([name.strip() for name in chosen.split(",")]).names
-    names = guess_fine(data.space.names)
+    names = guess_fine(space.names) if chosen is None else [name.strip() for name in chosen.split(",")]
     if not names:
         raise UserError(
             f"--fine-factors: not given, and no factor's name says that it is fine; "
-            f"name those to be edited of {', '.join(data.space.names)}"
+            f"name those to be edited of {', '.join(space.names)}"
         )
-    progress.console().print(
-        f"fine factors, chosen by their names: {', '.join(names)} (--fine-factors says otherwise)", markup=False
-    )
-    return names
+    return space.only(names)
 
 
 def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
-    """The factors whose codes are as classes: those of `--as-classes`. Where it is left out and factors of a few values
-    have names that speak of classes, these are said aloud, and an editor takes them (neither with `--factor-kinds
-    scalar`, which wants one number of each).
+    """The factors whose codes are as classes: those of `--as-classes`. Where it is left out, those of a few values
+    whose names speak of classes (none with `--factor-kinds scalar`, which wants one number of each).
 
     Values without an order, such as colours, are far better as classes: as one number they lead G from the first to
     the last over all the others. Sizes and intensities gained nothing clear from it (docs/results/editing.md).
@@ -83,15 +105,7 @@ def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
                 raise UserError(f"--as-classes {factor.name}: not a number with a grid of values; leave it out")
         return names
     few = [f.name for f in space if f.kind == "scalar" and 2 <= (f.size or 0) <= MOST_CLASSES]
-    guessed = tuple(name for name in few if any(word in name.lower() for word in CLASS_WORDS))
-    if not guessed:
-        return ()
-    say = progress.console().print
-    if config.system != "fine":
-        say(f"numbers that may stand for classes, by their names: try --as-classes {','.join(guessed)}", markup=False)
-        return ()
-    say(f"as classes, chosen by their names: {', '.join(guessed)} (--as-classes says otherwise)", markup=False)
-    return guessed
+    return tuple(name for name in few if any(word in name.lower() for word in CLASS_WORDS))
 
 
 ISAAC3D_FINE = ("object_scale", "lighting_intensity", "object_color", "wall_color")

@@ -59,7 +59,7 @@ class TrainState:
         for network in (G, D, E):
             network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         G_ema, E_ema = copy.deepcopy(G).eval().requires_grad_(False), copy.deepcopy(E).eval().requires_grad_(False)
-        assert config.lr_g and config.lr_d and config.lr_e
+        assert config.lr_g and config.lr_d and config.lr_e and model.second_head == bool(config.gamma_doubt)
         return cls(
             config=config,
             model=model,

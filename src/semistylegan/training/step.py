@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,8 @@ class Part:
     """Entries of the codes of factors that an edit keeps as they are read; bool."""
     own_BC: Tensor | None = None
     """The averaged E's reading of the real images, as a code (:func:`read_once`)."""
+    counts: dict[str, Tensor] = field(default_factory=dict)
+    """What the sums over labelled rows are divided by, where not by this part's own rows (:func:`counted`)."""
 
 
 class Log:
@@ -83,6 +85,7 @@ class Passes:
         """D: tell real from generated. E: read the labelled images, mixed with others; its own reading of generated
         ones."""
         state = self.state
+        self.parts = counted(state, self.parts)
         with Aside(self.parts[0].real_BCHW.device) as aside:
             self.parts = [read_once(state, part) for part in self.parts]
         if state.G.starts_from_image:  # G is told what is read
@@ -203,6 +206,34 @@ def piece(x: Tensor, i: int, count: int) -> Tensor:
     return x[i * size : (i + 1) * size]
 
 
+def counted(state: TrainState, parts: list[Part]) -> list[Part]:
+    """The parts with what makes their means over labelled rows one mean over the whole batch: the number of its rows
+    that have a label, by the number of parts. The same where every row has one."""
+    # Every row that a training draws has a label, in all processes, but two may have none in common.
+    pairs = state.config.mix_with == "labelled" and distributed.count() > 1
+    cut = len(parts) * (distributed.count() if pairs else 1)
+    known = [known_labels(state, part.labelled) for part in parts if part.labelled is not None]
+    if cut == 1 or not known:
+        return parts
+    counts = {}
+    for name in known[0]:
+        count = torch.stack([of_part[name].any(dim=1).sum() for of_part in known]).sum()
+        counts[name] = (distributed.sum_(count) if pairs else count).clamp_min(1) / cut
+    return [dataclasses.replace(part, counts=counts) for part in parts]
+
+
+def known_labels(state: TrainState, labelled: LabelledBatch) -> dict[str, Tensor]:
+    """Which labels count in L_sup, and which in L_sr, L x F: what both know, where they are mixed with each other."""
+    known_LF = labelled.known_LF
+    shared_LF = known_LF & known_LF[neighbours(known_LF)] if state.config.mix_with == "labelled" else known_LF
+    return {"loss_sup": known_LF, "loss_sr": shared_LF}
+
+
+def neighbours(rows_L: Tensor) -> Tensor:
+    """Which row each is mixed with by `--mix-with labelled`: two and two; one that is left over stays as it is."""
+    return (torch.arange(len(rows_L), device=rows_L.device) ^ 1).clamp(max=len(rows_L) - 1)
+
+
 def generate(state: TrainState, part: Part) -> Tensor:
     """G's images: from z, or edits of the real images where G starts from those."""
     start = part.real_BCHW if state.G.starts_from_image else part.z_BZ
@@ -226,17 +257,14 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
     """-L_GAN + gamma_E L_unsup + beta L_sup + alpha L_sr + gamma_doubt L_doubt."""
     config, labelled = state.config, part.labelled
     read: dict[str, tuple[Tensor, Tensor]] = {}
-    known: dict[str, Tensor] = {}
+    known = known_labels(state, labelled) if labelled is not None else {}
     if labelled is not None and config.beta:
-        read["loss_sup"], known["loss_sup"] = (labelled.img_LCHW, labelled.code_LC), labelled.known_LF
+        read["loss_sup"] = labelled.img_LCHW, labelled.code_LC
     if labelled is not None and config.alpha:
-        known["loss_sr"] = labelled.known_LF
         rows = partners(len(labelled.img_LCHW), len(part.real_BCHW), part.real_BCHW.device)
-        if config.mix_with == "labelled":  # two and two with each other, over what both know
-            other = torch.arange(len(rows), device=rows.device) ^ 1
-            other = other.clamp(max=len(rows) - 1)  # one that is left over stays as it is
+        if config.mix_with == "labelled":
+            other = neighbours(labelled.known_LF)
             img_LCHW, code_LC = labelled.img_LCHW[other], labelled.code_LC[other]
-            known["loss_sr"] = labelled.known_LF & labelled.known_LF[other]
         elif config.mix_with == "fakes":
             img_LCHW, code_LC = fake_BCHW[rows], part.code_BC[rows]
         else:
@@ -256,7 +284,8 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
     log.add("loss_gan_d", loss)
     for said in by_head:
         for said_LC, (name, (_, code_LC)) in zip(said, read.items(), strict=False):
-            term = losses.supervised(said_LC, code_LC, known[name], state.space, config.ce_weight)
+            count = part.counts.get(name)
+            term = losses.supervised(said_LC, code_LC, known[name], state.space, config.ce_weight, count)
             loss = loss + weights[name] * term
             if said is by_head[0]:
                 log.add(name, term)
@@ -301,7 +330,8 @@ def loss_of_G(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Ten
     loss = loss + config.gamma_g * unsup
     if teaches:
         assert labelled is not None
-        term = losses.supervised(said[1], mixed_LC, labelled.known_LF, state.space, config.ce_weight)
+        count = part.counts.get("loss_sr")
+        term = losses.supervised(said[1], mixed_LC, labelled.known_LF, state.space, config.ce_weight, count)
         loss = loss + config.alpha * term
     if state.G.starts_from_image:
         loss = loss + keeping_loss(state, part, fake_BCHW, log)
