@@ -28,15 +28,14 @@ measured() { # NAME PIXELS METRICS OPTIONS...
   run=$OUT/$1 data=$OUT/kitchen$2.zip metrics=$3
   shift 3
   ssg train --data "$data" --out "$run" --label-fraction 0.025 --size small --batch 16 --labelled-batch 16 \
-    --r1-gamma 3 --ce-weight 0.15 --device "$DEVICE" "$@"
+    --r1-gamma 3 --device "$DEVICE" "$@"
   ssg eval "$run" --metrics "$metrics" --device "$DEVICE"
   ssg traverse "$run" --out "$run/factors.png"
   ssg report "$run"
 }
 
 generator() { # PIXELS KIMG
-  measured "generator$1" "$1" default --gamma-g 15 --gamma-doubt 0.2 --doubt-decay-from 0.4 \
-    --as-classes wall_color,object_color --kimg "$2"
+  measured "generator$1" "$1" default --gamma-g 15 --ce-weight 0.15 --kimg "$2"
 }
 
 mkdir -p "$OUT"
@@ -45,8 +44,7 @@ for pixels in 64 128; do
 done
 generator 64 "$KIMG64"
 generator 128 "$KIMG128"
-measured editor64 64 edit,l2 --preset fine --hold-out 0.05 --gamma-g 30 --gamma-doubt 0.4 --doubt-decay-from 0.4 \
-  --keep 0.5 --kimg "$KIMG_EDITOR"
+measured editor64 64 edit,l2 --preset fine --hold-out 0.05 --kimg "$KIMG_EDITOR"
 [ -e "$OUT/step.json" ] || "$PYTHON" "$HERE/train_step.py" --device "$DEVICE" --size small --width 0 --batch 16 \
   --resolutions "$RESOLUTIONS" --methods ours,eager,bfloat16,compiled,plain,public \
   --json "$OUT/step.json" --plot "$OUT/step.png"

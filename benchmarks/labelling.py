@@ -50,7 +50,7 @@ def train_encoder(
 ) -> Encoder:
     """E as a run trains it, on the labelled `rows` and the unlabelled `pool`; returns its average."""
     _, channels, _, resolution = images.shape
-    fields = {"kimg": steps * 8 / 1000, "seed": seed, "gamma_doubt": 0.0, "ce_weight": 0.3}
+    fields = {"kimg": steps * 8 / 1000, "seed": seed, "gamma_doubt": 0.0}
     config = TrainConfig.preset("semi", "-", "-", **fields).resolved(resolution)
     model = config.networks(resolution, channels, space.code_width)
     state = TrainState.create(config, model, space, torch.device("cpu"))

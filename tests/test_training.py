@@ -578,7 +578,7 @@ def test_no_label_outside_the_labelled_rows_matters(sprites_zip: Path) -> None:
 def test_other_settings_do_not_touch_a_run(sprites_zip: Path, tmp_path: Path) -> None:
     run = train(config(sprites_zip, tmp_path / "run"))
     before = {p: p.stat().st_mtime_ns for p in run.path.rglob("*")}
-    with pytest.raises(UserError, match=r"--gamma-g 15\.0, not 6\.0"):
+    with pytest.raises(UserError, match=r"--gamma-g 10\.0, not 6\.0"):
         train(config(sprites_zip, run.path, gamma_g=6.0))
     assert {p: p.stat().st_mtime_ns for p in run.path.rglob("*")} == before
 

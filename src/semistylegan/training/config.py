@@ -52,7 +52,7 @@ class TrainConfig:
     """stylegan: images in a step at 8x8; half as many at each further resolution, at least --batch. Not given: it."""
     encoder: EncoderKind = "separate"
     """E as a network of its own, or a second head on D's trunk as in the paper."""
-    gamma_g: float = 15.0
+    gamma_g: float = 10.0
     """Weight of L_unsup for G: how strictly G obeys the code."""
     gamma_e: float = 0.0
     """Weight of L_unsup for E: E learns from generated images too. Raises MIG, costs MIG-gen."""
@@ -72,7 +72,7 @@ class TrainConfig:
     mix_with: Literal["fakes", "unlabelled", "labelled"] = "unlabelled"
     """Partner in L_sr: generated pairs (the paper), real images with the averaged E's own reading, or other labelled
     images alone (with E apart, gamma_e and gamma_doubt 0, E then learns from the labelled images and nothing else)."""
-    ce_weight: float = 0.15
+    ce_weight: float = 0.3
     """Weight of a categorical factor's cross-entropy beside the distance of the others."""
     label_noise: float = 0.03
     """Standard deviation of the noise on labelled images (images span [-1, 1]), against learning them by heart."""
@@ -290,10 +290,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "gamma_doubt": 0.0,
         "alpha": 0.0,
         "beta": 0.0,
-        "ce_weight": 0.3,
     },
     # Little mixing: G would paint the faint second images that E learns to read in mixtures (docs/results/editing.md).
-    "fine": {"gamma_g": 30.0, "gamma_doubt": 0.4, "keep": 0.5, "xi": 0.1, "gamma_rec": 10.0},
+    "fine": {"gamma_g": 30.0, "gamma_doubt": 0.4, "keep": 0.5, "xi": 0.1, "gamma_rec": 10.0, "ce_weight": 0.15},
     "paper": {
         "backbone": "stylegan",
         "size": "paper",
@@ -317,7 +316,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "alpha": 1.0,
         "beta": 1.0,
         "mix_with": "fakes",
-        "ce_weight": 0.3,
         "label_noise": 0.0,
         "ema_kimg": 10.0,
         "snap_kimg": 100.0,
