@@ -92,7 +92,7 @@ def test_baselines() -> None:
 
 
 def test_no_labels_beside_another_preset_differ_in_the_labels_alone() -> None:
-    of_losses = {"system", "label_fraction", "gamma_g", "gamma_e", "gamma_doubt", "alpha", "beta", "ce_weight"}
+    of_losses = {"system", "label_fraction", "gamma_g", "gamma_e", "gamma_doubt", "alpha", "beta"}
     fields = {"system": "paper", "beta": 3.0, "batch": 16}
     jobs = plan({"label_fraction": (0.0, 0.1)}, baselines=("info",), fields=fields).jobs
     none, some, baseline = (job.config.to_json() for job in jobs)
@@ -523,14 +523,14 @@ def test_what_is_given_holds_for_every_preset_of_the_study() -> None:
         return [j.config for j in plan(over, fields=Sweep.parse("sweep", [*SWEEP, *words]).fields).jobs]
 
     assert [c.kimg for c in configs("--kimg", "100", system=("semi", "paper"))] == [100.0, 100.0]
-    assert [c.gamma_g for c in configs("--gamma-g", "15", label_fraction=(0.0, 0.1))] == [15.0, 15.0]
-    assert [c.gamma_g for c in configs("--out=--gamma-g", label_fraction=(0.0, 0.1))] == [5.0, 15.0]
+    assert [c.gamma_g for c in configs("--gamma-g", "10", label_fraction=(0.0, 0.1))] == [10.0, 10.0]
+    assert [c.gamma_g for c in configs("--out=--gamma-g", label_fraction=(0.0, 0.1))] == [5.0, 10.0]
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--over", "gamma-g=1", "--gamma-g", "15"], "given as an option too"),
+        (["--over", "gamma-g=1", "--gamma-g", "10"], "given as an option too"),
         (["--over", "preset=semi,paper", "--preset", "semi"], "given as an option too"),
         (["--over", "gamma-g=1", "--over", "gamma-g=2"], "varied twice"),
         (["--over", "gamma-g=1", "--seeds", "a"], "--seeds a: a is no whole number"),
