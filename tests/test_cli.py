@@ -7,14 +7,17 @@ import dataclasses
 import errno
 import io
 import json
+import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pytest
+import tyro
 from PIL import Image
 
 from semistylegan import __version__
@@ -52,6 +55,33 @@ def test_help_has_an_example_that_parses(name: str, capsys: pytest.CaptureFixtur
     examples = [line for line in said.out.splitlines() if line.startswith(f"  semistylegan {name} ")]
     assert len(examples) == 1
     assert COMMANDS[name].parse(name, shlex.split(examples[0])[2:]) is not None
+
+
+def test_an_explanation_is_one_paragraph(capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Base:
+        width: int | None = None
+        """How wide,
+        in one paragraph."""
+        loud: bool = False
+        """Whether."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Kind(Base):
+        """What it is for."""
+
+        height: Annotated[float | None, tyro.conf.arg(metavar="CM", name="tall")] = 2.0
+        """How high."""
+
+    with pytest.raises(SystemExit, match="0"):
+        parsing.options(Kind, "x", ["--help"])
+    said = capsys.readouterr().out
+    lines = [re.sub(r"[│\s]+", " ", line).strip() for line in said.splitlines()]
+    told = ["--width INT How wide, in one paragraph.", "--loud Whether.", "--tall CM How high. (default: 2.0)"]
+    assert "What it is for." in lines
+    assert lines[-4:-1] == told
+    assert parsing.options(Kind, "x", ["--tall", "3", "--loud"]) == Kind(loud=True, height=3.0)
+    assert parsing.options(Kind, "x", ["--width", "None"], default=Kind(width=3)) == Kind()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -25,6 +26,7 @@ def check_seed(seed: int) -> None:
         raise UserError(f"--seed {seed}: give a number from 0 to {2**31 - 1}")
 
 
+@dataclass(frozen=True)
 class Command:
     """A frozen dataclass: fields are options, their docstrings are the help.
 

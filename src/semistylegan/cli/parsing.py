@@ -1,4 +1,4 @@
-"""From words on the command line to dataclasses: tyro reads the options off the fields and their docstrings.
+"""From words on the command line to dataclasses: tyro reads the options off the fields, `explained` their docstrings.
 
 tyro explains a mistake in a box of several lines; here it becomes the one line of a UserError.
 """
@@ -6,17 +6,24 @@ tyro explains a mistake in a box of several lines; here it becomes the one line 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 import io
 import re
+import types
 from collections.abc import Sequence
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
+import docstring_parser
 import tyro
 
 from semistylegan.errors import UserError
 
-Options = TypeVar("Options")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Options = TypeVar("Options", bound="DataclassInstance")
 PROGRAM = "semistylegan"
 
 
@@ -36,8 +43,8 @@ def options(
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(
-                kind,
+            parsed = tyro.cli(
+                explained(kind),
                 prog=f"{PROGRAM} {name}",
                 description=description or inspect.getdoc(kind),
                 args=list(args),
@@ -48,7 +55,41 @@ def options(
         if not stop.code:
             raise
         raise UserError(one_line(said.getvalue(), name)) from None
+    return kind(**{field.name: getattr(parsed, field.name) for field in dataclasses.fields(kind)})
 
+
+def explained(kind: type[Options]) -> type[Options]:
+    """`kind` with each field's docstring as its help, in one paragraph: tyro would break it where the source does.
+
+    Where the default is None, false, true or empty the docstring or the name says what that means: no
+    `(default: None)` stands behind it, and no None among its values.
+    """
+    described = {
+        field.arg_name: " ".join((field.description or "").split())
+        for base in reversed(kind.__mro__)
+        if dataclasses.is_dataclass(base)
+        for field in docstring_parser.parse_from_object(base).params
+    }
+    hints = get_type_hints(kind, include_extras=True)
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(kind):
+        hint = hints[field.name]
+        bare, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+        parts = get_args(bare)
+        said = tyro.conf.arg(
+            help=described.get(field.name),
+            help_behavior_hint=lambda default: f"(default: {default})" if default not in UNSAID else "",
+            metavar=METAVARS.get(parts[0]) if parts[1:] == (types.NoneType,) else None,
+        )
+        fields[field.name] = Annotated[bare, said, *extras]
+    return type(kind.__name__, (kind,), {"__annotations__": fields, "__doc__": kind.__doc__})
+
+
+UNSAID = ("None", "False", "True", "")
+"""Defaults that are left to the docstrings."""
+
+METAVARS = {bool: "{True,False}", float: "FLOAT", int: "INT", str: "STR", Path: "PATH"}
+"""How the values of a type are named where None is one more of them."""
 
 BAD_VALUES = (
     (r"invalid literal for int\(\) with base 10: '(.*?)'", "a whole number"),
