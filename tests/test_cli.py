@@ -7,8 +7,10 @@ import dataclasses
 import errno
 import io
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +26,7 @@ from semistylegan import __version__
 from semistylegan.cli import edit, making, parsing, program, using
 from semistylegan.cli.program import COMMANDS, main
 from semistylegan.errors import UserError
+from semistylegan.files import atomic_path
 from semistylegan.training.config import PRESETS, TrainConfig
 
 
@@ -165,6 +168,7 @@ def test_train_has_an_option_for_every_field(capsys: pytest.CaptureFixture[str])
         ("render sprites --out x.zip --resolution 32 --count 3 --all", ["--count 3", "--all"]),
         ("render castle --out x.zip --resolution 32", ["castle", "sprites"]),
         ("render sprites --out x.zip --resolution 32 --shard 4/4", ["--shard 4/4", "0/4"]),
+        ("render sprites --out x.zip --resolution 32 --shard ²/3", ["--shard ²/3", "0/4"]),
         ("render sprites --out x.zip --resolution 32 --workers 0", ["workers 0"]),
         ("render sprites --out x --resolution 32", ["x: ", ".zip"]),
         ("render sprites --out x.zip --resolution 33", ["resolution 33"]),
@@ -248,6 +252,24 @@ def test_an_interruption_is_status_130(
     monkeypatch.setattr(COMMANDS[args.split()[0]], "run", failing(KeyboardInterrupt()))
     assert run(*args.split()) == 130
     assert told in capsys.readouterr().err
+
+
+def test_a_request_to_end_is_an_interruption(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What `kill` and job queues send: whatever is half written is removed."""
+
+    def half(_: object) -> None:
+        with atomic_path(tmp_path / "x.zip") as part:
+            part.write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(COMMANDS["check"], "run", half)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a failure of this test must not end all tests
+    try:
+        assert run("check", "x") == 130
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_command_that_goes_on_exists() -> None:

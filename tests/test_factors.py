@@ -184,6 +184,17 @@ def test_a_wrong_file_is_a_users_error(document: object, tmp_path: Path) -> None
         FactorSpace.load(path)
 
 
+@pytest.mark.parametrize("size", [0, 1_000_001, 1e30])
+def test_a_size_is_neither_nothing_nor_endless(size: float) -> None:
+    with pytest.raises(UserError, match=r"factor 'light': size \d+ is not between 1 and 1000000"):
+        Factor.from_json({"name": "light", "size": size})
+
+
+def test_where_nothing_is_known_the_message_says_so() -> None:
+    with pytest.raises(UserError, match="unknown factor 'light': there are no labels"):
+        FactorSpace(()).position("light")
+
+
 def test_a_grid_says_size_and_range() -> None:
     grid = Factor.scalar_grid("light", (1, 2, 4, 8))
     short: dict[str, object] = {"name": "light", "grid": [1, 2, 4, 8]}

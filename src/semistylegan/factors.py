@@ -37,6 +37,8 @@ Kind = Literal["scalar", "categorical", "circular"]
 Value = float | str
 FIELDS = ("name", "kind", "range", "size", "grid", "categories", "unit", "as_classes")
 """What an entry of `factors.json` may say of a factor."""
+MAX_SIZE = 1_000_000
+"""Most values of a factor; what counts them has as many entries."""
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -83,8 +85,8 @@ class Factor:
                 raise UserError(f"factor {self.name!r}: names of categories must not be blank or have outer blanks")
         elif self.categories:
             raise UserError(f"factor {self.name!r}: only a categorical factor has named categories")
-        if self.size is not None and self.size < 1:
-            raise UserError(f"factor {self.name!r}: size {self.size} is under 1")
+        if self.size is not None and not 1 <= self.size <= MAX_SIZE:
+            raise UserError(f"factor {self.name!r}: size {self.size} is not between 1 and {MAX_SIZE}")
         if self.kind != "categorical" and not (
             math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high
         ):
@@ -415,7 +417,8 @@ class FactorSpace:
             UserError: an unknown name; lists the known ones.
         """
         if name not in self.names:
-            raise UserError(f"unknown factor {name!r}: known are {', '.join(self.names)}")
+            known = f"known are {', '.join(self.names)}" if self.names else "there are no labels, so no factor is known"
+            raise UserError(f"unknown factor {name!r}: {known}")
         return self.names.index(name)
 
     @property

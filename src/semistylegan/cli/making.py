@@ -242,6 +242,6 @@ class Report(Command):
 def _shard(text: str) -> tuple[int, int]:
     """`2/8` -> (2, 8)."""
     part, _, parts = text.partition("/")
-    if not (part.isdigit() and parts.isdigit() and int(part) < int(parts)):
+    if not (text.isascii() and part.isdigit() and parts.isdigit() and int(part) < int(parts)):
         raise UserError(f"--shard {text}: write I/N with I from 0 to N - 1, e.g. 0/4")
     return int(part), int(parts)

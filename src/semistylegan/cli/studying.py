@@ -103,7 +103,7 @@ def whole_numbers(name: str, text: str) -> list[int]:
         UserError: names the option and what is no whole number.
     """
     for word in words(text):
-        if not word.isdigit():
+        if not (word.isascii() and word.isdigit()):
             raise UserError(f"{name} {text}: {word} is no whole number of at least 0; write e.g. {name} 0,1,2")
     return [int(word) for word in words(text)]
 

@@ -24,7 +24,7 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     """The scores of a run, then the errors of each factor."""
     from semistylegan.report.scores import MORE, TILES
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = _console()
     table = Table("score", "value", "95%", "better", title=_title(metrics), title_justify="left")
     table.columns[1].justify = "right"
     spans = metrics.get("ci95") or {}
@@ -40,7 +40,7 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
             table.add_row(name, *(_number(errors.get(key)) for key in ("mae", "mae_gen")))
         console.print(table)
     if note := metrics.get("note"):
-        console.print(note, markup=False)
+        console.print(note)
 
 
 def print_study(study: Study, results: Sequence[Result]) -> None:
@@ -56,7 +56,7 @@ def print_study(study: Study, results: Sequence[Result]) -> None:
         told = [spread(results, setting, field) for field in fields]
         learned = learned or any(t is not None and t.learned for t in told)
         table.add_row(setting.name, str(done), *("-" if t is None else str(t) for t in told))
-    console = Console(soft_wrap=True, highlight=False)
+    console = _console()
     console.print(table)
     if learned:
         console.print(LEARNED)
@@ -84,7 +84,7 @@ def print_readings(rows: Sequence[Row]) -> None:
     table = Table(*rows[0])
     for row in rows:
         table.add_row(*(f"{v:.4g}" if isinstance(v, float) else v for v in row.values()))
-    Console(soft_wrap=True, highlight=False).print(table)
+    _console().print(table)
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
@@ -94,6 +94,11 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
+
+
+def _console() -> Console:
+    """Prints what it is given: a name such as `x[a]` or `:cat:` is no markup."""
+    return Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def _title(metrics: Mapping[str, Any]) -> str | None:
