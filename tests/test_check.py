@@ -179,6 +179,24 @@ def test_the_factors_as_they_were_understood(sprites_folder: Path) -> None:
         write_factors(sprites_folder)
 
 
+def test_factors_are_not_written_where_they_would_change_the_labels(tmp_path: Path) -> None:
+    """Vectors of a dataset.json are own units without a factors.json, and levels beside one; class numbers are both."""
+    for i in range(4):
+        save_png(tmp_path / f"{i}.png", render(i, 16))
+
+    def label(labels: list[object]) -> None:
+        document = {"labels": [[f"{i}.png", label] for i, label in enumerate(labels)]}
+        (tmp_path / "dataset.json").write_text(json.dumps(document))
+
+    for labels in ([[0.2], [0.4], [0.6], [0.8]], [[3, 1], [2, 1], [1, 1], [0, 2]], [[0, 1], [1, 0], [0, 1], [1, 0]]):
+        label(labels)
+        with pytest.raises(UserError, match=r"dataset\.json: .* levels .*; semistylegan convert .* --to folder"):
+            write_factors(tmp_path)
+    label([0, 2, 1, 1])
+    write_factors(tmp_path)
+    assert Dataset.open(tmp_path).indices_NF()[:, 0].tolist() == [0, 2, 1, 1]
+
+
 def test_factors_of_photos_of_any_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_png(tmp_path / "0.png", np.zeros((40, 30, 3), np.uint8))
     save_png(tmp_path / "1.png", np.zeros((90, 50, 3), np.uint8))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import io
 import json
+import os
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from PIL import Image
 from semistylegan.cli.program import main
 from semistylegan.data import Dataset, ZipWriter
 from semistylegan.data.exporting import FORMS, export_dataset
-from semistylegan.data.importers import open_source
+from semistylegan.data.importers import huggingface, open_source
 from semistylegan.data.importing import import_dataset
 from semistylegan.data.pictures import encode_png, save_png
 from semistylegan.errors import UserError
@@ -183,6 +185,8 @@ def test_a_folder_with_metadata_jsonl(tmp_path: Path) -> None:
     source = open_source("huggingface", tmp_path / "in")
     assert source.space.names == ("shape", "x")
     assert source.labels.known_NF.tolist() == [[False, True], [False, False], [True, True]]
+    (tmp_path / "in" / "metadata.jsonl").write_text('{"file_name": "0.png", "x": "a\u2028b"}\r\n', encoding="utf-8")
+    assert open_source("huggingface", tmp_path / "in").space["x"].categories == ("a\u2028b",)
     for text, words in (
         ('{"file_name": "9.png"}', ["line 1", "'9.png'", "no image"]),
         ('{"x": 1}', ["line 1", "file_name"]),
@@ -200,8 +204,36 @@ def refused(name: str, path: Path, words: list[str]) -> None:
     assert "\n" not in text and all(word in text for word in words), text
 
 
+def test_columns_that_cannot_be_labels_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [Image.fromarray(picture(i)) for i in range(2)]
+    features = {"image": datasets.Image(), "mask": datasets.Image(), "x": datasets.Value("int64")}
+    rows = {"image": images, "mask": images, "x": [1, 2]}
+    made = datasets.Dataset.from_dict(rows, features=datasets.Features(features))
+    made.to_parquet(str(tmp_path / "a.parquet"))
+    asked: list[str] = []
+    read = huggingface._Parquet.columns
+    monkeypatch.setattr(huggingface._Parquet, "columns", lambda file, names: asked.extend(names) or read(file, names))
+    source = open_source("huggingface", tmp_path / "a.parquet")
+    assert asked == ["x"] and source.space.names == ("x",) and source.labels.known_NF.all()
+    assert source.notes == ["column 'mask' is no factor and is not read"]
+
+
+def test_a_class_that_there_is_not(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    path = tmp_path / "a.parquet"
+    others(kind=[0, 1]).to_parquet(str(path))
+    table = pyarrow.parquet.read_table(path)
+    at = table.schema.names.index("kind")
+    table = table.set_column(at, table.schema.field(at), pyarrow.array([0, 7]))
+    pyarrow.parquet.write_table(table, path)
+    refused("huggingface", path, [str(path), "'kind'", "class 7", "0 to 2"])
+
+
 def test_bad_hf_data(tmp_path: Path) -> None:
     refused("huggingface", tmp_path, ["no .parquet", "give the path"])
+    refused("huggingface", tmp_path / "nowhere", ["nowhere", "no such file or folder"])
     (tmp_path / "a.parquet").write_bytes(b"PAR1 hello")
     refused("huggingface", tmp_path, ["a.parquet", "not a parquet file, or cut off"])
     datasets.Dataset.from_dict({"x": [1, 2]}).to_parquet(str(tmp_path / "a.parquet"))
@@ -243,7 +275,16 @@ def test_shards_of_others(tmp_path: Path) -> None:
         assert data.names == [f"x/{i}.png" for i in range(4)] and set(data.space.names) == {"class", "size"}
         known = {f: data.labels.known_NF[:, data.space.position(f)].tolist() for f in ("class", "size")}
         assert known == {"class": [True, False, False, False], "size": [False, False, True, True]}
+        assert data.space["class"].categories == ("0", "1", "2", "3") and data.space["size"].kind == "scalar"
+        assert data.labels.level_NF[0, data.space.position("class")] == 3
         assert all((data.store.read(i) == picture(i)).all() for i in range(4))
+
+
+def test_classes_in_words(tmp_path: Path) -> None:
+    png = encode_png(picture(0))
+    files = {"0.png": png, "0.cls": b"cat", "1.png": png, "1.cls": b"7", "2.png": png, "2.cls": b"dog", "3.png": png}
+    source = open_source("webdataset", shard(tmp_path / "a.tar", files))
+    assert source.space["class"].categories == ("7", "cat", "dog") and source.labels.known_NF.sum() == 3
 
 
 def test_a_tar_of_the_folder_itself(tmp_path: Path) -> None:
@@ -253,6 +294,32 @@ def test_a_tar_of_the_folder_itself(tmp_path: Path) -> None:
     import_dataset(open_source("webdataset", shard(tmp_path / "a.tar", files)), "webdataset", tmp_path / "a.zip")
     data = Dataset.open(tmp_path / "a.zip")
     assert data.names == ["0.png", "sub/1.png"] and data.labels.known_NF.tolist() == [[True], [False]]
+
+
+def test_more_shards_than_files_may_be_open(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    for k in range(40):
+        shard(tmp_path / f"{k:02d}.tar", {f"{k}.png": encode_png(picture(k))})
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 30, before[1]))
+    try:
+        source = open_source("webdataset", tmp_path)
+        assert [(source.read(k) == picture(k)).all() for k in range(40)] == [True] * 40
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_key_given_twice_is_found_at_once(tmp_path: Path) -> None:
+    files = {f"{i:05d}.png": b"x" for i in range(8000)}
+    shard(tmp_path / "0.tar", files)
+    shard(tmp_path / "1.tar", {"07999.png": b"x"})
+    began = time.process_time()
+    open_source("webdataset", tmp_path / "0.tar")
+    once = time.process_time() - began
+    refused("webdataset", tmp_path, ["'07999'", "each its own"])
+    assert time.process_time() - began < 4 * once
 
 
 def test_an_image_changed_in_the_midst_of_a_shard_is_seen(tmp_path: Path) -> None:
@@ -283,6 +350,7 @@ def test_bad_shards(tmp_path: Path) -> None:
         ({"0.txt": b"x"}, ["no sample with an image"]),
         ({"0.png": png, "1.png": png, "0.jpg": png}, ["'0'", "each its own"]),
         ({"0.png": png, "0.json": b"{"}, ["0.json is not JSON"]),
+        ({"0.png": png, "0.json": b"9" * 5000}, ["0.json is not JSON"]),
         ({"x/0.jpg": png, "x/0.json": b"{}", "x/0.png": png}, ["'x/0'", "two images, .jpg and .png", "its own key"]),
         ({"0.png": png, "0.json": b"{}", "0.JSON": b"{}"}, ["'0'", "two .json", "its own key"]),
     ):
@@ -298,6 +366,14 @@ def test_convert(data: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[st
     for form, words in (("folder", "exists"), ("tfrecord", "known are folder, huggingface, webdataset")):
         assert main(["convert", str(data.path), "--to", form, "--out", out]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_a_factor_named_as_the_column_of_images(tmp_path: Path) -> None:
+    with ZipWriter(tmp_path / "a.zip", FactorSpace.grid({"image": 3})) as out:
+        out.add("0.png", picture(0), [0.5])
+    with pytest.raises(UserError, match=r"a\.zip: a factor 'image', .*; rename"):
+        export_dataset(Dataset.open(tmp_path / "a.zip"), "huggingface", tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_a_failure_leaves_nothing(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,9 +19,11 @@ from PIL import Image
 
 from semistylegan.cli.program import main
 from semistylegan.data import Dataset, importing
+from semistylegan.data.check import check
 from semistylegan.data.importers import FORMATS, dsprites, mpi3d, open_source, shapes3d, source
 from semistylegan.data.importing import Recipe, import_dataset
-from semistylegan.data.pictures import decode_image, encode_png, load_image, save_png
+from semistylegan.data.parts import Parts
+from semistylegan.data.pictures import decode_image, encode_png, load_image, resize, save_png
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.scenes import sprites
@@ -366,6 +368,7 @@ def test_another_table_of_attributes(spoil: Callable[[str], str], words: list[st
     refused("celeba", tmp_path, ["list_attr_celeba.txt", *words])
     table.unlink()
     refused("celeba", tmp_path, ["no list_attr_celeba.txt"])
+    refused("celeba", tmp_path / "nowhere", ["nowhere", "no such folder"])
 
 
 # -- StyleGAN and folders ------------------------------------------------------------------------------------------
@@ -431,6 +434,25 @@ def test_pictures_that_fit_are_kept_byte_for_byte(tmp_path: Path) -> None:
         assert file.read("kept.png") == kept.read_bytes()
         assert file.read("palette.png") != turned.read_bytes()
     assert (load_image(turned) == Dataset.open(tmp_path / "a.zip").store.read(1)).all()
+
+
+def test_a_cut_that_is_enlarged_to_the_old_size(tmp_path: Path) -> None:
+    save_png(tmp_path / "in" / "a.png", picture(0, 64))
+    image = imported("folder", tmp_path / "in", tmp_path / "a.zip", crop=16, resolution=64).store.read(0)
+    assert (image == resize(picture(0, 64)[24:40, 24:40], 64)).all()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_table_that_lies_too_deep_is_told(packed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a zip of a folder holds it, or the folder around one."""
+    save_png(tmp_path / "in" / "photos" / "a" / "0.png", picture(0))
+    (tmp_path / "in" / "photos" / "metadata.csv").write_text("file_name,x\na/0.png,1\n")
+    path = Path(shutil.make_archive(str(tmp_path / "in"), "zip", tmp_path / "in")) if packed else tmp_path / "in"
+    assert len(imported("folder", path, tmp_path / "out.zip").space) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{path}: photos/metadata.csv is not read" in said and "give the folder that holds it" in said
+    (warning,) = check(path).warnings
+    assert warning.file == f"{path}/photos/metadata.csv"
 
 
 def test_names_that_differ_in_their_ending_alone(tmp_path: Path) -> None:
@@ -546,6 +568,40 @@ def test_killed_and_started_again(folder: Path, tmp_path: Path, monkeypatch: pyt
     assert len(read) == 40 - 16 * done
     import_dataset(open_source("folder", folder), "folder", tmp_path / "b.zip", Recipe(16))
     assert out.read_bytes() == (tmp_path / "b.zip").read_bytes() and not parts.exists()
+
+
+KILLED_AT_THE_END = """
+import os, sys
+from semistylegan.cli.program import main
+from semistylegan.data import ZipWriter
+ZipWriter._finish = lambda writer: os._exit(9)
+main(["import", "folder", "--source", sys.argv[1], "--out", sys.argv[2], "--resolution", "16"])
+"""
+
+
+def test_what_a_killed_one_left_half_written_goes_once_it_is_done(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.zip"
+    kept = [tmp_path / name for name in (".a.zip.mine.zip", ".b.a.zip.01234567.zip", ".a.zip.b.zip.01234567.zip")]
+    for path in kept:
+        path.touch()
+    done = subprocess.run([sys.executable, "-c", KILLED_AT_THE_END, str(folder), str(out)], stderr=subprocess.DEVNULL)
+    assert done.returncode == 9 and not out.exists() and len(list(tmp_path.glob(".a.zip.*"))) == 3
+    imported("folder", folder, out, resolution=16)
+    assert sorted(tmp_path.iterdir()) == sorted([out, *kept])
+
+
+def test_the_same_command_twice_at_a_time(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that is first removes the parts while the other reads them."""
+    read = Parts.read
+
+    def first(parts: Parts, number: int, names: list[str]) -> list[bytes] | None:
+        monkeypatch.setattr(Parts, "read", read)
+        imported("folder", folder, tmp_path / "a.zip", resolution=16)
+        return read(parts, number, names)
+
+    monkeypatch.setattr(Parts, "read", first)
+    assert len(imported("folder", folder, tmp_path / "a.zip", resolution=16)) == 40
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_the_same_again_does_nothing_and_changed_data_is_seen(

@@ -196,6 +196,10 @@ def test_nothing_of_others_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "b.zip.parts" / "mine").touch()
     with pytest.raises(UserError, match=r"b\.zip\.parts: is not what"):
         render_dataset(SCENE, tmp_path / "b.zip", 16, count=10)
+    (tmp_path / "c.zip.parts").mkdir()
+    (tmp_path / "c.zip.parts" / "settings.json").write_text("[1]")
+    with pytest.raises(UserError, match=r"c\.zip\.parts/settings\.json: not readable; delete"):
+        render_dataset(SCENE, tmp_path / "c.zip", 16, count=10)
     assert (tmp_path / "b.zip.parts" / "mine").exists() and (tmp_path / "a.zip").read_bytes() == b"mine"
 
 

@@ -93,6 +93,16 @@ def test_the_same_index_gives_the_same_bytes_whatever_was_before() -> None:
         assert (image(int(i)) == first[int(i)]).all(), i
 
 
+def test_a_factor_that_moves_a_thing_and_the_key_light() -> None:
+    """The steady light is rendered again, too."""
+    stage = dataclasses.replace(STAGE, key=By(key, "x"))
+    index = stage.factors.index_of([1, 0, 0, 0, 0])
+    alone = engine.Engine(stage).image(index, SIDE)
+    after = engine.Engine(stage)
+    after.image(0, SIDE)
+    assert (after.image(index, SIDE) == alone).all()
+
+
 def test_another_process_gives_the_same_bytes() -> None:
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_scenes as t; t.write(41)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
@@ -226,6 +236,18 @@ def test_a_library_that_ends_the_process_is_refused(tmp_path: Path, monkeypatch:
         variant.choose()
     monkeypatch.undo()
     variant.choose.cache_clear()
+
+
+def test_a_busy_machine_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tmp_path / "libLLVM-19.so"
+    library.touch()
+    monkeypatch.setenv("SEMISTYLEGAN_CACHE", str(tmp_path))
+    monkeypatch.setattr(variant, "PROBE", "import time; time.sleep(60)")
+    monkeypatch.setattr(variant, "PROBE_SECONDS", 0.5)
+    assert variant._problem(str(library)) == "did not render within 0.5 s"
+    monkeypatch.setattr(variant, "PROBE", "")
+    monkeypatch.setattr(variant, "PROBE_SECONDS", 60)
+    assert variant._problem(str(library)) == ""
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

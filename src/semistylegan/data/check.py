@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from rich.table import Table as RichTable
 
 from semistylegan import progress
 from semistylegan.data import joint
-from semistylegan.data.dataset import read_labels, read_space, untrainable
+from semistylegan.data.dataset import read_labels, read_space, unread_table, untrainable
 from semistylegan.data.documents import read_document
 from semistylegan.data.labels import Labels, labels_of
 from semistylegan.data.pictures import Header, decode_image
@@ -136,7 +137,7 @@ def write_factors(path: str | Path) -> Path:
         the file.
 
     Raises:
-        UserError: not a folder, no labels, or a `factors.json` is there.
+        UserError: not a folder, no labels, labels that would mean something else beside it, or it is there already.
     """
     store = open_store(path)
     target = store.path / "factors.json"
@@ -144,11 +145,27 @@ def write_factors(path: str | Path) -> Path:
         raise UserError(f"{store.path}: is a zip; factors.json can be written into a folder alone")
     if target.exists():
         raise UserError(f"{target}: exists; edit it, or delete it first")
-    space, _ = read_labels(store)
+    space, labels = read_labels(store)
     if not len(space):
         raise UserError(f"{store.path}: no labels to infer factors from; write a metadata.csv first")
+    if not _means_the_same(store, space, labels):
+        raise UserError(
+            f"{store.path}/dataset.json: its labels would be taken for levels from 0 to 1 beside a factors.json; "
+            f"semistylegan convert {shlex.quote(str(path))} --to folder --out NEW writes both it and a metadata.csv"
+        )
     write_json(target, space.to_json())
     return target
+
+
+def _means_the_same(store: ImageStore, space: FactorSpace, labels: Labels) -> bool:
+    """Whether labels stay what they are beside a `factors.json`, where those of a `dataset.json` are levels."""
+    if store.other_file("metadata.csv") is not None:
+        return True
+    try:
+        _, after = read_document(store.document("dataset.json"), str(store.path), store.names, space)
+    except UserError:
+        return False
+    return bool((after.level_NF == labels.level_NF).all())
 
 
 def _check_images(store: ImageStore) -> tuple[Header | None, list[Problem]]:
@@ -186,6 +203,7 @@ def _check_labels(store: ImageStore) -> tuple[FactorSpace, Labels, list[Problem]
     try:
         space = read_space(store)
         warnings += _unread(store)
+        warnings += filter(None, [unread_table(store)])
         source = store.place("metadata.csv")
         data = store.other_file("metadata.csv")
         if data is None:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from semistylegan.data.cache import CACHE_BYTES
 from semistylegan.data.documents import read_document
 from semistylegan.data.labels import Labels, parse_csv
 from semistylegan.data.pictures import Header, ImageArray
-from semistylegan.data.storage import ImageStore, cores, open_store
+from semistylegan.data.storage import ImageStore, Problem, cores, open_store
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 
@@ -161,6 +161,19 @@ def read_labels(store: ImageStore) -> tuple[FactorSpace, Labels]:
     if table is not None:
         return parse_csv(table, store.place("metadata.csv"), store.names, space)
     return read_document(store.document("dataset.json"), f"{store.path}/dataset.json", store.names, space)
+
+
+def unread_table(store: ImageStore) -> Problem | None:
+    """A `metadata.csv` in a folder of the images, where it is not read: a zip of a folder often holds it there."""
+    if store.other_file("metadata.csv") is not None or store.other_file("dataset.json") is not None:
+        return None
+    inside = {name.rpartition("/")[0] for name in store.names}
+    folders = {folder for path in map(PurePosixPath, inside) for folder in (path, *path.parents) if folder.name}
+    for table in (f"{folder}/metadata.csv" for folder in sorted(folders)):
+        if store.other_file(table) is not None:
+            fix = "give the folder that holds it (of a zip: unpack it first)"
+            return Problem(f"{store.path}/{table}", "is not read, so its labels are unknown", fix)
+    return None
 
 
 def read_space(store: ImageStore) -> FactorSpace | None:

@@ -71,6 +71,8 @@ def _huggingface(data: Dataset, folder: Path, advance: progress.Meter) -> None:
     except ImportError:
         raise missing_extra("writing HF datasets", "formats") from None
     columns: dict[str, Any] = {"image": datasets.Image(), "file_name": datasets.Value("string")}
+    if taken := [name for name in data.space.names if name in columns]:
+        raise UserError(f"{data.path}: a factor {taken[0]!r}, as the column beside it is named; rename the factor")
     for factor in data.space:
         words = factor.kind == "categorical"
         columns[factor.name] = (

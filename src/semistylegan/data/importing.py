@@ -71,8 +71,12 @@ def import_dataset(
         for note in [*source.notes, *job.notes]:
             progress.console().print(f"{source.path}: {note}", markup=False)
         parts.claim()
-        _convert_missing(job, parts)
-        _assemble(job, parts)
+        try:
+            _convert_missing(job, parts)
+            _assemble(job, parts)
+        except FileNotFoundError:
+            if not parts.finished():  # else the same command, given twice, was first and has removed the chunks
+                raise
     parts.clear()
     return job.out
 
@@ -151,8 +155,10 @@ class Job:
             raise UserError(
                 f"{self.source.path}: {self.source.name(i)} has colours, the first images have none; convert it"
             )
-        done = resize(square(image, self.recipe.fit, self.recipe.crop), self.recipe.resolution, self.recipe.filter)
-        if done.shape == image.shape and image.shape[-1] == self.channels and (data := self.source.png(i)) is not None:
+        cut = square(image, self.recipe.fit, self.recipe.crop)
+        done = resize(cut, self.recipe.resolution, self.recipe.filter)
+        as_it_is = done.shape == cut.shape == image.shape and image.shape[-1] == self.channels
+        if as_it_is and (data := self.source.png(i)) is not None:
             return data
         return encode_png(to_channels(done, self.channels))
 

@@ -7,6 +7,7 @@ it. For a while, the disk holds the images twice.
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -65,6 +66,8 @@ class Parts:
         path = self.folder / SETTINGS
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(before, dict):
+                raise ValueError
         except FileNotFoundError:
             if self.folder.is_dir() and any(not p.name.startswith(".") for p in self.folder.iterdir()):
                 raise UserError(f"{self.folder}: is not what this command writes; delete it") from None
@@ -75,7 +78,11 @@ class Parts:
         self._same(self.folder, before)
 
     def clear(self) -> None:
-        """Removes the chunks, and nothing that is not ours."""
+        """Removes the chunks and what killed processes left of OUT half written, and nothing that is not ours."""
+        half = re.compile(rf"\.{re.escape(self.out.name)}\.\w{{8}}{re.escape(self.out.suffix)}")  # see atomic_path
+        for path in self.out.parent.glob(".*"):
+            if half.fullmatch(path.name):
+                path.unlink(missing_ok=True)
         if not self.folder.is_dir():
             return
         for path in self.folder.iterdir():

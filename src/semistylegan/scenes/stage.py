@@ -113,11 +113,14 @@ class Stage:
         return np.asarray(indices, dtype=np.int64)[np.lexsort(columns[::-1])]
 
     def without(self, values_F: IntArray, *parts: By[Any]) -> int:
-        """The image that shows the same but for the factors of these parts, which are zero."""
+        """The image that shows the same but for the factors of these parts alone, which are zero."""
+        others = [by for by in (self.poses, self.camera, *self.colours, self.key, self.strength) if by not in parts]
+        kept = {name for by in others if by for name in by.factors}
         still = np.array(values_F)
         for by in parts:
             for name in by.factors:
-                still[self.factors.position(name)] = 0
+                if name not in kept:
+                    still[self.factors.position(name)] = 0
         return int(self.factors.index_of(still))
 
     @functools.cached_property

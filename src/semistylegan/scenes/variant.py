@@ -156,23 +156,23 @@ def _problem(library: str) -> str:
             return known[key]
     except (OSError, ValueError):
         known = {}
-    problem = _probe(library)
+    try:
+        problem = _probe(library)
+    except subprocess.TimeoutExpired:  # not kept: the machine may be busy today
+        return f"did not render within {PROBE_SECONDS} s"
     with suppress(OSError):  # a cache that cannot be written is no cache
         write_json(path, {**(known if isinstance(known, dict) else {}), key: problem})
     return problem
 
 
 def _probe(library: str) -> str:
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", PROBE],
-            env={**os.environ, LLVM_PATH: library},
-            capture_output=True,
-            text=True,
-            timeout=PROBE_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return f"did not render within {PROBE_SECONDS} s"
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        env={**os.environ, LLVM_PATH: library},
+        capture_output=True,
+        text=True,
+        timeout=PROBE_SECONDS,
+    )
     if done.returncode == 0:
         return ""
     last = done.stderr.strip().splitlines()[-1:] or [""]

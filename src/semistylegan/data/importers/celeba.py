@@ -29,8 +29,8 @@ def open_celeba(source: Path) -> StoreSource:
 
     Of several kinds of image in it the aligned ones are taken. An image that the table does not name is unlabelled.
     """
-    table = _find_table(source)
     store = open_store(source)
+    table = _find_table(source)
     names, known = _read_table(table)
     number = {name.rpartition(".")[0]: i for i, name in enumerate(known)}
     rows = _one_kind(store)

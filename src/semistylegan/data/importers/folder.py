@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from semistylegan import progress
-from semistylegan.data.dataset import read_labels, read_space
+from semistylegan.data.dataset import read_labels, read_space, unread_table
 from semistylegan.data.documents import read_document
 from semistylegan.data.importers.source import StoreSource
 from semistylegan.data.pictures import Header
@@ -42,7 +42,10 @@ def open_folder(source: Path) -> StoreSource:
     """A folder of images (or a zip of one) with `metadata.csv`, `dataset.json` or neither; perhaps `factors.json`."""
     store = open_store(source)
     space, labels = read_labels(store)
-    return FolderSource(store, space, labels).scan()
+    out = FolderSource(store, space, labels).scan()
+    if table := unread_table(store):
+        out.notes = [f"{table.file.removeprefix(f'{store.path}/')} {table.what}; {table.fix}"]
+    return out
 
 
 def open_stylegan(source: Path) -> StoreSource:

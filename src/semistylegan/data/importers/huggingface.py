@@ -36,6 +36,8 @@ def open_huggingface(source: Path) -> Source:
         raise UserError(f"{source}: holds the splits {splits}; give the folder of one")
     if (source / "dataset_info.json").is_file() and (own := _saved(source)):
         return ColumnSource(source, own, arrow=True)
+    if not source.exists():
+        raise UserError(f"{source}: no such file or folder; check the name")
     files = [source] if source.is_file() else sorted(source.rglob("*.parquet"))
     if not files:
         raise UserError(
@@ -73,7 +75,9 @@ class ColumnSource(EncodedSource):
             if schema is None:
                 schema, features = reader.schema, _features(reader.schema)
                 self._image = _image_column(file, reader.schema, features)
-                columns = {name: [] for name in reader.schema.names if name != self._image}
+                others = [column for column in reader.schema if column.name != self._image]
+                columns = {column.name: [] for column in others if _may_be_label(column.type)}
+                unread = [column.name for column in others if column.name not in columns]
             elif reader.schema.names != schema.names:
                 raise UserError(f"{file}: other columns than {files[0].name}; give one data set")
             for g, rows in enumerate(reader.rows):
@@ -89,6 +93,7 @@ class ColumnSource(EncodedSource):
         names = columns.pop("file_name", None)
         self._names = None if names is None else _png_names(files[0], names)
         classes = {n: f["names"] for n, f in features.items() if isinstance(f, dict) and f.get("_type") == "ClassLabel"}
+        columns |= {name: [b""] for name in unread}  # named as no factor, without what they hold
         self.space, self.labels, self.notes = typed_labels(str(files[0]), columns, starts[-1], classes, space)
         self._arrow, self._lock = arrow, Lock()
 
@@ -180,6 +185,15 @@ def _features(schema: Any) -> dict[str, Any]:
         return {}
 
 
+def _may_be_label(kind: Any) -> bool:
+    """Whether a column of this Arrow type can hold words or numbers. More images or lists would fill the memory."""
+    import pyarrow.types as types
+
+    kind = getattr(kind, "storage_type", kind)
+    tests = (types.is_nested, types.is_binary, types.is_large_binary, types.is_fixed_size_binary)
+    return not any(test(kind) for test in tests)
+
+
 def _image_column(file: Path, schema: Any, features: dict[str, Any]) -> str:
     import pyarrow
 
@@ -200,7 +214,7 @@ def _image_folder(source: Path) -> StoreSource:
     columns: dict[str, list[Any]] = {}
     seen: set[int] = set()
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a word may hold U+2028, which splitlines takes, too
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); save it as UTF-8") from None
     for line, text in enumerate(lines, 1):

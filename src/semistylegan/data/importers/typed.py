@@ -42,7 +42,10 @@ def typed_labels(
     for name, values in columns.items():
         if space is not None and name not in space.names:
             continue
-        found = [_cell(v, classes.get(name)) for v in values]
+        try:
+            found = [_cell(v, classes.get(name)) for v in values]
+        except UserError as error:
+            raise UserError(f"{source}: column {name!r}: {error}") from None
         words = {c for c in found if c}
         if None in found or (space is None and name not in classes and _too_many_words(words)):
             notes.append(f"column {name!r} is no factor and is not read")

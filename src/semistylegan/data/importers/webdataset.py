@@ -6,10 +6,10 @@ The tars are not unpacked: an index of offsets is made once, images are read whe
 from __future__ import annotations
 
 import json
-import os
 import re
 import tarfile
 from array import array
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -49,23 +49,25 @@ class WebDatasetSource(EncodedSource):
         self._names: list[str] = []
         self._shard, self._offset, self._size = array("l"), array("q"), array("q")
         columns: dict[str, list[Any]] = {}
-        files: list[int] = []
+        self._numbered = False
         with progress.bar("indexing shards", len(shards)) as advance:
             for k, shard in enumerate(shards):
                 self._index(k, shard, columns)
-                files.append(os.open(shard, os.O_RDONLY))
                 advance()
-        self._open = files
         if not self._names:
             raise UserError(f"{path}: no sample with an image ({', '.join(EXTENSIONS)}); is it the right folder?")
         if len(set(self._names)) != len(self._names):
-            twice = next(n for n in self._names if self._names.count(n) > 1)
+            twice = Counter(self._names).most_common(1)[0][0]
             raise UserError(f"{path}: two samples have the key {twice.removesuffix('.png')!r}; give each its own")
         for values in columns.values():
             values += [None] * (len(self._names) - len(values))
         factors = (path if path.is_dir() else path.parent) / "factors.json"
         space = FactorSpace.load(factors) if factors.is_file() else None
-        self.space, self.labels, self.notes = typed_labels(str(path), columns, len(self._names), None, space)
+        classes = None
+        if self._numbered and all(isinstance(n, int | None) for n in columns["class"]):
+            most = max(n for n in columns["class"] if n is not None)
+            classes = {"class": [str(n) for n in range(most + 1)]}
+        self.space, self.labels, self.notes = typed_labels(str(path), columns, len(self._names), classes, space)
 
     def _index(self, k: int, shard: Path, columns: dict[str, list[Any]]) -> None:
         sample: dict[str, tarfile.TarInfo] = {}
@@ -110,7 +112,10 @@ class WebDatasetSource(EncodedSource):
         if "json" in sample:
             row = _json(self.files[k], tar, sample["json"])
         if "cls" in sample:
-            row["class"] = _text(self.files[k], tar, sample["cls"]).strip()
+            word = _text(self.files[k], tar, sample["cls"]).strip()
+            number = word.isascii() and word.isdigit() and len(word) < 6
+            row["class"] = int(word) if number else word
+            self._numbered |= number
         for name, value in row.items():
             column = columns.setdefault(name, [])
             column += [None] * (i - len(column))
@@ -120,17 +125,16 @@ class WebDatasetSource(EncodedSource):
         return self._names[i]
 
     def encoded(self, i: int) -> bytes:
-        data = os.pread(self._open[self._shard[i]], self._size[i], self._offset[i])
+        shard = self.files[self._shard[i]]
+        with shard.open("rb", buffering=0) as file:  # not kept open: there may be more shards than open files allowed
+            file.seek(self._offset[i])
+            data = file.read(self._size[i])
         if len(data) != self._size[i]:
-            raise UserError(f"{self.files[self._shard[i]]}: {self._names[i]} is cut off; copy the shard again")
+            raise UserError(f"{shard}: {self._names[i]} is cut off; copy the shard again")
         return data
 
     def place(self, i: int) -> str:
         return f"{self.files[self._shard[i]]}: sample {self._names[i].removesuffix('.png')}"
-
-    def __del__(self) -> None:
-        for file in getattr(self, "_open", ()):
-            os.close(file)
 
 
 def _text(shard: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> str:
@@ -144,9 +148,10 @@ def _text(shard: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> str:
 
 
 def _json(shard: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> dict[str, Any]:
+    text = _text(shard, tar, info)
     try:
-        found = json.loads(_text(shard, tar, info))
-    except (json.JSONDecodeError, RecursionError):
+        found = json.loads(text)
+    except (ValueError, RecursionError):  # also a number of thousands of digits
         raise UserError(f"{shard}: {info.name} is not JSON; correct it") from None
     return found if isinstance(found, dict) else {"label": found}
 
