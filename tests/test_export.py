@@ -34,7 +34,7 @@ from semistylegan.scenes import sprites
 from semistylegan.training import TrainConfig, train
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import BrowserContext, Page
 
 SPACE = FactorSpace(
     (Factor.categorical("shape", ("ring", "cross")), Factor.circular("hue", 12), Factor.scalar("size", None, 1, 3))
@@ -468,6 +468,54 @@ def test_the_published_page_mixes_the_values_of_a_scalar_as_classes(page: Page, 
     site = export_web(model, tmp_path / "site", "As classes")
     for size in (1.0, 2.25):
         check_picture(page, site, model, {"size": size, "tone": 0.7})
+
+
+@pytest.mark.timeout(240)
+def test_the_published_page_takes_an_image_again_and_the_last_of_two(page: Page, site: Path, tmp_path: Path) -> None:
+    shapes = [load("sprites").factors["shape"].categories.index(name) for name in ("ring", "square")]
+    files = [tmp_path / "slow.png", tmp_path / "quick.png"]
+    for shape, file in zip(shapes, files, strict=True):
+        save_png(file, sprites.render(sprites.FACTORS.index_of([shape, 4, 4, 2, 6]), 32))
+    chosen = page.locator("[data-factor=shape] button[aria-checked=true]")
+    with opened(page, site):
+        for _ in range(2):
+            page.locator("#file").set_input_files(files[1])
+            page.wait_for_selector(".reads:not([hidden])")
+            page.keyboard.press("n")
+            page.wait_for_selector(".reads:not([hidden])", state="detached")
+        page.evaluate(
+            """() => {
+              const read = createImageBitmap;
+              window.createImageBitmap = async (file) => {
+                if (file.name === "slow.png") await new Promise((go) => setTimeout(go, 500));
+                return read(file);
+              };
+            }"""
+        )
+        for file in files:
+            page.locator("#file").set_input_files(file)
+        page.wait_for_selector(".reads:not([hidden])")
+        page.wait_for_timeout(1000)
+        assert chosen.text_content() == "square"
+        chosen.focus()
+        page.keyboard.press("ArrowDown")
+        assert chosen.text_content() == "ring" and page.locator(":focus").text_content() == "ring"
+
+
+@pytest.mark.timeout(240)
+def test_the_published_page_says_why_it_does_not_start(browser: BrowserContext, site: Path) -> None:
+    tab = browser.new_page()
+    tab.goto((site / "index.html").as_uri())
+    assert tab.locator(".late").is_hidden()
+    tab.evaluate("document.getAnimations().forEach((animation) => animation.finish())")
+    assert "has to come from a server" in tab.locator(".late").inner_text()
+    tab.route("**/model.json", lambda route: route.fulfill(status=404))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Static, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        tab.goto(f"http://127.0.0.1:{server.server_port}/")
+        tab.get_by_text("the server answered 404 for model.json").wait_for()
+        server.shutdown()
+    tab.close()
 
 
 def test_the_command(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

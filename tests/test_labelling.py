@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from semistylegan import active
 from semistylegan.app import desk as desk_module
-from semistylegan.app.desk import Desk, sentence
+from semistylegan.app.desk import SHOWN, Desk, sentence
 from semistylegan.app.labelling import alone, make_app
 from semistylegan.app.questions import Question, ask, whole_space
 from semistylegan.app.queue import FIRST, LEASE_SECONDS, Queue
@@ -28,7 +28,7 @@ from semistylegan.app.server import Refused, running
 from semistylegan.cli.program import main
 from semistylegan.data.check import check
 from semistylegan.data.dataset import Dataset
-from semistylegan.data.pictures import read_header, save_png
+from semistylegan.data.pictures import decode_image, read_header, save_png
 from semistylegan.data.storage import open_store
 from semistylegan.data.table import Table
 from semistylegan.data.writing import ZipWriter
@@ -205,6 +205,18 @@ def test_a_pool_is_looked_at_in_the_background(choice: Any, tmp_path: Path) -> N
     queue.close()
 
 
+def test_images_of_any_size_and_colour_are_looked_at(tmp_path: Path) -> None:
+    for i in range(FIRST + 10):
+        shape = (16, 16, 3) if i % 2 else (4, 16, 3) if i == 0 else (24, 40, 1)
+        save_png(tmp_path / f"{i:03d}.png", np.full(shape, 255 if i == 8 else i % 40, np.uint8))
+    queue = Queue(open_store(tmp_path), [1], "spread")
+    queue.start()
+    assert queue._thread is not None
+    queue._thread.join(20)
+    assert queue.next("a") == 8
+    assert 0 not in queue._rows, "too small to be looked at"
+
+
 # -- what is written ---------------------------------------------------------------------------------------------------
 
 
@@ -256,7 +268,8 @@ def test_what_somebody_wrote_into_factors_json_stays(photos: Path) -> None:
     desk.save("w", 4, {}, {"size": 2.5, "shape": "oval"})
     document = json.loads((photos / "factors.json").read_text())
     assert document["about"] == "mine" and document["factors"][0]["why"] == "because"
-    assert document["factors"][1] == {"name": "shape", "kind": "categorical", "categories": ["ring", "oval"]}
+    shape = {"name": "shape", "kind": "categorical", "categories": ["ring", "oval"], "grows": True}
+    assert document["factors"][1] == shape
     desk.grow("shape", "star")
     assert json.loads((photos / "factors.json").read_text()) == document  # until a label is saved
     desk.save("w", 5, {}, {"size": None, "shape": "star"})
@@ -339,6 +352,38 @@ def test_what_another_program_writes_meanwhile_is_kept(photos: Path) -> None:
     }
 
 
+def test_what_another_program_writes_meanwhile_has_to_fit(photos: Path) -> None:
+    desk = Desk(photos, "shape=ring|square,mood")
+    desk.save("a", 5, {}, {"shape": "ring"})
+    before = (photos / "metadata.csv").read_text()
+    (photos / "metadata.csv").write_text(before + "006.png,hexagon,\n")
+    for _ in range(2):  # until somebody mends it
+        with pytest.raises(UserError, match=r"metadata\.csv line 3: shape=hexagon"):
+            desk.save("a", 7, {}, {"shape": "ring"})
+    assert (photos / "metadata.csv").read_text() == before + "006.png,hexagon,\n"
+    # A class that is new is one more, where classes may come up.
+    (photos / "metadata.csv").write_text("file_name,shape,mood\n005.png,ring,calm\n006.png,,2.0\n")
+    assert desk.save("a", 7, {}, {"mood": "calm"})["questions"][1]["categories"] == [["calm", 2], ["2.0", 1]]
+    (photos / "metadata.csv").write_text("file_name,shape,mood\n005.png,ring,calm\n006.png,,2.0\n008.png,,wild\n")
+    desk.save("a", 9, {}, {"mood": "wild"})
+    assert Dataset.open(photos).space["mood"].categories == ("calm", "2.0", "wild")
+
+
+def test_classes_come_up_in_the_next_sitting_too(photos: Path) -> None:
+    desk = Desk(photos, "mood,shape=ring|square")
+    desk.grow("mood", "calm")
+    desk.save("w", 1, {}, {"mood": "calm", "shape": "ring"})
+    assert not [said for said in check(photos).warnings if "grows" in said.what]
+    entries = json.loads((photos / "factors.json").read_text())["factors"]
+    (photos / "factors.json").write_text(json.dumps({"factors": [entries[0] | {"why": "because"}, entries[1]]}))
+    again = Desk(photos, "mood,shape")
+    again.grow("mood", "wild")
+    again.save("w", 2, {}, {"mood": "wild"})
+    assert Dataset.open(photos).space["mood"].categories == ("calm", "wild")
+    assert json.loads((photos / "factors.json").read_text())["factors"][0]["why"] == "because"
+    assert [question.grows for question in Desk(photos, "mood,shape").questions] == [True, False]
+
+
 def test_a_full_disk_is_said_and_loses_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(photos, "shape=ring|square")
     desk.save("a", 5, {}, {"shape": "ring"})
@@ -399,6 +444,14 @@ def test_images_of_any_size_are_shown_and_damaged_ones_can_be_skipped(photos: Pa
     with pytest.raises(UserError, match=r"002\.png: damaged"):
         desk.picture(2)
     assert desk.look(2)["name"] == "002.png"
+
+
+def test_large_images_are_sent_smaller(photos: Path) -> None:
+    for i, shape in enumerate([(30, 2 * SHOWN, 3), (2 * SHOWN, 30, 1)]):
+        save_png(photos / f"{i:03d}.png", np.full(shape, 77, np.uint8))
+        sent = decode_image(Desk(photos, "n").picture(i), "it")
+        assert sent.shape == (*(min(side, SHOWN) if side > 30 else 15 for side in shape[:2]), shape[2])
+        assert (sent == 77).all()
 
 
 def test_a_model_fills_in_what_it_reads(photos: Path) -> None:
@@ -820,6 +873,87 @@ def test_a_phone(browser: BrowserContext, photos: Path) -> None:
                 }"""
             )
     tab.close()
+
+
+@pytest.mark.timeout(120)
+def test_notes_leave_what_saves_in_reach(browser: BrowserContext, photos: Path) -> None:
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": 360, "height": 740})
+    with running(make_app(Desk(photos, "size:0..10"))) as address:
+        opened(tab, address)
+        tab.locator("#save").click()  # nothing is answered yet: a note
+        tab.locator(".note").wait_for()
+        tab.locator("#save").click(timeout=2000)
+    tab.close()
+
+
+@pytest.mark.timeout(120)
+def test_an_undo_that_was_not_answered_can_be_tried_again(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "kind=a|b"))) as address:
+        opened(page, address)
+        names = []
+        for key in "12":
+            names.append(name := shown(page))
+            press(page, key)
+            page.wait_for_function("name => document.querySelector('#name').textContent !== name", arg=name)
+        page.route("**/api/undo*", lambda route: route.abort())
+        press(page, "z")
+        page.locator(".note.bad").wait_for()
+        page.unroute("**/api/undo*")
+        press(page, "z")
+        page.wait_for_function("name => document.querySelector('#name').textContent === name", arg=names[1])
+    assert rows_of(photos / "metadata.csv") == {names[0]: {"kind": "a"}}
+
+
+@pytest.mark.timeout(120)
+def test_the_space_bar_ticks_the_box_that_has_the_focus(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "kind=a|b,size:0..1/3"))) as address:
+        opened(page, address)
+        press(page, "1")
+        page.focus("#quick")
+        press(page, "Space")
+        assert page.is_checked("#quick") and not (photos / "metadata.csv").exists()
+        for place in ("#quick", "#alone"):  # one that was clicked does not keep the space bar
+            page.locator(place).click(position={"x": 8, "y": 8})
+        name = shown(page)
+        press(page, "Space")
+        page.wait_for_function("name => document.querySelector('#name').textContent !== name", arg=name)
+    assert rows_of(photos / "metadata.csv") == {name: {"kind": "a", "size": ""}}
+
+
+@pytest.mark.timeout(120)
+def test_a_key_that_is_held_labels_one_image(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "kind=a|b"))) as address:
+        opened(page, address)
+        name = shown(page)
+        for _ in range(4):  # a second press of a key that is down is a repeated one
+            page.keyboard.down("1")
+            page.wait_for_timeout(100)
+        page.keyboard.up("1")
+        page.locator("#save").focus()
+        for _ in range(4):
+            page.keyboard.down("Enter")
+            page.wait_for_timeout(100)
+        page.keyboard.up("Enter")
+    assert rows_of(photos / "metadata.csv") == {name: {"kind": "a"}}
+
+
+@pytest.mark.timeout(120)
+def test_a_duplicated_tab_is_another_window(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "kind=a|b"))) as address:
+        opened(page, address)
+        press(page, "1")
+        page.locator("#recent img").wait_for()
+        with page.expect_popup() as popup:
+            page.evaluate("open(location.href)")  # like a duplicate, it comes with the session of this one
+        popup.value.wait_for_selector("body[data-ready]")
+        assert shown(popup.value) != shown(page)
+        assert popup.value.locator("#undo").is_disabled() and page.locator("#undo").is_enabled()
+        mine = shown(page)
+        page.reload()
+        page.wait_for_selector("body[data-ready]")
+        assert shown(page) == mine and page.locator("#undo").is_enabled()
+        popup.value.close()
 
 
 # -- what comes next -----------------------------------------------------------------------------------------------

@@ -281,6 +281,21 @@ def test_an_inversion_stops_when_the_server_ends(checkpoint: Path) -> None:
     assert sliders.image(name).found is None and sliders.image(name).done == 1
 
 
+def test_what_breaks_an_inversion_is_said(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sliders = Sliders(ssg.load(checkpoint))
+    dropped = sliders.image(sliders.drop(encode_png(np.zeros((16, 16, 3), np.uint8))))
+
+    def broken(*args: Any, **more: Any) -> None:
+        raise MemoryError("no room for it")
+
+    monkeypatch.setattr(sliders.model, "edit", broken)
+    sliders.find(dropped)
+    assert "the terminal says what" in dropped.error and not dropped.searching
+    assert "no room for it" in capsys.readouterr().err
+
+
 def test_a_batch_is_drawn_whatever_its_order(checkpoint: Path) -> None:
     sliders = Sliders(ssg.load(checkpoint))
     wanted = Pictures.model_validate({"pictures": [{"seed": s} for s in (4, 2, 4)]})
@@ -637,6 +652,88 @@ def test_a_broken_answer_stops_nothing(page: Page, served: Served) -> None:
     until(lambda: page.evaluate(strip) == {"scale": 0.29}, "the filmstrip as well")
 
 
+def test_the_image_that_was_dropped_last_is_shown(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    held: list[Any] = []
+    page.route("**/api/images", lambda route: route.continue_() if held else held.append(route))
+    page.evaluate(DROP, [list(encode_png(model.generate(seed=77)[0])), "a.png"])
+    until(lambda: page.wait_for_timeout(20) or bool(held), "on its way")
+    drop(page, model.generate(seed=78)[0], "b.png")
+    with page.expect_response("**/api/images/*/picture"):
+        held[0].continue_()
+    page.wait_for_timeout(300)
+    assert page.locator("#filename").inner_text() == "b.png"
+    page.unroute("**/api/images")
+
+
+def test_a_search_goes_on_when_the_server_is_back(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    photo = model.generate(seed=79)[0]
+    page.route("**/api/images/*/search", lambda route: route.abort())
+    page.evaluate(DROP, [list(encode_png(photo)), "a.png"])
+    page.locator(".note.bad").wait_for()
+    page.unroute("**/api/images/*/search")
+    until(lambda: page.locator("#compare").is_enabled(), "found")
+
+
+def test_a_search_that_ends_without_a_find_says_so(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    bad = {"done": 3, "total": STEPS, "searching": False, "found": None, "error": "nothing like it"}
+    page.route("**/api/images/*/search", lambda route: route.fulfill(json=bad))
+    page.evaluate(DROP, [list(encode_png(model.generate(seed=79)[0])), "a.png"])
+    page.locator(".note.bad").wait_for()
+    assert "nothing like it" in page.locator("#status").inner_text() and page.locator("#progress").is_hidden()
+    page.unroute("**/api/images/*/search")
+    page.keyboard.press("Escape")
+    page.locator("#sample").wait_for()
+    page.keyboard.press("z")  # back to it: it is searched for again
+    until(lambda: page.locator("#compare").is_enabled(), "found")
+
+
+def test_what_cannot_be_read_is_not_the_servers_fault(page: Page, served: Served, tmp_path: Path) -> None:
+    opened(page, served[0])
+    (tmp_path / "photos").mkdir()
+    tool = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": [str(tmp_path / "photos")], "dragOperationsMask": 1}
+        tool.send("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
+    page.locator(".note.bad").wait_for()
+    assert "photos cannot be read" in page.locator(".note.bad").inner_text()
+
+
+def test_what_is_set_while_a_sample_is_on_its_way_stays(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    shows(page, model, {})
+    page.keyboard.press("6")
+    held: list[Any] = []
+    page.route("**/api/draw*", lambda route: held.append(route))
+    page.keyboard.press("n")
+    until(lambda: page.wait_for_timeout(20) or bool(held), "on its way")
+    page.keyboard.press("End")
+    shows(page, model, {"depth": 2})
+    held[0].continue_()
+    until(lambda: state(page)["seed"] != 7 and state(page)["values"] == {"depth": 2}, "the new sample, as it was set")
+    page.unroute("**/api/draw*")
+    page.keyboard.press("z")
+    shows(page, model, {"depth": 2})
+
+
+def test_the_focus_follows_the_class_that_is_chosen(page: Page, served: Served) -> None:
+    opened(page, served[0])
+    page.keyboard.press("1")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    focused = page.locator(":focus")
+    assert (focused.text_content(), focused.get_attribute("aria-checked")) == ("<b>cross</b>", "true")
+    page.get_by_role("button", name="New sample").focus()
+    page.keyboard.press("ArrowRight")  # changes the class, and leaves the focus where it is
+    assert focused.get_attribute("id") == "new"
+
+
 def test_an_editor_without_images_waits_for_one(page: Page, tmp_path: Path) -> None:
     model = save_editor(tmp_path / "editor")
     with running(make_app(model, "editor")) as address:
@@ -710,6 +807,32 @@ def test_a_phone(browser: BrowserContext, served: Served) -> None:
     box = tab.locator("#picture").bounding_box()
     assert box is not None and 0 <= box["y"] < 200
     tab.close()
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_names_of_any_length_fit(browser: BrowserContext, width: int, tmp_path: Path) -> None:
+    long = "what_somebody_exported_from_a_spreadsheet_" * 3
+    space = FactorSpace(
+        (
+            Factor.scalar(long),
+            Factor.categorical("shape", ("ring", "a whole sentence, as in the questionnaire, " * 3 + "?", long)),
+            Factor.categorical("kind", [f"{i} {long}" for i in range(30)]),
+        )
+    )
+    config = ModelConfig.of_size("tiny", 16, 3, space.code_width)
+    G, _, E = build_networks(config)
+    save_model(tmp_path / "model", config, space, G, E)
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": width, "height": 800})
+    with running(make_app(ssg.load(tmp_path / "model"), "model")) as address:
+        opened(tab, address)
+        for name in space.names:
+            tab.locator(f'[data-factor="{name}"] .lock').focus()
+            until(lambda name=name: tab.locator("#filmname").text_content() == name)
+            assert tab.evaluate("document.documentElement.scrollWidth") == width, name
+        lock = tab.locator(f'[data-factor="{long}"] .lock').bounding_box()
+        assert lock is not None and lock["width"] >= 36
+        tab.close()
 
 
 def test_everything_has_a_name_and_can_be_reached(page: Page, served: Served) -> None:

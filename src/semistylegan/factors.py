@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["scalar", "categorical", "circular"]
 Value = float | str
-FIELDS = ("name", "kind", "range", "size", "grid", "categories", "unit", "as_classes")
-"""What an entry of `factors.json` may say of a factor."""
+FIELDS = ("name", "kind", "range", "size", "grid", "categories", "unit", "as_classes", "grows")
+"""What an entry of `factors.json` may say of a factor (`grows`: to the page that labels, see `app.desk`)."""
 MAX_SIZE = 1_000_000
 """Most values of a factor; what counts them has as many entries."""
 FloatArray = npt.NDArray[np.floating[Any]]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from semistylegan.app.questions import Question, ask, whole_space
 from semistylegan.app.queue import Choice, Queue
@@ -41,6 +42,10 @@ LOOKED = 256
 """Images whose sizes say whether training would take them; `train` itself looks at all."""
 REMEMBERED = 100_000
 """Labels that can be undone."""
+GROWS = "grows"
+"""What `factors.json` says, beside the factor itself, of one whose classes came up on the page: more may come."""
+SHOWN = 1600
+"""Pixels of the longer side of an image as the page gets it: all of a photo takes seconds to send."""
 
 Cells = dict[str, str]
 
@@ -76,10 +81,8 @@ class Desk:
         self.space = read_space(self.store)
         self.path = self.store.beside("metadata.csv")
         self.file = self._open()
-        self.questions = ask(factors, self.space, self.file.table)
-        for question in self.questions:
-            if self.file.table is not None and question.factor is not None:
-                self.file.table.levels(question.factor)  # a label that does not fit is named now
+        growing = [name for name, entry in self._entries().items() if entry.get(GROWS)]
+        self.questions = self._fitting(self.file, ask(factors, self.space, self.file.table, growing))
         self.model = model
         self.values = self._values()
         self.counts = self._counts()
@@ -106,6 +109,15 @@ class Desk:
                 start = text.getvalue().encode()
         return LabelFile(self.path, self.store.names, start)
 
+    def _fitting(self, file: LabelFile, questions: Sequence[Question]) -> tuple[Question, ...]:
+        """The questions with the classes that the file names by now; a label that does not fit is named."""
+        return tuple(question.with_labels(file.table) if file.table else question for question in questions)
+
+    def _entries(self) -> dict[str, dict[str, Any]]:
+        """What `factors.json` says of each factor, with whatever else somebody wrote into it."""
+        document = self.store.document("factors.json") or {}
+        return {f.name: entry for f, entry in zip(self.space or (), document.get("factors", ()), strict=False)}
+
     def _values(self) -> dict[int, Cells]:
         """What is known of the asked factors, by image."""
         table, out = self.file.table, dict[int, Cells]()
@@ -130,7 +142,8 @@ class Desk:
     def _fresh(self) -> None:
         """Reads the file again where somebody else has written it."""
         if self.file.stale():
-            self.file = self._open()
+            file = self._open()
+            self.questions, self.file = self._fitting(file, self.questions), file
             before, self.values = self.values, self._values()
             self.counts = self._counts()
             whole = set(self._whole())
@@ -230,9 +243,14 @@ class Desk:
         return self.model.read_codes(np.concatenate([self.model.fit(image) for image in images]))
 
     def picture(self, image: int) -> bytes:
-        """The image as PNG."""
+        """The image as PNG, made smaller where it is larger than SHOWN."""
         self._number(image)
-        return encode_png(self._image(image))
+        shown = self._image(image)
+        if max(shown.shape) > SHOWN:
+            small = Image.fromarray(shown.squeeze(2) if shown.shape[2] == 1 else shown)
+            small.thumbnail((SHOWN, SHOWN))
+            shown = np.asarray(small).reshape(small.height, small.width, -1)
+        return encode_png(shown)
 
     def _image(self, image: int) -> ImageArray:
         """The image, of whatever size: labelling does not ask that all are alike."""
@@ -354,10 +372,12 @@ class Desk:
         if space == self.space:
             return
         document = self.store.document("factors.json") or {}
-        # Entries that stay as they are keep what else somebody wrote into them.
-        own = {factor.name: entry for factor, entry in zip(self.space or (), document.get("factors", ()), strict=False)}
-        kept = set(self.space or ())
-        document["factors"] = [own[f.name] if f in kept else f.to_json() for f in space]
+        # Entries keep what else somebody wrote into them; those whose classes came up on the page say so.
+        own, kept = self._entries(), set(self.space or ())
+        grows = {question.name: {GROWS: True} for question in self.questions if question.grows}
+        document["factors"] = [
+            own[f.name] if f in kept else {**own.get(f.name, {}), **f.to_json(), **grows.get(f.name, {})} for f in space
+        ]
         write_json(self.store.beside("factors.json"), document)
         self.space = space
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from semistylegan.data.table import MAX_CATEGORIES, Table
@@ -60,14 +60,34 @@ class Question:
             raise UserError(f"{self.name}: has {len(known)} classes, no more are taken")
         return replace(self, factor=Factor.categorical(self.name, (*known, category)))
 
+    def with_labels(self, table: Table) -> Question:
+        """The same question, with the classes that the labels name by now where classes may be added.
 
-def ask(words: str, space: FactorSpace | None, table: Table | None) -> tuple[Question, ...]:
+        Raises:
+            UserError: a label that is no value of the factor; the table names it and its line.
+        """
+        question = self
+        for cell in dict.fromkeys(table.columns.get(self.name, ())) if self.grows else ():
+            known = question.factor.categories if question.factor else ()
+            number = table.number(cell)
+            whole = str(int(number)) if number is not None and number.is_integer() else cell  # 2.0 is class 2
+            if cell and not {cell, whole} & set(known):
+                question = question.grown(cell)
+        if question.factor is not None:
+            table.levels(question.factor)
+        return question
+
+
+def ask(
+    words: str, space: FactorSpace | None, table: Table | None, growing: Collection[str] = ()
+) -> tuple[Question, ...]:
     """Reads `--factors`.
 
     Args:
         words: factors with commas between, each as the table above has it.
         space: what `factors.json` says; None where there is none.
         table: the labels so far; None where there are none.
+        growing: factors of `space` whose classes came up on the page: more may come.
 
     Raises:
         UserError: a factor that is not understood, or contradicts what the data says; names both.
@@ -77,14 +97,14 @@ def ask(words: str, space: FactorSpace | None, table: Table | None) -> tuple[Que
         raise UserError("--factors: name at least one, e.g. --factors 'shape=ring|square,size:0..10'")
     if len(parts) > MOST:
         raise UserError(f"--factors: {len(parts)} are more than {MOST}; label some of them at a time")
-    questions = tuple(_question(part, space, table) for part in parts)
+    questions = tuple(_question(part, space, table, growing) for part in parts)
     names = [question.name for question in questions]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"--factors: {twice[0]!r} stands there twice; name it once")
     return questions
 
 
-def _question(part: str, space: FactorSpace | None, table: Table | None) -> Question:
+def _question(part: str, space: FactorSpace | None, table: Table | None, growing: Collection[str]) -> Question:
     found = re.match(r"([^:=|]+)(?:(=|:)(.*))?$", part)
     name = found[1].strip() if found else ""
     if not found or not name or name == "file_name":
@@ -97,7 +117,7 @@ def _question(part: str, space: FactorSpace | None, table: Table | None) -> Ques
         factor = said or known
         assert factor is not None
         # Classes that only the labels so far name may be incomplete; those that somebody listed are not.
-        listed = said is not None or (space is not None and name in space.names)
+        listed = said is not None or (space is not None and name in space.names and name not in growing)
         return Question(name, factor, grows=factor.kind == "categorical" and not listed)
     in_file = space is not None and name in space.names
     if in_file and said != known:

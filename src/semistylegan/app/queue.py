@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semistylegan import active
-from semistylegan.data.pictures import ImageArray
+from semistylegan.data.pictures import ImageArray, to_channels
 from semistylegan.data.storage import ImageStore
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
@@ -147,7 +147,7 @@ class Queue:
         return self._rows[int(place[near.argmax()])]
 
     def _look(self) -> None:
-        """Looks at the pool, and at those labelled before; images that cannot be read are left out."""
+        """Looks at the pool, and at those labelled before; images that cannot be read, or are tiny, are left out."""
         labelled = [i for i in sorted(self.done) if i < len(self.store)][:POOL]
         drawn = [int(i) for i in self._order[:POOL]]
         for rows in _chunks([*dict.fromkeys([*drawn[:FIRST], *labelled, *drawn])]):
@@ -156,10 +156,12 @@ class Queue:
                 if self._closed:
                     return
                 try:
-                    images.append(self.store.read(i))
-                    read.append(i)
+                    image = to_channels(self.store.decode(i), 3)
                 except UserError:
                     continue
+                if min(image.shape[:2]) >= active.SIDE:
+                    images.append(image)
+                    read.append(i)
             if not read:
                 continue
             features = self.says(images) if self.says else [active.look(image) for image in images]

@@ -11,6 +11,7 @@ import json
 import secrets
 import shlex
 import tempfile
+import traceback
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,6 +179,10 @@ class Sliders:
             pass
         except UserError as error:
             dropped.error = str(error)
+        except Exception:
+            # Nobody awaits this thread: our own mistake, or a full memory, would be lost.
+            traceback.print_exc()
+            dropped.error = "something went wrong in the server; the terminal says what"
         finally:
             dropped.searching = False
 

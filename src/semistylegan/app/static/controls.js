@@ -79,13 +79,15 @@ export class Control {
       make("button", { type: "button", role: "radio", onclick: () => choose(name) }, make("i", { class: "mark" }), name),
     );
     this.target = () => buttons.find((button) => button.tabIndex === 0);
-    this.draw = (value, read) =>
+    this.draw = (value, read) => {
       buttons.forEach((button, i) => {
         const here = factor.categories[i] === value;
         button.setAttribute("aria-checked", String(here));
         button.tabIndex = here ? 0 : -1;
         button.classList.toggle("read", factor.categories[i] === read);
       });
+      if (buttons.includes(document.activeElement)) this.target().focus();
+    };
     return { beside: [], body: make("div", { class: "body classes", role: "radiogroup", "aria-labelledby": id }, ...buttons) };
   }
 

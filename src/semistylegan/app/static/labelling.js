@@ -138,14 +138,15 @@ const undo = () =>
   talk(async () => {
     const done = session.done;
     if (!done.length) return say("Nothing to undo in this window.");
-    const last = done.at(-1);
-    session.done = done.slice(0, -1);
-    $("#undo").disabled = done.length < 2;
     try {
-      const answer = await post("/api/undo", { undo: last });
+      const answer = await post("/api/undo", { undo: done.at(-1) });
+      session.done = done.slice(0, -1);
       recent = recent.filter(({ image }) => image !== answer.item.image);
       took(answer);
     } catch (error) {
+      // What will never be undone is forgotten; what could not be undone now is tried again by the next Z.
+      if ([404, 409].includes(error.status)) session.done = done.slice(0, -1);
+      $("#undo").disabled = !session.done.length;
       say(error.message, { bad: true });
     }
   });
@@ -193,7 +194,11 @@ on("#keys-close", () => $("#keys").close());
 on("#copy", () => copy($("#train").textContent, "Command"));
 $("#quick").addEventListener("change", () => (localStorage.quick = $("#quick").checked));
 // A button that was clicked must not take the space bar and Enter from the page.
-document.addEventListener("click", (event) => event.detail && event.target.closest?.("#panel button, .top button, #recent button")?.blur());
+document.addEventListener("click", (event) => event.detail && event.target.closest?.("#panel button, .top button, #recent button, #quick")?.blur());
+// A key that is held answers and saves once: nobody has looked at the images after this one.
+document.addEventListener("keydown", (event) => {
+  if (event.repeat && (event.key.length === 1 || event.key === "Enter") && !event.target.matches?.("[type=text]")) event.preventDefault();
+});
 
 const step = (direction, fine) => questions[place]?.step(direction, fine);
 keys({
@@ -205,10 +210,29 @@ keys({
   ".": type, ",": type, n: type, u: open, backspace: open, delete: open,
   enter: save, " ": save, s: skip, z: undo, "mod+z": undo, q: quick,
   "?": () => $("#keys").showModal(),
-}, { before: (event) => !(event.target.closest?.("button, a, [tabindex]:not(.dial)") && ["Enter", " "].includes(event.key)) });
+}, {
+  before: ({ target, key }) =>
+    !(target.closest?.("button, a, [tabindex]:not(.dial)") && ["Enter", " "].includes(key)) && !(target === $("#quick") && key === " "),
+});
 
 // -- start -----------------------------------------------------------------------------------------------------------------
 
+/** Holds the name of this window. A tab that was duplicated came with the name of the other one: it takes a new one. */
+async function beAlone() {
+  const alone = await new Promise((answer) => {
+    const hold = () => {
+      answer(true);
+      return new Promise(() => {}); // until the tab is closed
+    };
+    navigator.locks.request(session.window, { signal: AbortSignal.timeout(1000) }, hold).catch(() => answer(false));
+  });
+  if (alone) return;
+  delete sessionStorage.window;
+  session.done = [];
+  await beAlone();
+}
+
+await beAlone();
 desk = await askJson("/api/desk").catch((error) => {
   say(error.message, { bad: true, seconds: 3600 });
   throw error;

@@ -55,15 +55,18 @@ async function baseOf({ seed, image }) {
 }
 
 let turn = 0;
+let coming = null; // the state that `become` is about to make the state
 let resting = null; // a change by keys that is not in `past` yet: { name, timer }
 
 /** Makes `next` the state once its base is known, unless something newer came; `keep` adds it to what can be undone. */
 async function become(next, { keep = true } = {}) {
   settle();
   const mine = ++turn;
+  coming = next;
   try {
     const found = await baseOf(next);
     if (mine !== turn) return;
+    coming = null;
     const other = next.image !== state.image;
     [state, base] = [next, found];
     if (other) {
@@ -75,7 +78,9 @@ async function become(next, { keep = true } = {}) {
     if (keep) commit();
     else settled();
     preview();
+    if (searching()) search(state.image);
   } catch (error) {
+    if (mine === turn) coming = null;
     failed(error);
   }
 }
@@ -112,6 +117,7 @@ function set(name, value) {
   if (searching() || idle()) return;
   if (resting && resting.name !== name) settle();
   settings()[name] = value;
+  if (coming && coming.image === state.image) (coming.image ? coming.edits : coming.values)[name] = value;
   preview();
 }
 
@@ -432,37 +438,67 @@ async function save(kind) {
 
 // -- an image that is dropped ----------------------------------------------------------------------------------------------
 
+let taken = 0; // images that were dropped: the last one is shown, whichever answer comes first
+
 async function take(file) {
   if (!file) return;
+  const mine = ++taken;
   try {
     say(`Reading ${file.name}`, { seconds: 1 });
-    const { image, read } = await askJson("/api/images", { body: file });
+    const body = await file.arrayBuffer().catch(() => {
+      throw new Refusal(400, `${file.name} cannot be read: give an image file.`);
+    });
+    const { image, read } = await askJson("/api/images", { body });
     const thumb = await (await ask(`/api/images/${image}/picture`)).blob();
+    if (mine !== taken) return;
     images.set(image, { file: file.name, read, found: null, thumb });
     if (view === "z") view = "one";
     await become({ ...clone(state), image, edits: {} });
-    await search(image);
   } catch (error) {
     failed(error);
   }
 }
 
+/** Searches for the image while it is on the page. */
 async function search(image) {
   const mine = images.get(image);
-  let at = await askJson(`/api/images/${image}/search`, { method: "POST", patience: 20 });
-  while (!at.found) {
-    if (at.error) throw new Refusal(400, at.error);
-    mine.done = at.done;
-    showGiven();
-    await new Promise((go) => setTimeout(go, 150));
-    at = await askJson(`/api/images/${image}`);
+  if (mine.searching) return;
+  Object.assign(mine, { searching: true, error: "" });
+  try {
+    let at = await insist(image, `/api/images/${image}/search`, { method: "POST" });
+    while (at && !at.found) {
+      if (at.error) throw new Refusal(400, at.error);
+      mine.done = at.done;
+      showGiven();
+      await new Promise((go) => setTimeout(go, 150));
+      at = await insist(image, `/api/images/${image}`);
+    }
+    mine.found = at && at.found;
+  } catch (error) {
+    mine.error = error.message;
+    if (state.image === image) failed(error);
   }
-  mine.found = at.found;
-  showGiven();
+  mine.searching = false;
   if (state.image !== image) return;
+  showGiven();
+  if (!mine.found) return;
   base = mine.found;
   settled();
   preview();
+}
+
+/** Asks until there is an answer: the server may be busy, or away for a moment. Null once the image is left. */
+async function insist(image, path, options) {
+  while (state.image === image) {
+    try {
+      return await askJson(path, options);
+    } catch (error) {
+      if (![0, 503].includes(error.status)) throw error;
+      say(error.message, { bad: true });
+      await new Promise((go) => setTimeout(go, 2000));
+    }
+  }
+  return null;
 }
 
 function showGiven() {
@@ -476,10 +512,11 @@ function showGiven() {
     $("#thumb").src = url;
   }
   $("#filename").textContent = image.file;
-  $("#progress").hidden = image.found !== null;
+  $("#progress").hidden = image.found !== null || Boolean(image.error);
   $("#progress").value = image.done ?? 0;
   const told = "What the encoder reads is marked on each control.";
-  $("#status").textContent = image.found ? `${told} Move one to change the image.` : `${told} Searching for the image in the model, to change it…`;
+  const far = image.error ? `The search for the image failed: ${image.error}` : "Searching for the image in the model, to change it…";
+  $("#status").textContent = `${told} ${image.found ? "Move one to change the image." : far}`;
   $("#compare").disabled = !image.found;
 }
 

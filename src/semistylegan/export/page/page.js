@@ -34,7 +34,15 @@ function normal(seed, count) {
   return Float32Array.from({ length: count }, () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()));
 }
 
-const about = await (await fetch("./model.json")).json();
+/** Says where the picture would be why there is none. */
+const failed = (error) => $("#loading").replaceChildren(make("p", {}, `The model could not be started: ${error.message}`));
+
+const about = await fetch("./model.json")
+  .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(`the server answered ${answer.status} for model.json`))))
+  .catch((error) => {
+    failed(error);
+    throw error;
+  });
 const { resolution: side, channels } = about;
 const factors = about.factors.map((entry) => new Factor({ ...entry, low: entry.range?.[0], high: entry.range?.[1], unit: entry.unit ?? "" }));
 const canvas = $("#picture");
@@ -179,8 +187,11 @@ function changed() {
 
 // -- an image that is dropped ---------------------------------------------------------------------------------------------
 
+let taken = 0; // images that were given: the last one is shown, whichever is read first
+
 async function take(file) {
   if (!file) return;
+  const mine = ++taken;
   try {
     const bitmap = await createImageBitmap(file);
     const least = Math.min(bitmap.width, bitmap.height);
@@ -198,7 +209,9 @@ async function take(file) {
       parts.forEach((value, c) => (image[c * side * side + i] = value / 127.5 - 1));
     }
     encode ??= await network("./encoder.onnx", "wasm");
-    said = await encode({ image: { data: image, dims: shape } });
+    const heard = await encode({ image: { data: image, dims: shape } });
+    if (mine !== taken) return;
+    said = heard;
     read = base = values();
     given = image;
     set = {};
@@ -224,7 +237,10 @@ document.addEventListener("drop", (event) => {
   dragging(0);
   take(event.dataTransfer.files[0]);
 });
-$("#file").addEventListener("change", () => take($("#file").files[0]));
+$("#file").addEventListener("change", () => {
+  take($("#file").files[0]);
+  $("#file").value = ""; // the same file may be opened again
+});
 
 // -- start -------------------------------------------------------------------------------------------------------------------
 
@@ -247,6 +263,10 @@ const step = (direction, fine) => {
 keys({
   ...(about.start === "z" ? { n: () => sample() } : {}), p: png, o: () => $("#file").click(), "shift+r": reset,
   arrowright: () => step(1), arrowleft: () => step(-1), "shift+arrowright": () => step(1, true), "shift+arrowleft": () => step(-1, true),
+  arrowup: () => step(1), arrowdown: () => step(-1), "shift+arrowup": () => step(1, true), "shift+arrowdown": () => step(-1, true),
+}, {
+  // Up and down scroll the page, but for who is in a control.
+  before: ({ target, key }) => !["ArrowUp", "ArrowDown"].includes(key) || Boolean(target.closest?.("#factors")),
 });
 if (about.start === "image") {
   $("#new").hidden = true;
@@ -280,5 +300,5 @@ try {
   document.body.dataset.ready = "true";
   if (wanted !== "webgpu" && gpu && took > SLOW) await use("webgpu").catch(() => {});
 } catch (error) {
-  $("#loading").replaceChildren(make("p", {}, `The model could not be started: ${error.message}`));
+  failed(error);
 }
