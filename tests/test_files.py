@@ -55,3 +55,12 @@ def test_json_has_no_nan(tmp_path: Path) -> None:
     for i in range(2):
         append_jsonl(tmp_path / "a.jsonl", {"i": i})
     assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [{"i": 0}, {"i": 1}]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "labels.csv").write_text("old")
+    (tmp_path / "metadata.csv").symlink_to(Path("there") / "labels.csv")
+    write_text(tmp_path / "metadata.csv", "new")
+    assert (tmp_path / "there" / "labels.csv").read_text() == "new"
+    assert (tmp_path / "metadata.csv").is_symlink()

@@ -20,10 +20,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; renames it to `path` on success, removes it on failure.
 
     Parents are created. The data reaches the disk before the rename, so a crash leaves the old file or the new one.
+    Where `path` is a link, it stays one: what it leads to is replaced.
 
     Raises:
         OSError: what writing raised, e.g. ENOSPC; nothing is left behind.
     """
+    if path.is_symlink():
+        path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = None
     try:
