@@ -30,7 +30,7 @@ from semistylegan.inversion import Found, OnProgress, edited, edited_in_one_pass
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, find_checkpoint, load_model
 from semistylegan.training.run import LABELS, Run
 
-PRETRAINED: dict[str, str] = {"sprites": "sprites"}
+PRETRAINED: dict[str, str] = {"sprites": "sprites", "living-room": "living-room"}
 """Models that ship with the package: name -> folder under `semistylegan/pretrained`."""
 
 ImageArray = npt.NDArray[np.uint8]
