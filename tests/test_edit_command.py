@@ -13,6 +13,7 @@ import torch
 from semistylegan import inversion
 from semistylegan.cli import main
 from semistylegan.cli.edit import image_files, output_names
+from semistylegan.cli.tables import print_readings
 from semistylegan.data.pictures import load_image, save_png
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
@@ -239,3 +240,9 @@ def test_a_file_that_is_no_image_stops_before_anything_is_written(
     (tmp_path / "empty").mkdir()
     assert edit(editor, tmp_path / "empty", "--set", "hue=90", "--out", tmp_path / "out") == 2
     assert "no images in this folder" in capsys.readouterr().err
+
+
+def test_names_with_brackets_are_printed_as_they_are(capsys: Any) -> None:
+    print_readings([{"file_name": "in[/x]/p[a].png", "size [cm]": ":cat:"}])
+    out = capsys.readouterr().out
+    assert "in[/x]/p[a].png" in out and "size [cm]" in out and ":cat:" in out

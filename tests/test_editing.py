@@ -325,6 +325,9 @@ def test_values_as_people_read_them() -> None:
     assert show_value(SPACE["depth"], -0.001) == "0.0 m"
     assert show_value(FactorSpace.grid({"pose": 4})["pose"], 2.0) == "2"
     assert show_value(FactorSpace.grid({"pose": 4})["pose"], 2.4) == "2.4"
+    assert show_value(FactorSpace.grid({"pose": 6})["pose"], float(np.float32(0.2)) * 5) == "1"
+    wave = Factor.scalar("wave", 5, 4e-7, 7e-7, "m")
+    assert [show_value(wave, v) for v in (4e-7, 4.75e-7, -4e-7)] == ["4e−07 m", "4.75e−07 m", "−4e−07 m"]
 
 
 def _float(image: np.ndarray) -> torch.Tensor:

@@ -112,6 +112,40 @@ def test_one_image_a_value_leaves_out_what_cannot_be_and_says_so() -> None:
     assert "sap" in scores and all(np.isfinite(v) for v in scores.values() if isinstance(v, float))
 
 
+def test_a_factor_that_hardly_varies_is_measured_without_an_interval() -> None:
+    rare = np.zeros((300, 1), dtype=np.int64)
+    rare[7] = 1
+    scores = metrics.evaluate_codes(np.random.default_rng(0).normal(size=(300, 3)), rare, ["mig", "irs"])
+    assert {"mig", "irs"} <= set(scores) and scores["ci95"] == {} and scores["note"] == ""
+
+
+def test_a_factor_that_never_varies_is_told_of() -> None:
+    scores = metrics.evaluate_codes(CODES, np.insert(MANY, 1, 4, axis=1), ["mig"], intervals=False)
+    assert scores["factors"] == 3 and scores["note"] == "Column 1 of the factors never varies and is left out."
+
+
+def test_every_image_with_another_value_is_no_crash() -> None:
+    scores = metrics.evaluate_codes(CODES[:60], np.arange(60)[:, None] * [1, 7] % 61, ["mig", "info_mec"])
+    assert "info_mec is left out: info_mec: every image has another value" in scores["note"] and "info_m" not in scores
+
+
+def test_metrics_are_named_by_field_too() -> None:
+    fields = metrics.evaluate_codes(CODES, MANY, ["info_e"], intervals=False)
+    assert fields == metrics.evaluate_codes(CODES, MANY, ["info_mec"], intervals=False)
+
+
+def test_the_unit_of_a_number_does_not_silence_classes_and_angles() -> None:
+    random = np.random.default_rng(0)
+    factors = np.stack([random.integers(0, n, 600) for n in (5, 6, 3)], axis=1)
+    codes = np.stack([factors[:, 0] / 4, (factors[:, 1] / 6 + random.normal(0, 0.01, 600)) % 1, factors[:, 2]], axis=1)
+    kinds: Any = ("scalar", "circular", "categorical")
+    wide, narrow = (
+        metrics.evaluate_codes(codes * [unit, 1, 1], factors, ["info_mec"], kinds=kinds, intervals=False)
+        for unit in (240, 0.01)
+    )
+    assert wide["info_e"] > 0.9 and narrow["info_e"] > 0.9
+
+
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
@@ -151,6 +185,7 @@ def test_a_factor_of_very_many_numbers_is_binned_and_told(tmp_path: Path) -> Non
         ("e.npz", {"codes": np.array([[{}]], dtype=object), "factors": np.array([[1]])}, "not readable as .npz"),
         ("f.npz", {"codes": CODES[:2], "factors": np.array([[np.nan], [1.0]])}, "holds blanks, NaN"),
         ("g.npz", {"codes": CODES[:2], "factors": np.array([["ring"], [""]])}, "holds blanks, NaN"),
+        ("h.npz", {"codes": CODES[:2], "factors": np.zeros((2, 0))}, "at least one column"),
         ("a.csv", b"code,shape\n", "holds no row"),
         ("b.csv", b"code,shape\n1,2,3\n", "line 2: 3 cells"),
         ("c.csv", b"code,shape\n1,a\nx,b\n", "line 3: code is 'x', not a number"),
@@ -168,6 +203,11 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: Any, says
     with pytest.raises(UserError, match=says) as raised:
         read_codes(tmp_path / name)
     assert str(tmp_path / name) in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_blank_lines_at_the_end_of_a_csv_are_no_images(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("code,shape\n1,ring\n2,box\n\n\n", encoding="utf-8")
+    assert len(read_codes(tmp_path / "a.csv").code_NL) == 2
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -623,3 +623,23 @@ def test_all_goes_without_fid_where_its_network_is_not_given() -> None:
     assert metric_names(["all", "fid"], fid=False) == metric_names(["all"], fid=False)
     with pytest.raises(UserError, match=r"--metrics fid: .* --inception FILE"):
         metric_names(["mig", "fid"], fid=False)
+
+
+@pytest.mark.filterwarnings("ignore:The number of unique classes")
+def test_what_tells_too_little_is_left_out_and_stops_nothing(tmp_path: Path) -> None:
+    """A factor that one image in 90 has: drawn again, the images may all lack it. Values that occur once."""
+    metrics_of = {"rare": ["mig", "modularity"], "unlike": ["sap", "explicitness", "info_mec"]}
+    for name, names in metrics_of.items():
+        space = FactorSpace((Factor.scalar("a", 90), Factor.scalar("b", 90)))
+        level = np.stack([np.arange(90) / 89, np.arange(90) * 7 % 90 / 89], axis=1)
+        if name == "rare":
+            level = np.stack([np.arange(90) == 80, np.arange(90) >= 89], axis=1).astype(float)
+        with ZipWriter(tmp_path / f"{name}.zip", space) as writer:
+            for i, row in enumerate(level):
+                writer.add(f"{i:06d}.png", np.full((16, 16, 3), 2 * i, dtype=np.uint8), row)
+        (tmp_path / name).mkdir()
+        scores = evaluate(
+            make_run(tmp_path / name, tmp_path / f"{name}.zip", preset="info"), names, images=100, device="cpu"
+        )
+        assert scores[names[0]] >= 0 and ("explicitness is left out" in scores["note"]) == (name == "unlike")
+        assert scores.get("ci95", {}) == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from semistylegan import files
+from semistylegan.cli.making import Train
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import choose_rows, write_labels_csv
 from semistylegan.data.pictures import save_png, tile
@@ -26,7 +28,7 @@ from semistylegan.models.encoder import Encoder, Trunk
 from semistylegan.models.stylegan2 import StyleGAN2
 from semistylegan.report import walks, write_report
 from semistylegan.report.curves import Chart, Line, charts, counts, nice_ticks
-from semistylegan.report.facts import chance_level, gather
+from semistylegan.report.facts import chance_level, gather, scores_of
 from semistylegan.report.html import percent, share_of
 from semistylegan.report.words import command
 from semistylegan.training.config import TrainConfig
@@ -274,6 +276,34 @@ def test_the_command_says_what_differs_from_the_preset(folder: Path) -> None:
     assert data.is_dir()
 
 
+def test_the_command_is_one_that_train_takes(folder: Path) -> None:
+    facts = gather(folder / "run")
+    facts = dataclasses.replace(facts, train=facts.train | {"cuda_graphs": False, "lr_g": 0.0012345678})
+    first = command(facts).splitlines()[0]
+    options = Train.parse("train", shlex.split(first)[2:]).config
+    assert options.cuda_graphs is False and options.lr_g == 0.0012345678
+
+
+def test_a_factor_of_one_value_is_not_edited_and_has_no_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walks, "STEPS", 1)
+    monkeypatch.setattr(walks, "EDITED", 1)
+    run = make(tmp_path, FactorSpace((Factor.scalar("still", 1),)), channels=1) / "run"
+    files.write_json(run / "metrics.json", {"kimg": 4.0, "per_factor": {"still": {"mae": 0.0, "mae_gen": 0.0}}})
+    text, _ = read(run)
+    assert "encoder 0%, chance 0%" in text and "the same with still" not in text
+
+
+def test_how_it_was_measured_is_that_of_the_score_shown(folder: Path) -> None:
+    """A training that went on with --snap-images has added a line."""
+    run = folder / "run"
+    measure(run)
+    files.write_json(run / "metrics.json", scores_of(run) | {"weights_sha256": "ab" * 32})
+    later = {"images": 1234, "seed": 0, "weights_sha256": "cd" * 32}
+    files.append_jsonl(run / "metric-mig.jsonl", {"kimg": 5.0, "mig": 0.5, "protocol": later})
+    text, _ = read(run)
+    assert "images: 10,000" in text and "images: 1,234" not in text
+
+
 def test_a_run_beside_others(folder: Path, tmp_path: Path) -> None:
     measure(folder / "run")
     other, elsewhere, new = (Path(shutil.copytree(folder / "run", tmp_path / n / "run")) for n in ("b<i>", "c", "d"))
@@ -345,7 +375,7 @@ def test_a_run_beside_what_is_none(folder: Path, tmp_path: Path) -> None:
 
 def test_chance() -> None:
     random = np.random.default_rng(0)
-    for factor in (*SPACE, Factor.scalar("n", 3), Factor.circular("odd", 5)):
+    for factor in (*SPACE, Factor.scalar("n", 3), Factor.circular("odd", 5), Factor.scalar("still", 1)):
         space = FactorSpace((factor,))
         a, b = (
             space.sample(40_000, torch.Generator().manual_seed(int(s))).numpy() for s in random.integers(9**9, size=2)

@@ -57,7 +57,7 @@ def evaluate_codes(
     Args:
         codes_NL: codes: one row an image, one column an entry.
         factors_NF: value indices of the same images.
-        metrics: names of CODE_METRICS, or `all`.
+        metrics: names of CODE_METRICS, fields of several of one metric (`info_m`), or `all`.
         seed: fixes every draw.
         kinds: of each column of the codes; None: numbers. A circular one holds parts of a turn, 0 to 1, a categorical
             one class numbers from 0.
@@ -71,11 +71,14 @@ def evaluate_codes(
     Raises:
         UserError: arrays that no metric takes (see `disentanglement`), an unknown metric or kind, or nothing measured.
     """
+    metrics = [METRIC_OF.get(name, name) for name in metrics]
     if unknown := [name for name in metrics if name != "all" and name not in CODE_METRICS]:
         raise UserError(f"--metrics {unknown[0]}: unknown; known are all, {', '.join(CODE_METRICS)}")
     if images < 2:
         raise UserError(f"--images {images}: at least 2 are needed")
     codes, factors = checked_pair(codes_NL, factors_NF)
+    still = np.flatnonzero(np.ptp(np.asarray(factors_NF, dtype=np.float64), axis=0) == 0)
+    left_out = [f"Column {i} of the factors never varies and is left out." for i in still]
     space = None if kinds is None else space_of(kinds, codes)
     rows = np.sort(np.random.default_rng(seed).permutation(len(codes))[:images])
     sample = Sample(codes[rows], factors[rows], space, seed, grid_order(factors), codes, factors)
@@ -86,15 +89,15 @@ def evaluate_codes(
         for name in wanted:
             try:
                 out |= (scores := CODE_METRICS[name](sample))
-                if intervals:
-                    spans |= intervals_of(name, scores, sample)
             except UserError as error:
                 notes.append(f"{name} is left out: {error}.")
+            else:
+                spans |= intervals_of(name, scores, sample) if intervals else {}
             advance(1, note=name)
     if not out:
         raise UserError(f"nothing could be measured: {notes[0]}")
     about = {"ci95": spans, "images": len(rows), "seed": seed, "codes": codes.shape[1], "factors": factors.shape[1]}
-    return out | about | {"note": " ".join(notes)}
+    return out | about | {"note": " ".join([*left_out, *notes])}
 
 
 @dataclass(frozen=True)
@@ -215,15 +218,23 @@ CODE_METRICS: dict[str, Callable[[Sample], dict[str, float]]] = {
     "dci": _dci,
 }
 """Name -> the fields that it fills. The quick ones come first."""
+METRIC_OF = {
+    **dict.fromkeys(("info_m", "info_e", "info_c"), "info_mec"),
+    **dict.fromkeys(("dci_disentanglement", "dci_completeness", "dci_informativeness"), "dci"),
+}
+"""Field -> the metric that fills it, where that has another name."""
 
 
 def intervals_of(name: str, scores: dict[str, float], s: Sample) -> dict[str, list[float]]:
-    """95% intervals of a metric that was measured: field -> [low, high]."""
-    if name in code_intervals.GRID_INTERVALS:
-        codes, grid = s.grid()
-        found = code_intervals.GRID_INTERVALS[name](codes, grid, s.space, s.seed, list(scores.values()))
-    else:
-        found = code_intervals.INTERVALS[name](s.codes, s.factors, s.space, s.seed, list(scores.values()))
+    """95% intervals of a metric that was measured: field -> [low, high]; none where images drawn again cannot be."""
+    try:
+        if name in code_intervals.GRID_INTERVALS:
+            codes, grid = s.grid()
+            found = code_intervals.GRID_INTERVALS[name](codes, grid, s.space, s.seed, list(scores.values()))
+        else:
+            found = code_intervals.INTERVALS[name](s.codes, s.factors, s.space, s.seed, list(scores.values()))
+    except UserError:
+        return {}
     return {field: [span.low, span.high] for field, span in found.items()}
 
 
@@ -265,8 +276,11 @@ def _read_npz(path: Path, factors: Sequence[str]) -> Codes:
         raise
     except Exception as error:  # zipfile's, NumPy's and the system's own
         raise UserError(f"{path}: not readable as .npz ({str(error).splitlines()[0]})") from None
-    if codes.ndim != 2 or table.ndim != 2:
-        raise UserError(f"{path}: codes have shape {codes.shape}, factors {table.shape}; give one row an image in both")
+    if codes.ndim != 2 or table.ndim != 2 or table.shape[1] == 0:
+        raise UserError(
+            f"{path}: codes have shape {codes.shape}, factors {table.shape}; "
+            "give one row an image and at least one column in both"
+        )
     names = tuple(f"factor {i}" for i in range(table.shape[1]))
     return _understood(path, codes, dict(zip(names, table.T, strict=True)))
 
@@ -275,6 +289,8 @@ def _read_csv(path: Path, factors: Sequence[str]) -> Codes:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.reader(file))
+            while rows and not rows[-1]:  # blank lines at the end
+                rows.pop()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not readable as CSV ({error})") from None
     if len(rows) < 2:

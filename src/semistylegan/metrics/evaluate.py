@@ -18,6 +18,7 @@ from semistylegan.data.pictures import save_png
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor
 from semistylegan.metrics.inception import Inception
+from semistylegan.metrics.information import TooFew
 from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.metrics.readings import Readings
 from semistylegan.metrics.score_intervals import intervals_of, protocol_of_intervals
@@ -175,8 +176,11 @@ def measured(names: Sequence[str], readings: Readings) -> tuple[dict[str, Fields
     for name in names:
         if (why := unmeasurable(name, readings)) is not None:
             notes.append(why)
-        else:
+            continue
+        try:
             fields[name] = METRICS[name].measure(readings)
+        except TooFew as error:
+            notes.append(f"{name} is left out: {error}.")
     return fields, notes
 
 

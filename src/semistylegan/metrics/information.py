@@ -23,6 +23,10 @@ LARGEST = 1e100
 """Codes beyond this are called not finite: their squares would no longer be numbers."""
 
 
+class TooFew(UserError):
+    """Images of which a metric can tell nothing, though nothing is wrong with them."""
+
+
 # -- checks -------------------------------------------------------------------------------------------------------
 
 

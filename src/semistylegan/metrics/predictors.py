@@ -22,7 +22,16 @@ from semistylegan.factors import FactorSpace
 from semistylegan.metrics.boosting import boosted
 from semistylegan.metrics.disentanglement import need_two
 from semistylegan.metrics.entries import Entries
-from semistylegan.metrics.information import Floats, Ints, checked_factors, checked_pair, checked_table, entropy
+from semistylegan.metrics.information import (
+    Floats,
+    Ints,
+    Mask,
+    TooFew,
+    checked_factors,
+    checked_pair,
+    checked_table,
+    entropy,
+)
 
 FOR_TRAINING = 2 / 3
 """Share of the images that predictors learn from: disentanglement_lib's 10,000 to 5,000."""
@@ -206,7 +215,7 @@ def explicitness(
         space: kinds of the entries, if the codes are levels; see `entries`.
 
     Raises:
-        UserError: as in `disentanglement`; also no value that occurs on both sides.
+        UserError: as in `disentanglement`; also (TooFew) no value that occurs on both sides.
     """
     parts = split_of("explicitness", codes_NL, factors_NF, seed, test, space)
     mean_C, deviation_C = parts.train.column_NC.mean(axis=0), parts.train.column_NC.std(axis=0)
@@ -228,7 +237,7 @@ def explicitness(
         if areas:
             areas_F.append(float(np.mean(areas)))
     if not areas_F:
-        raise UserError("explicitness: no value of a factor occurs among the images to learn from and to test on alike")
+        raise TooFew("explicitness: no value of a factor occurs among the images to learn from and to test on alike")
     return float(np.mean(areas_F))
 
 
@@ -239,7 +248,7 @@ def info_mec(
 
     N, L x F, is the mutual information of entry and factor over the factor's entropy: the nearest-neighbour estimate
     (Ross 2014) for numbers, relative frequencies for classes. Only entries whose range is over a twentieth of the
-    widest one count, for all three.
+    widest one count, for all three; with kinds, see :func:`wide_entries`.
     InfoM = (mean over entries of largest / sum in the entry's row of N, - 1/F) / (1 - 1/F);
     InfoC = (mean over factors of largest / sum in the factor's column of N, - 1/L) / (1 - 1/L);
     InfoE = mean over factors of 1 - (cross-entropy of a balanced, linear, multinomial regression on these entries)
@@ -259,18 +268,20 @@ def info_mec(
             the regression sees classes one-hot, and points of the circle.
 
     Raises:
-        UserError: as in `disentanglement`; also fewer than two factors that vary, or no more images than neighbours.
+        UserError: as in `disentanglement`; also fewer than two factors that vary, no more images than neighbours, or
+            (TooFew) a factor of which every image has another value.
     """
     codes, factors = checked_pair(codes_NL, factors_NF)
     need_two("info_mec", "factors that vary", factors.shape[1])
     if len(codes) <= neighbours:
         raise UserError(f"neighbours={neighbours}: {len(codes)} images are too few; give more images")
+    if any(len(np.unique(factor)) == len(factor) for factor in factors.T):
+        raise TooFew("info_mec: every image has another value of a factor; put its values into bins")
     entries = Entries.of(codes, space)
-    span_L = np.maximum.reduceat(np.ptp(entries.column_NC, axis=0), np.unique(entries.entry_C, return_index=True)[1])
-    active_L = span_L > span_L.max() / 20
+    active_L = wide_entries(entries)
     if not active_L.any():
         return InfoMEC(0.0, 0.0, 0.0)
-    classes = np.zeros(len(span_L), dtype=bool) if space is None else [f.kind == "categorical" for f in space]
+    classes = np.zeros(len(active_L), dtype=bool) if space is None else [f.kind == "categorical" for f in space]
     class_L = np.asarray(classes)[active_L]
     number_NL = entries.numbers()[:, active_L]
     scaled_NL = (number_NL - number_NL.mean(axis=0)) / number_NL.std(axis=0)
@@ -294,6 +305,19 @@ def info_mec(
         float(np.mean(explicit_F)),
         above_chance(preference(information_LF.T), len(information_LF)),
     )
+
+
+def wide_entries(entries: Entries) -> Mask:
+    """Entries whose range is over a twentieth of the widest one, L.
+
+    The widest number is that of the numbers, whatever their unit; a class or an angle can at most span 1, in any code.
+    """
+    first_L = np.searchsorted(entries.entry_C, np.arange(len(entries)))
+    span_L = np.maximum.reduceat(np.ptp(entries.column_NC, axis=0), first_L)
+    kinds = ["scalar"] * len(entries) if entries.space is None else entries.space.kinds
+    number_L = np.array([kind == "scalar" for kind in kinds])
+    widest_L = np.where(number_L, span_L[number_L].max(initial=0.0), 1.0)
+    return np.asarray(span_L > widest_L / 20)
 
 
 def preference(information: Floats) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.metrics import code_intervals
 from semistylegan.metrics.code_intervals import SHARE, Found, named
@@ -116,7 +117,17 @@ OWN: dict[str, Callable[[Readings], Found]] = {
 
 
 def intervals_of(name: str, fields: Fields, r: Readings) -> Found:
-    """95% intervals of the fields of a metric that was measured; see docs/reference/metrics.md for how each is made."""
+    """95% intervals of the fields of a metric that was measured; see docs/reference/metrics.md for how each is made.
+
+    None where images drawn again cannot be measured: a factor that hardly ever varies may not vary among them.
+    """
+    try:
+        return _intervals_of(name, fields, r)
+    except UserError:
+        return {}
+
+
+def _intervals_of(name: str, fields: Fields, r: Readings) -> Found:
     if name in OWN:
         return OWN[name](r)
     scores = [float(fields[field]) for field in METRICS[name].fields]

@@ -11,7 +11,7 @@ from typing import Any
 from semistylegan.editing import load
 from semistylegan.errors import UserError
 from semistylegan.metrics.evaluate import METRICS
-from semistylegan.report.facts import Facts, lines, number, scores_of
+from semistylegan.report.facts import Facts, lines, number, protocol_of, scores_of
 from semistylegan.report.html import ImageArray, escape, percent, section, sheet, whole
 from semistylegan.report.scores import MORE, TILES
 from semistylegan.training.run import LABELS, Run
@@ -86,7 +86,7 @@ def _column(path: Path) -> Column:
         labelled=labelled,
         kimg=number(metrics.get("kimg")),
         metrics=metrics,
-        protocols={k: p for k, rows in history.items() if rows and isinstance(p := rows[-1].get("protocol"), dict)},
+        protocols={k: p for k, rows in history.items() if (p := protocol_of(metrics, rows)) is not None},
         made=made,
     )
 

@@ -99,7 +99,7 @@ def bars(rows: Sequence[tuple[Factor, float | None, float | None, float]]) -> st
     Args:
         rows: factor, error of E, error of G (None: not measured), level of chance.
     """
-    top = max(max(chance, e or 0, g or 0) for _, e, g, chance in rows) * 1.04
+    top = max(max(chance, e or 0, g or 0) for _, e, g, chance in rows) * 1.04 or 1.0
     body = []
     for factor, e, g, chance in rows:
         both = "".join(

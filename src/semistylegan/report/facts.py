@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,9 +176,21 @@ def number(value: Any) -> float | None:
     return float(value)
 
 
+def protocol_of(metrics: dict[str, Any], rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """How a score of `metrics.json` was measured: by the newest line of its file that is of the same weights and seed.
+
+    A training that goes on with --snap-images adds lines of later weights.
+    """
+    told = [p for row in rows if isinstance(p := row.get("protocol"), dict)]
+    same = [p for p in told if all(p.get(key) == metrics.get(key, p.get(key)) for key in ("weights_sha256", "seed"))]
+    return same[-1] if same else None
+
+
 def chance_level(factor: Factor) -> float:
     """The mean error of a blind guess from the factor's own values, in the units of `FactorSpace.error`."""
     n = factor.size
+    if n == 1:
+        return 0.0
     if factor.kind == "categorical":
         return 1 - 1 / factor.width
     if factor.kind == "circular":

@@ -39,12 +39,15 @@ def show_value(factor: Factor, value: Value) -> str:
     """A value as people read it: "ring", "210°", "0.29", with as many digits as the factor's range needs."""
     if isinstance(value, str):
         return value
-    digits = _digits(factor)
-    if digits == 0 and not float(value).is_integer() and factor.high - factor.low < 50:
+    span, digits = factor.high - factor.low, _digits(factor)
+    if digits == 0 and abs(value - round(value)) > 1e-6 * span and span < 50:
         digits = 1  # a reading between two whole numbers
-    number = f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
-    if not float(f"{value:.{digits}f}"):
-        number = number.lstrip("\N{MINUS SIGN}")
+    number = f"{value:.{digits}f}"
+    if span < 1e-4:  # six decimals tell no values apart
+        number = f"{value:.{3 + max(0, math.ceil(math.log10(max(abs(factor.low), abs(factor.high)) / span)))}g}"
+    if not float(number):
+        number = number.lstrip("-")
+    number = number.replace("-", "\N{MINUS SIGN}")
     return f"{number}{factor.unit if factor.unit in ('', '°', '%') else ' ' + factor.unit}"
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from semistylegan.report.curves import heat_map
-from semistylegan.report.facts import Facts, number
+from semistylegan.report.facts import Facts, number, protocol_of
 from semistylegan.report.html import escape, section, whole
 
 Better = Literal["higher", "lower"]
@@ -157,8 +157,7 @@ def _protocol(facts: Facts) -> str:
         parts.append(escape(note))
     rows = []
     for name, lines in facts.history.items():
-        protocol = lines[-1].get("protocol") if lines else None
-        if isinstance(protocol, dict):
+        if (protocol := protocol_of(metrics, lines)) is not None:
             told = "; ".join(f"{word.replace('_', ' ')}: {_told(word, value)}" for word, value in protocol.items())
             rows.append(f'<tr><th scope="row">{escape(name)}</th><td class="soft">{escape(told)}</td></tr>')
     out = f'<p class="small soft">{" ".join(parts)}</p>' if parts else ""

@@ -108,6 +108,8 @@ def edits(facts: Facts) -> str:
                 level_F = model.invert(image, STEPS).level_1F[0].tolist()
             tiles = [f'<li class="start">{picture(image, "a real image")}<span class="say">real</span></li>']
             for factor, level in zip(facts.space, level_F, strict=True):
+                if factor.size == 1:
+                    continue
                 said = show_value(factor, value := _other(factor, level))
                 shown = picture(
                     model.edit(image, {factor.name: value}, steps=STEPS), f"the same with {factor.name} {said}"

@@ -73,7 +73,11 @@ def command(facts: Facts) -> str:
     for name, value in facts.train.items():
         if name in ("data", "out", "system") or value is None or (name in usual and usual[name] == value):
             continue
-        words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+        option = name.replace("_", "-")
+        if isinstance(getattr(TrainConfig, name, None), bool):  # a switch
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [f"--{option}", f"{value:.12g}" if isinstance(value, float) else str(value)]
     run = shlex.quote(out)
     return f"{shlex.join(words)}\nsemistylegan eval {run}\nsemistylegan report {run}"
 
