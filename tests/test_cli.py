@@ -184,6 +184,7 @@ def test_train_has_an_option_for_every_field(capsys: pytest.CaptureFixture[str])
         ("train --data d --out x --width 4", ["--width 4", "at least 8"]),
         ("train --data d", ["missing: --out"]),
         ("eval nowhere", ["nowhere"]),
+        ("eval-codes .", ["an .npz"]),
         ("generate nowhere --out x.png", ["nowhere"]),
         ("traverse nowhere --out x.png", ["nowhere"]),
         ("encode nowhere a.png", ["nowhere"]),

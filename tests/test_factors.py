@@ -193,6 +193,8 @@ def test_a_size_is_neither_nothing_nor_endless(size: float) -> None:
 def test_where_nothing_is_known_the_message_says_so() -> None:
     with pytest.raises(UserError, match="unknown factor 'light': there are no labels"):
         FactorSpace(()).position("light")
+    with pytest.raises(UserError, match="--set light: write factor=value"):
+        FactorSpace(()).parse_settings(["light"])
 
 
 def test_a_grid_says_size_and_range() -> None:

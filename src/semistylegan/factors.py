@@ -599,7 +599,7 @@ class FactorSpace:
         for setting in settings:
             name, equals, value = setting.partition("=")
             if not equals:
-                raise UserError(f"--set {setting}: write factor=value, e.g. {self.factors[0].name}=#0")
+                raise UserError(f"--set {setting}: write factor=value, e.g. {(*self.names, 'hue')[0]}=#0")
             out[name.strip()] = self[name.strip()].level_of(value.strip())
         return out
 

@@ -139,8 +139,8 @@ class EvalCodes(Command):
         from semistylegan.cli.tables import print_metrics
         from semistylegan.metrics.codes import evaluate_codes, read_codes, sha256_of
 
-        out = self.out or self.file.with_suffix(".metrics.json")
         codes = read_codes(self.file, words(self.factors))
+        out = self.out or self.file.with_suffix(".metrics.json")
         kinds: Any = words(self.kinds) or None
         try:
             scores = evaluate_codes(

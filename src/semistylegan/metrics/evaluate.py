@@ -72,7 +72,7 @@ def evaluate(
     names = metric_names(metrics, fid=inception is not None)
     network = None if inception is None else Inception(inception, inception_sha256)
     if images < 100:
-        raise UserError(f"images={images}: at least 100 are needed")
+        raise UserError(f"--images {images}: at least 100 are needed")
     run = Run(Path(run_path))
     checkpoint = run.checkpoint(kimg)
     data = full_data(run, data_path)
