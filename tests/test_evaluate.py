@@ -567,7 +567,7 @@ def test_user_errors_of_evaluate(tmp_path: Path) -> None:
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
     with pytest.raises(UserError, match="--metrics mag: unknown"):
         evaluate(run, ["mag"])
-    with pytest.raises(UserError, match="images=5"):
+    with pytest.raises(UserError, match="--images 5: at least 100"):
         evaluate(run, images=5)
     with pytest.raises(UserError, match="nowhere"):
         evaluate(tmp_path / "nowhere")
