@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,12 @@ def test_names_with_brackets_are_printed_as_they_are(capsys: Any) -> None:
     print_readings([{"file_name": "in[/x]/p[a].png", "size [cm]": ":cat:"}])
     out = capsys.readouterr().out
     assert "in[/x]/p[a].png" in out and "size [cm]" in out and ":cat:" in out
+
+
+def test_names_of_many_factors_are_printed_whole(capsys: Any) -> None:
+    row = {"file_name": "a.png"} | {f"a_rather_long_name_{i}": i / 7 for i in range(9)}
+    print_readings([row, row])
+    out = capsys.readouterr().out
+    assert all(f"{name} " in out for name in row) and "0.1429" in out and out.count("a.png") == 2
+    print_readings([{"file_name": f"{i}.png", "hue": float(i)} for i in range(5)])
+    assert re.search(r"4\.png\W+4 ", capsys.readouterr().out)

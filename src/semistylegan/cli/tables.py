@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from semistylegan.files import write_text
 
@@ -80,10 +80,13 @@ def readings(model: Model, images: Sequence[Path]) -> list[Row]:
 
 
 def print_readings(rows: Sequence[Row]) -> None:
-    """A column for each factor."""
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else v for v in row.values()))
+    """A line for each factor, so that names stay whole; a line for each image where there are more images."""
+    lines = [list(rows[0]), *([f"{v:.4g}" if isinstance(v, float) else v for v in row.values()] for row in rows)]
+    if len(lines) <= len(rows[0]):
+        lines = [list(line) for line in zip(*lines, strict=True)]
+    table = Table(*(Column(head, overflow="fold") for head in lines[0]))
+    for line in lines[1:]:
+        table.add_row(*line)
     _console().print(table)
 
 
