@@ -114,6 +114,60 @@ def test_a_clean_checkpoint_of_a_run_that_still_grows(sprites_zip: Path, tmp_pat
     assert "images of 32 x 32 pixels" in text and "--preset paper --kimg 0.032" in text and "--grow-kimg 0.04" in text
 
 
+def test_an_editor_is_handed_on_with_images_to_begin_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = untrained(tmp_path / "model", coarse=4)
+    images = np.random.default_rng(0).integers(1, 256, (5, 16, 16, 3), dtype=np.uint8)
+    for i, image in enumerate(images):
+        save_png(tmp_path / "photos" / f"{i}.png", image)
+    args = ["export", str(model), "--format", "safetensors", "--out", str(tmp_path / "out")]
+    assert main(args) == 0
+    assert load(tmp_path / "out").starts is None
+    assert main([*args, "--examples", str(tmp_path / "photos")]) == 0
+    found = load(tmp_path / "out")
+    assert found.starts is not None and np.array_equal(found.starts, images)
+    assert found.generate(seed=1, count=2).shape == (2, 16, 16, 3), "with them the editor has what to draw from"
+    again = load(forms.export_safetensors(found, tmp_path / "again"))
+    assert again.examples is not None and np.array_equal(again.examples, images), "what came with it goes on with it"
+    assert main(args) == 0
+    assert load(tmp_path / "out").starts is None, "none asked for: those of the earlier export go"
+    for i in range(30):
+        save_png(tmp_path / "photos" / f"more-{i}.png", images[0])
+    capsys.readouterr()
+    assert main([*args, "--examples", str(tmp_path / "photos")]) == 2
+    assert "photos: holds 35 images; choose 24 at most" in capsys.readouterr().err
+    assert main([*args[:3], "onnx", "--out", str(tmp_path / "o"), "--examples", str(tmp_path / "photos")]) == 2
+    assert "--examples: not with --format onnx" in capsys.readouterr().err
+
+
+def test_images_to_begin_with_are_for_editors(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--examples: for editors \(preset fine\); this model starts from z"):
+        forms.export_safetensors(model, tmp_path / "out", examples=np.ones((1, 16, 16, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_of_a_run_are_not_handed_on_unasked(tmp_path: Path) -> None:
+    model = untrained(tmp_path / "run" / "checkpoint-000001", coarse=4)
+    save_png(tmp_path / "run" / "reals.png", np.full((16, 32, 3), 200, np.uint8))
+    found = load(model)
+    assert found.starts is not None and found.examples is None
+    out = forms.export_safetensors(found, tmp_path / "out")
+    assert not (out / "examples.png").exists()
+
+
+def test_the_head_that_doubts_is_for_training_alone(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, second_head=True)
+    G, _, E = build_networks(config)
+    save_model(tmp_path / "model", config, SPACE, G, E)
+    model = load(tmp_path / "model")
+    again = load(forms.export_safetensors(model, tmp_path / "out"))
+    image = torch.rand(2, 3, 16, 16)
+    assert torch.equal(again.networks.E(image), model.networks.E(image))
+    weights = sum(p.numel() for p in again.networks.E.parameters())
+    assert weights < sum(p.numel() for p in model.networks.E.parameters())
+    assert f"and {weights:,} parameters" in (tmp_path / "out" / "MODEL_CARD.md").read_text()
+
+
 def test_the_card_says_where_it_comes_from(sprites_zip: Path, tmp_path: Path) -> None:
     config = TrainConfig.preset(
         "semi", str(sprites_zip), str(tmp_path / "run"), label_fraction=0.5, kimg=0.016, lr_g=0.001, device="cpu"
@@ -207,7 +261,7 @@ def test_an_export_replaces_the_files_of_its_like_and_nothing_else(model: Model,
         (out / name).write_bytes(data)
     forms.export_safetensors(model, out, half=True)
     found = contents(out)
-    assert others.items() <= found.items() and found.keys() - others.keys() == set(forms.CHECKPOINT)
+    assert others.items() <= found.items() and found.keys() - others.keys() == {*forms.CHECKPOINT} - {"examples.png"}
     assert len(found["model.safetensors"]) < 0.6 * size and b"half precision" in found["MODEL_CARD.md"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.json").write_text("{}")
@@ -563,3 +617,26 @@ def test_the_published_page_edits_as_the_model_does(page: Page, tmp_path: Path) 
         assert page.evaluate(values) == read
         put(page, model, everything := {"shape": "ring", "hue": 90.0, "size": 1.5, "count": 3.0, "tone": 0.2})
         check_drawn(page, model.edit(image, everything))
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("site")
+def test_the_published_page_of_an_editor_begins_with_an_image(page: Page, tmp_path: Path) -> None:
+    model = load(untrained(tmp_path / "model", coarse=4, knows_source=True))
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    with opened(page, export_web(model, tmp_path / "site", "An editor", examples=images)):
+        chosen = page.locator("#examples button[aria-current]")
+        check_drawn(page, model.edit(images[0], {}))
+        assert (page.locator("#examples button").count(), chosen.get_attribute("aria-label")) == (3, "Image 1")
+        put(page, model, {"size": 2.0})
+        check_drawn(page, model.edit(images[0], {"size": 2.0}))
+        page.locator("#examples button").nth(2).click()
+        check_drawn(page, model.edit(images[2], {}))
+        page.keyboard.press("n")
+        check_drawn(page, model.edit(images[0], {}))
+        save_png(tmp_path / "mine.png", images[1])
+        page.locator("#file").set_input_files(tmp_path / "mine.png")
+        check_drawn(page, model.edit(images[1], {}))
+        assert chosen.count() == 0
+        page.locator("#new").click()
+        check_drawn(page, model.edit(images[0], {}))

@@ -30,13 +30,15 @@ from semistylegan.inversion import Found, OnProgress, edited, edited_in_one_pass
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, find_checkpoint, load_model
 from semistylegan.training.run import LABELS, Run
 
-PRETRAINED: dict[str, str] = {"sprites": "sprites", "living-room": "living-room"}
+PRETRAINED: dict[str, str] = {"sprites": "sprites", "living-room": "living-room", "kitchen-editor": "kitchen-editor"}
 """Models that ship with the package: name -> folder under `semistylegan/pretrained`."""
 
 ImageArray = npt.NDArray[np.uint8]
 Settings = Mapping[str, Value]
 BATCH = 32
 """Images that pass the networks at once."""
+EXAMPLES = "examples.png"
+"""In the folder of an editor that was handed on: images to begin with."""
 REMEMBERED = 16
 """Inversions that a model keeps, so that the next edit of the same image is instant."""
 
@@ -62,7 +64,8 @@ def load(path_or_name: str | Path, device: str | torch.device = "cpu") -> Model:
     networks = load_model(checkpoint, device)
     model = Model(networks, checkpoint, torch.device(device), _labelled_prior(checkpoint.parent, networks.space))
     if model.edits_in_one_pass:
-        model.starts = _starts(checkpoint.parent / "reals.png", model)
+        model.examples = _cut(checkpoint / EXAMPLES, model)
+        model.starts = _cut(checkpoint.parent / "reals.png", model) if model.examples is None else model.examples
     return model
 
 
@@ -79,6 +82,8 @@ class Model:
     starts: ImageArray | None = None
     """Images N x H x W x C from which :meth:`generate` and :meth:`traverse` of an editor start; None where there are
     none. Other models start from z."""
+    examples: ImageArray | None = None
+    """The same as `starts` where the model was handed on with them: nobody minds who sees these."""
     kept: Path | None = None
     """Folder in which inversions are kept for later programs; None: in memory alone."""
     _found: OrderedDict[str, Found] = field(default_factory=OrderedDict, repr=False)
@@ -370,8 +375,8 @@ def _spread(factor: Factor, columns: int) -> FloatArray:
     return factor.levels(columns)
 
 
-def _starts(sheet_file: Path, model: Model) -> ImageArray | None:
-    """The images of a run's `reals.png`, cut out of it; None where there is none."""
+def _cut(sheet_file: Path, model: Model) -> ImageArray | None:
+    """The images of a sheet without gaps, N x H x W x C of the model's size; None where there is none."""
     if not sheet_file.is_file():
         return None
     sheet, side = load_image(sheet_file), model.resolution

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import numpy as np
 from tyro.conf import arg
 
 from semistylegan.cli.command import Command
+from semistylegan.cli.edit import image_files
 from semistylegan.cli.using import Model
 from semistylegan.errors import UserError
 
+if TYPE_CHECKING:
+    from semistylegan.data.pictures import ImageArray
+    from semistylegan.editing import Model as LoadedModel
+
+MOST_EXAMPLES = 24
+"""Images that an editor is handed on with: a strip on its page."""
 Format = Literal["safetensors", "onnx", "web"]
 
 
@@ -37,6 +45,9 @@ class Export(Command):
     """safetensors: store the weights in half precision, half the size."""
     title: Annotated[str | None, arg(metavar="TEXT")] = None
     """web: what stands above the page. Not given: the model's name."""
+    examples: Annotated[Path | None, arg(metavar="PATH")] = None
+    """safetensors, web, of an editor: images to begin with, a folder of them or one file; they are handed on too.
+    At most 24."""
     runtime: Annotated[Path | None, arg(metavar="FILE")] = None
     """web: the file of the npm package onnxruntime-web, where npm cannot be asked for it."""
 
@@ -45,11 +56,14 @@ class Export(Command):
 
         if self.half and self.format != "safetensors":
             raise UserError(f"--half: not with --format {self.format}; leave it out")
+        if self.examples is not None and self.format == "onnx":
+            raise UserError("--examples: not with --format onnx; leave it out")
         model = load(self.model)
+        examples = None if self.examples is None else self.example_images(model, self.examples)
         if self.format == "safetensors":
             from semistylegan.export.forms import export_safetensors
 
-            return export_safetensors(model, self.out, self.half)
+            return export_safetensors(model, self.out, self.half, examples)
         if self.format == "onnx":
             from semistylegan.export.forms import export_onnx
 
@@ -57,4 +71,17 @@ class Export(Command):
         from semistylegan.export.web import export_web
 
         title = Path(self.model).resolve().name if Path(self.model).exists() else self.model
-        return export_web(model, self.out, self.title or title, self.runtime)
+        return export_web(model, self.out, self.title or title, self.runtime, examples)
+
+    def example_images(self, model: LoadedModel, where: Path) -> ImageArray:
+        """The images to begin with, of the model's size.
+
+        Raises:
+            UserError: none, too many of them, or a file that is no image.
+        """
+        from semistylegan.data.pictures import load_image
+
+        files = list(image_files([where], self.out))
+        if len(files) > MOST_EXAMPLES:
+            raise UserError(f"--examples {where}: holds {len(files):,} images; choose {MOST_EXAMPLES} at most")
+        return np.concatenate([model.fit(load_image(file)) for file in files])

@@ -30,10 +30,12 @@ def write(model: Model, half: bool, size: int) -> str:
         half: whether the weights are stored in half precision.
         size: bytes of the weights' file.
     """
-    in_G, in_E = (sum(p.numel() for p in network.parameters()) for network in (model.networks.G, model.networks.E))
+    in_G = sum(p.numel() for p in model.networks.G.parameters())
+    in_E = sum(p.numel() for name, p in model.networks.E.named_parameters() if not name.startswith("second."))
     colour = "grey" if model.channels == 1 else "colour"
+    does = "changes given" if model.edits_in_one_pass else "draws"
     what = (
-        f"A semi-supervised StyleGAN: G draws {colour} images of {model.resolution} x {model.resolution} pixels whose "
+        f"A semi-supervised StyleGAN: G {does} {colour} images of {model.resolution} x {model.resolution} pixels whose "
         f"factors are as asked, E reads the factors off images. {in_G:,} and {in_E:,} parameters, "
         f"{size / 1e6:.2f} MB in {'half' if half else 'single'} precision. Written by semistylegan {__version__}."
     )

@@ -6,8 +6,10 @@ Suffixes: B batch, Z latent, C code or channels, H x W pixels.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import logging
+import math
 import shutil
 import tempfile
 import warnings
@@ -21,7 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from semistylegan import __version__
-from semistylegan.editing import Model
+from semistylegan.data.pictures import save_png, tile
+from semistylegan.editing import EXAMPLES, ImageArray, Model
 from semistylegan.errors import UserError
 from semistylegan.export import card
 from semistylegan.factors import FactorSpace
@@ -34,11 +37,12 @@ from semistylegan.training.state import COUNTERS_FILE, STATE_FILE
 
 GENERATOR, ENCODER, DESCRIPTION = "generator.onnx", "encoder.onnx", "model.json"
 CARD = "MODEL_CARD.md"
-CHECKPOINT = (CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE, CARD)
+CHECKPOINT = (CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE, CARD, EXAMPLES)
 NETWORKS = (GENERATOR, f"{GENERATOR}.data", ENCODER, f"{ENCODER}.data", DESCRIPTION)
 """Weights of more than 1.5 GB lie in a file of their own, `.data`."""
 SCRIPT = "page.js"
 """What only a site holds, beside NETWORKS."""
+SECOND = "E.second."
 HALVED = (".weight", ".bias")
 """What half precision is for: the layers. How far a model has grown stays as it is, and so does the constant that its
 synthesis starts from: nearly ones at first, then brought to variance 1, which shows what rounding does to it."""
@@ -48,25 +52,44 @@ TOLERANCE = 1e-3
 """Largest difference to torch (images span [-1, 1]) with which an ONNX file is written."""
 
 
-def export_safetensors(model: Model, out: Path, half: bool = False) -> Path:
+def export_safetensors(model: Model, out: Path, half: bool = False, examples: ImageArray | None = None) -> Path:
     """Writes a checkpoint folder: configuration, factors, weights of G and E, and a card that says what it is.
+
+    E's second head stays behind: only training needs it.
 
     Args:
         out: the folder; new, empty, or an earlier export, see :func:`new_folder`.
         half: store the layers' weights in half precision: half the size. They are single again once loaded.
+        examples: images for an editor to begin with, N x H x W x C of its size; None hands on those that it came with.
 
     Raises:
         UserError: `out` holds other files.
     """
     with new_folder(out, CHECKPOINT, holds(out, CARD, FACTORS_FILE, WEIGHTS_FILE)) as folder:
-        for name in (CONFIG_FILE, FACTORS_FILE):
-            write_text(folder / name, (model.checkpoint / name).read_text(encoding="utf-8"))
-        tensors = load_file(model.checkpoint / WEIGHTS_FILE)
+        write_json(folder / CONFIG_FILE, dataclasses.replace(model.networks.config, second_head=False).to_json())
+        write_json(folder / FACTORS_FILE, model.factors.to_json())
+        tensors = {k: v for k, v in load_file(model.checkpoint / WEIGHTS_FILE).items() if not k.startswith(SECOND)}
         with atomic_path(folder / WEIGHTS_FILE) as temporary:
             save_file({k: v.half() if half and k.endswith(HALVED) else v for k, v in tensors.items()}, temporary)
         size = (folder / WEIGHTS_FILE).stat().st_size
         write_text(folder / CARD, card.write(model, half, size))
+        write_examples(model, folder, examples)
     return out
+
+
+def write_examples(model: Model, folder: Path, examples: ImageArray | None) -> int:
+    """Writes the images that an editor begins with, those given or its own, on one sheet -> how many.
+
+    Raises:
+        UserError: images for a model that starts from z.
+    """
+    if examples is not None and not model.edits_in_one_pass:
+        raise UserError("--examples: for editors (preset fine); this model starts from z, leave it out")
+    examples = model.examples if examples is None else examples
+    if examples is None:
+        return 0
+    save_png(folder / EXAMPLES, tile(examples, columns=math.ceil(len(examples) ** 0.5), background=0))
+    return len(examples)
 
 
 def export_onnx(model: Model, out: Path) -> Path:

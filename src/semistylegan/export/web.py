@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import html
+import re
 import shutil
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from semistylegan.editing import Model
-from semistylegan.export.forms import DESCRIPTION, GENERATOR, NETWORKS, SCRIPT, holds, new_folder, write_networks
+from semistylegan.editing import EXAMPLES, ImageArray, Model
+from semistylegan.export.forms import (
+    DESCRIPTION,
+    GENERATOR,
+    NETWORKS,
+    SCRIPT,
+    holds,
+    new_folder,
+    write_examples,
+    write_networks,
+)
 from semistylegan.export.runtime import FILES, PACKAGE, VERSION, runtime
 from semistylegan.files import write_text
 
@@ -17,7 +27,7 @@ PAGE = ("index.html", "page.css", SCRIPT)
 SHARED = ("base.css", "base.js", "sliders.css", "controls.js", "units.js")
 """What the page shares with the one that `app` serves."""
 LICENCE_FILE = "LICENCE-onnxruntime-web.txt"
-NAMES = (*PAGE, *SHARED, *FILES.values(), LICENCE_FILE, *NETWORKS)
+NAMES = (*PAGE, *SHARED, *FILES.values(), LICENCE_FILE, EXAMPLES, *NETWORKS)
 LICENCE = f"""\
 The files ort.*.js and ort-*.wasm are those of the npm package {PACKAGE} {VERSION}, unchanged but for their names:
 
@@ -38,13 +48,16 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 """
 
 
-def export_web(model: Model, out: Path, title: str, package: Path | None = None) -> Path:
+def export_web(
+    model: Model, out: Path, title: str, package: Path | None = None, examples: ImageArray | None = None
+) -> Path:
     """Writes the page, the networks as ONNX, and onnxruntime-web, which runs them.
 
     Args:
         out: the folder; new, empty, or an earlier export, see `new_folder`.
         title: stands above the page.
         package: the npm package's file, see `runtime`.
+        examples: images that the page of an editor begins with, see `export_safetensors`.
 
     Raises:
         UserError: the extra `onnx` is missing, onnxruntime-web cannot be had, or `out` holds other files.
@@ -52,9 +65,10 @@ def export_web(model: Model, out: Path, title: str, package: Path | None = None)
     own, shared = files("semistylegan") / "export" / "page", files("semistylegan") / "app" / "static"
     with new_folder(out, NAMES, holds(out, SCRIPT, GENERATOR, DESCRIPTION)) as folder:
         ort = runtime(package)
+        words = {"title": html.escape(title), "examples": str(write_examples(model, folder, examples))}
         for place, names in ((own, PAGE), (shared, SHARED)):
             for name in names:
-                write_text(folder / name, _moved(place / name, title))
+                write_text(folder / name, _moved(place / name, words))
         for name in FILES.values():
             shutil.copyfile(ort / name, folder / name)
         write_text(folder / LICENCE_FILE, LICENCE)
@@ -62,6 +76,7 @@ def export_web(model: Model, out: Path, title: str, package: Path | None = None)
     return out
 
 
-def _moved(file: Traversable, title: str) -> str:
-    """A file of the page as it stands in the folder, whatever address that gets."""
-    return file.read_text(encoding="utf-8").replace("/static/", "./").replace("{{title}}", html.escape(title))
+def _moved(file: Traversable, words: dict[str, str]) -> str:
+    """A file of the page as it stands in the folder, whatever address that gets, with these words filled in."""
+    text = file.read_text(encoding="utf-8").replace("/static/", "./")
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: words[found[1]], text)

@@ -189,7 +189,8 @@ function changed() {
 
 let taken = 0; // images that were given: the last one is shown, whichever is read first
 
-async function take(file) {
+/** Takes an image: a file, or one that the page came with. */
+async function take(file, name = file?.name) {
   if (!file) return;
   const mine = ++taken;
   try {
@@ -216,9 +217,10 @@ async function take(file) {
     given = image;
     set = {};
     changed();
+    examples.forEach((one) => (one.ariaCurrent = one.firstChild === file ? "true" : null));
     say(about.start === "z" ? "The picture shows what the encoder reads: another sample with the same factors." : "Move a slider to change the image.");
   } catch (error) {
-    say(`${file.name} cannot be read as an image (${error.message}).`, { bad: true });
+    say(`${name} cannot be read as an image (${error.message}).`, { bad: true });
   }
 }
 
@@ -242,6 +244,26 @@ $("#file").addEventListener("change", () => {
   $("#file").value = ""; // the same file may be opened again
 });
 
+// -- images that an editor comes with ------------------------------------------------------------------------------------
+
+let examples = []; // a button each
+
+async function bring(count) {
+  const sheet = await createImageBitmap(await (await fetch("./examples.png")).blob());
+  const columns = sheet.width / side;
+  examples = Array.from({ length: count }, (_, i) => {
+    const small = make("canvas", { width: side, height: side, class: canvas.className });
+    small.getContext("2d").drawImage(sheet, -side * (i % columns), -side * Math.floor(i / columns));
+    const name = `Image ${i + 1}`;
+    return make("button", { class: "tile", "aria-label": name, onclick: () => take(small, name) }, small);
+  });
+  $("#examples").append(...examples);
+  $("#examples").hidden = false;
+}
+
+/** Takes one of them: a click of its button. */
+const begin = (i) => examples.at(i % examples.length).click();
+
 // -- start -------------------------------------------------------------------------------------------------------------------
 
 const reset = () => {
@@ -251,7 +273,7 @@ const reset = () => {
 const png = () => canvas.toBlob((blob) => download(blob, "picture.png"));
 $("#factors").append(...controls.map(({ element }) => element));
 $("#factors").addEventListener("submit", (event) => event.preventDefault());
-$("#new").addEventListener("click", () => sample());
+$("#new").addEventListener("click", () => another());
 $("#png").addEventListener("click", png);
 $("#resetall").addEventListener("click", reset);
 $("#open").addEventListener("click", () => $("#file").click());
@@ -260,8 +282,9 @@ const step = (direction, fine) => {
   set[factors[active].name] = factors[active].next(valueOf(factors[active]), direction, fine);
   changed();
 };
+const another = () => (about.start === "z" ? sample() : examples.length && begin(examples.findIndex((one) => one.ariaCurrent) + 1));
 keys({
-  ...(about.start === "z" ? { n: () => sample() } : {}), p: png, o: () => $("#file").click(), "shift+r": reset,
+  n: another, p: png, o: () => $("#file").click(), "shift+r": reset,
   arrowright: () => step(1), arrowleft: () => step(-1), "shift+arrowright": () => step(1, true), "shift+arrowleft": () => step(-1, true),
   arrowup: () => step(1), arrowdown: () => step(-1), "shift+arrowup": () => step(1, true), "shift+arrowdown": () => step(-1, true),
 }, {
@@ -269,7 +292,10 @@ keys({
   before: ({ target, key }) => !["ArrowUp", "ArrowDown"].includes(key) || Boolean(target.closest?.("#factors")),
 });
 if (about.start === "image") {
-  $("#new").hidden = true;
+  const count = Number(document.body.dataset.examples);
+  if (count) await bring(count).catch((error) => say(`The images to begin with cannot be read (${error.message}).`, { bad: true }));
+  $("#new").firstChild.textContent = "Next image ";
+  $("#new").hidden = !examples.length;
   $("#invite").lastChild.textContent = ", to change it. It does not leave this browser.";
 }
 sample(7);
@@ -297,6 +323,7 @@ try {
   const gpu = wanted !== "wasm" && (await navigator.gpu?.requestAdapter().catch(() => null));
   const took = wanted === "webgpu" && gpu ? await use("webgpu") : await use("wasm");
   $("#loading").hidden = true;
+  if (examples.length) begin(0);
   document.body.dataset.ready = "true";
   if (wanted !== "webgpu" && gpu && took > SLOW) await use("webgpu").catch(() => {});
 } catch (error) {
