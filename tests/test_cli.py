@@ -23,7 +23,7 @@ import tyro
 from PIL import Image
 
 from semistylegan import __version__
-from semistylegan.cli import edit, making, parsing, program, using
+from semistylegan.cli import edit, making, parsing, program, train_options, using
 from semistylegan.cli.program import COMMANDS, main
 from semistylegan.errors import UserError
 from semistylegan.files import atomic_path
@@ -151,6 +151,23 @@ def test_train_has_an_option_for_every_field(capsys: pytest.CaptureFixture[str])
     options = {f"--{'no-' if f.default is True else ''}{f.name.replace('_', '-')}" for f in fields}
     assert options - {"--system"} | {"--preset"} <= set(words)
     assert "--system" not in words
+
+
+def test_the_options_of_train_stand_under_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("train", "--help") == 0
+    under: dict[str, list[str]] = {}
+    for line in capsys.readouterr().out.splitlines():
+        if found := re.fullmatch(r"(?:(\w+) )?options", line.strip("╭─╮ ")):
+            options = under.setdefault(found[1] or "", [])
+        elif found := re.match(r"..(--[a-z][a-z\d-]+)", line):
+            options.append(found[1])
+    assert list(under) == ["", *train_options.GROUPS]
+    assert under[""] == [
+        f"--{name}" for name in ("data", "out", "preset", "label-fraction", "hold-out", "kimg", "seed")
+    ]
+    assert "--coarse" in under["editor"] and "--no-cuda-graphs" in under["machine"]
+    options = [option for listed in under.values() for option in listed]
+    assert len(options) == len(set(options)) == len(dataclasses.fields(train_options.TrainOptions))
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,13 @@ def test_where_nothing_is_known_the_message_says_so() -> None:
         FactorSpace(()).parse_settings(["light"])
 
 
+def test_a_factor_s_name_may_hold_the_sign_that_ends_it() -> None:
+    space = FactorSpace(tuple(Factor.scalar(name) for name in ("a", "a=b", "c")))
+    assert space.split_settings(["a=b=0.5", "c = =1"]) == {"a=b": "0.5", "c": "=1"}
+    assert space.split_settings(["a=0.5", "d=e=f"]) == {"a": "0.5", "d": "e=f"}
+    assert space.parse_settings(["a=b=0.5"]) == {"a=b": 0.5}
+
+
 def test_a_grid_says_size_and_range() -> None:
     grid = Factor.scalar_grid("light", (1, 2, 4, 8))
     short: dict[str, object] = {"name": "light", "grid": [1, 2, 4, 8]}

@@ -595,12 +595,22 @@ class FactorSpace:
         Raises:
             UserError: not of the form factor=value, an unknown factor, or a value that does not fit.
         """
-        out: dict[str, float] = {}
+        return {name: self[name].level_of(value) for name, value in self.split_settings(settings).items()}
+
+    def split_settings(self, settings: Sequence[str]) -> dict[str, str]:
+        """`["hue=210", "shape=#2"]` -> {"hue": "210", "shape": "#2"}; a factor's name may hold a "=" itself.
+
+        Raises:
+            UserError: not of the form factor=value.
+        """
+        out: dict[str, str] = {}
         for setting in settings:
-            name, equals, value = setting.partition("=")
-            if not equals:
+            parts = setting.split("=")
+            names = ["=".join(parts[:i]).strip() for i in range(len(parts) - 1, 0, -1)]
+            if not names:
                 raise UserError(f"--set {setting}: write factor=value, e.g. {(*self.names, 'hue')[0]}=#0")
-            out[name.strip()] = self[name.strip()].level_of(value.strip())
+            name = next((name for name in names if name in self.names), names[-1])
+            out[name] = "=".join(parts[len(names) - names.index(name) :]).strip()
         return out
 
     def to_json(self) -> dict[str, Any]:

@@ -60,9 +60,8 @@ class Edit(Command):
             raise UserError(f"--columns {self.columns} --steps {self.steps}: at least 1 and 0")
         model = load(self.model)
         model.kept = cache_folder() / "inversions"
-        for setting in self.settings:
-            if "=" in setting:
-                model.check_editable(setting.partition("=")[0].strip())
+        for name in model.factors.split_settings(self.settings):
+            model.check_editable(name)
         wanted = values(model.factors, self.settings)
         swept = None if self.sweep is None else sweep_values(model, self.sweep, self.columns)
         files = image_files(self.image, self.out)

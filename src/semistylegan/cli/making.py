@@ -162,9 +162,9 @@ class Train(Command):
 
     @classmethod
     def parse(cls, name: str, args: Sequence[str]) -> Self:
-        from semistylegan.cli.train_options import TrainOptions, defaults
+        from semistylegan.cli.train_options import GROUPS, TrainOptions, defaults
 
-        options = parsing.options(TrainOptions, name, args, inspect.getdoc(cls), defaults(args))
+        options = parsing.options(TrainOptions, name, args, inspect.getdoc(cls), defaults(args), GROUPS)
         return cls(options.config(), options.processes, options.snap_images, args)
 
     def run(self) -> Path | None:

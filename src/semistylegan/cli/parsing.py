@@ -11,7 +11,7 @@ import inspect
 import io
 import re
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -28,34 +28,64 @@ PROGRAM = "semistylegan"
 
 
 def options(
-    kind: type[Options], name: str, args: Sequence[str], description: str | None = None, default: Options | None = None
+    kind: type[Options],
+    name: str,
+    args: Sequence[str],
+    description: str | None = None,
+    default: Options | None = None,
+    groups: Mapping[str, Sequence[str]] = types.MappingProxyType({}),
 ) -> Options:
     """Parses `args` into the dataclass `kind`.
 
     Args:
         description: what `--help` prints, example included; None is the docstring of `kind`.
         default: values of the options that are not given; None are those of `kind`.
+        groups: heading -> fields of which `--help` has a list of their own, below all others; needs `default`.
 
     Raises:
         UserError: an unknown option, a missing or a bad value.
         SystemExit: status 0, after `--help`.
     """
-    said = io.StringIO()
+    said, shown = io.StringIO(), explained(kind)
+    if groups:
+        assert default is not None
+        shown, default = grouped(shown, default, groups)
     try:
         with contextlib.redirect_stderr(said):
             parsed = tyro.cli(
-                explained(kind),
+                shown,
                 prog=f"{PROGRAM} {name}",
                 description=description or inspect.getdoc(kind),
                 args=list(args),
                 default=tyro.MISSING_NONPROP if default is None else default,
-                config=(tyro.conf.FlagCreatePairsOff,),
+                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
             )
     except SystemExit as stop:
         if not stop.code:
             raise
         raise UserError(one_line(said.getvalue(), name)) from None
-    return kind(**{field.name: getattr(parsed, field.name) for field in dataclasses.fields(kind)})
+    found = {}
+    for part in (parsed, *(getattr(parsed, heading) for heading in groups)):
+        found.update({field.name: getattr(part, field.name) for field in dataclasses.fields(part)})
+    return kind(**{field.name: found[field.name] for field in dataclasses.fields(kind)})
+
+
+def grouped(kind: type[Any], default: Any, groups: Mapping[str, Sequence[str]]) -> tuple[type[Any], Any]:
+    """A dataclass with a dataclass of its own for each group of fields of `kind`, and its default.
+
+    tyro makes a list of options of each.
+    """
+    hints = dict(kind.__annotations__)
+    values = {name: getattr(default, name) for name in hints}
+    for heading, names in groups.items():
+        hints[heading] = _dataclass(heading, {name: hints.pop(name) for name in names})
+        values[heading] = hints[heading](**{name: values.pop(name) for name in names})
+    whole = _dataclass(kind.__name__, hints)
+    return whole, whole(**values)
+
+
+def _dataclass(name: str, hints: Mapping[str, Any]) -> type[Any]:
+    return dataclasses.make_dataclass(name, hints.items(), namespace={"__doc__": None})
 
 
 def explained(kind: type[Options]) -> type[Options]:

@@ -14,6 +14,20 @@ import tyro
 from semistylegan.errors import UserError
 from semistylegan.training.config import PRESETS, System, TrainConfig
 
+GROUPS = {
+    "machine": ("device", "processes", "threads", "precision", "cuda_graphs", "micro_batch"),
+    "output": ("tick_kimg", "snap_kimg", "snap_images"),
+    "network": ("size", "width", "backbone", "encoder", "grow_kimg", "grow_batch"),
+    "code": ("factor_kinds", "as_classes", "prior"),
+    "loss": (
+        *("gamma_g", "gamma_e", "gamma_e_from", "gamma_doubt", "doubt_decay_from", "alpha", "beta", "xi", "mix_with"),
+        *("ce_weight", "label_noise", "gan", "r1_gamma", "r1_interval"),
+    ),
+    "optimisation": ("batch", "labelled_batch", "lr_g", "lr_d", "lr_e", "lr_decay_from", "ema_kimg"),
+    "editor": ("fine_factors", "coarse", "seen", "blend", "knows_source", "keep", "gamma_rec", "gamma_cycle"),
+}
+"""Options below those that every training is made of, heading by heading."""
+
 
 @dataclass(frozen=True)
 class TrainOptions(TrainConfig):

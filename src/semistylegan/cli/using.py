@@ -144,4 +144,4 @@ def values(space: FactorSpace, settings: Sequence[str]) -> dict[str, Value]:
         UserError: not of the form factor=value, an unknown factor, or a value that does not fit.
     """
     space.parse_settings(settings)
-    return {name.strip(): value.strip() for name, _, value in (s.partition("=") for s in settings)}
+    return {**space.split_settings(settings)}
