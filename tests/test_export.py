@@ -111,6 +111,7 @@ def test_a_clean_checkpoint_of_a_run_that_still_grows(sprites_zip: Path, tmp_pat
     image = torch.rand(4, 3, 32, 32)
     assert again.networks.E(image).numpy() == pytest.approx(model.networks.E(image).numpy(), abs=1e-2 if half else 0)
     text = (again.checkpoint / "MODEL_CARD.md").read_text()
+    assert "no detail finer than 16 x 16 pixels show" in text
     assert "images of 32 x 32 pixels" in text and "--preset paper --kimg 0.032" in text and "--grow-kimg 0.04" in text
 
 

@@ -15,7 +15,7 @@ PACKAGE = "semistylegan"
 SOURCE = Path(semistylegan.__file__).parent
 ROOMS = (
     ("errors",),
-    ("files", "progress"),
+    ("files", "progress", "signals"),
     ("factors",),
     ("scenes",),
     ("data",),

@@ -270,6 +270,14 @@ def test_plots_and_page_of_any_study(over: dict[str, Any]) -> None:
     assert "diverged, at kimg 1" in text
 
 
+def test_the_page_of_a_study_names_every_length_and_size() -> None:
+    study = plan({"kimg": (1.0, 2.5), "size": ("tiny", "small")})
+    text = page(study, [])
+    assert "<dd>1 or 2.5 kimg each</dd>" in text and "<dd>tiny or small</dd>" in text
+    text = page(plan({"gamma_g": (1.0, 5.0)}, fields={"kimg": 3.0}), [])
+    assert "<dd>3 kimg each</dd>" in text and "<dd>tiny</dd>" in text
+
+
 def test_a_figure_takes_its_colours_from_the_page() -> None:
     study = plan({"gamma_g": (1.0, 5.0)})
     assert draw(study, []) == {} and "<table" not in page(study, [])

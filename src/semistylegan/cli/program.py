@@ -5,20 +5,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import errno
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from semistylegan import __version__
 from semistylegan.cli import edit, exporting, importing, labelling, making, pages, parsing, studying, using
 from semistylegan.cli.command import Command
 from semistylegan.errors import UserError
+from semistylegan.signals import heard_by
 
 COMMANDS: dict[str, type[Command]] = {
     "demo": making.Demo,
@@ -61,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status. What is no user's error is raised: a bug has a traceback."""
     args = list(sys.argv[1:] if argv is None else argv)
     try:
-        with warnings.catch_warnings(), _stoppable():
+        # SIGTERM is taken as Ctrl-C is, so that what is half written is removed, by whatever removes it then.
+        with warnings.catch_warnings(), heard_by({signal.SIGTERM: signal.default_int_handler}):
             warnings.showwarning = _show_warning
             return _dispatch(args)
     except SystemExit as stop:  # after --help
@@ -129,20 +130,6 @@ def _out(args: Sequence[str]) -> str | None:
         if word.startswith("--out="):
             return word.removeprefix("--out=")
     return None
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Inside, SIGTERM is taken as Ctrl-C is, so that what is half written is removed, by whatever removes it then."""
-    try:
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    except ValueError:  # not the main thread: signals are somebody else's
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

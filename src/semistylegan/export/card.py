@@ -39,6 +39,8 @@ def write(model: Model, half: bool, size: int) -> str:
         f"factors are as asked, E reads the factors off images. {in_G:,} and {in_E:,} parameters, "
         f"{size / 1e6:.2f} MB in {'half' if half else 'single'} precision. Written by semistylegan {__version__}."
     )
+    if (grown := model.networks.grown_to) < model.resolution:
+        what += f" Not yet fully grown: it draws and reads no detail finer than {grown} x {grown} pixels show."
     rows = [f"| {f.name} | {f.kind} | {f.describe_range()} |" for f in model.factors]
     factors = "\n".join(["| factor | kind | values |", "| --- | --- | --- |", *rows])
     parts = ["# Model card", what, "## Factors", factors, *_of_run(model), "## Use and limits", LIMITS]

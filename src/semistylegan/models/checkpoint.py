@@ -19,6 +19,7 @@ from semistylegan.models.build import build_generator, build_trunk
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder
 from semistylegan.models.generator import Generator
+from semistylegan.models.stylegan import Growing
 
 CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE = "config.json", "factors.json", "model.safetensors"
 
@@ -31,6 +32,11 @@ class Networks:
     space: FactorSpace
     G: Generator
     E: Encoder
+
+    @property
+    def grown_to(self) -> int:
+        """Pixels a side of the detail that they draw and read: fewer than those of the images while they still grow."""
+        return self.G.stage[0] if isinstance(self.G, Growing) else self.config.resolution
 
     def draw(self, start: Tensor, code_BC: Tensor) -> Tensor:
         """G's images, B x C x H x W, from z or from images to be edited, whose own codes E reads where G wants them."""

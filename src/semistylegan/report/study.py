@@ -57,15 +57,15 @@ def headline(study: Study) -> str:
 
 def head(study: Study, results: Sequence[Result]) -> str:
     """What was studied, in one look."""
-    config = study.jobs[0].config
+    kimg, sizes = (dict.fromkeys(shown(getattr(j.config, field)) for j in study.jobs) for field in ("kimg", "size"))
     done = sum(not r.failed for r in results)
     images = next((r.metrics.get("images") for r in results if r.metrics), None)
     entries = [
         ("Settings", str(len(study.settings))),
         ("Seeds", ", ".join(map(str, study.seeds))),
         ("Runs", f"{done} of {len(study.jobs)}" if done < len(study.jobs) else str(done)),
-        ("Training", f"{config.kimg:g} kimg each"),
-        ("Networks", f"{config.size}"),
+        ("Training", f"{' or '.join(kimg)} kimg each"),
+        ("Networks", " or ".join(sizes)),
         ("Measured on", f"{whole(images)} images" if isinstance(images, int) else "-"),
     ]
     facts = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in entries)

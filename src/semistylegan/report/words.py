@@ -54,9 +54,12 @@ def key_facts(facts: Facts) -> list[tuple[str, str]]:
     goal = number(train.get("kimg"))
     if goal is not None and facts.kimg < goal - 0.05:
         kimg += f" of {goal:g}"
+    images = f"{facts.model.resolution} × {facts.model.resolution}, {colour}"
+    if (grown := facts.model.networks.grown_to) < facts.model.resolution:
+        images += f", grown to {grown} × {grown}"
     return [
         ("Preset", facts.system),
-        ("Images", f"{facts.model.resolution} × {facts.model.resolution}, {colour}"),
+        ("Images", images),
         ("Labelled", labelled),
         ("Training", f"{kimg} kimg" + (f" in {clock(seconds)}" if seconds else "")),
         ("Networks", f"{train.get('size', '')}, {train.get('encoder', '')} encoder"),

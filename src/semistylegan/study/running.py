@@ -26,6 +26,7 @@ from semistylegan.errors import UserError
 from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names
 from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.models.checkpoint import WEIGHTS_FILE
+from semistylegan.signals import heard_by
 from semistylegan.study.plan import Job, Study
 from semistylegan.study.plots import draw
 from semistylegan.study.table import Result, to_csv, to_markdown
@@ -294,15 +295,8 @@ def forwarding() -> Iterator[None]:
                 os.kill(child.pid, number)
         raise KeyboardInterrupt
 
-    try:
-        before = signal.signal(signal.SIGTERM, forward)
-    except ValueError:  # not the main thread: signals are somebody else's
+    with heard_by({signal.SIGTERM: forward}):
         yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def on_ray(jobs: Sequence[Job], measure: Measure) -> Iterator[Result | None]:

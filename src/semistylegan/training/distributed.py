@@ -21,6 +21,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from semistylegan.errors import UserError
+from semistylegan.signals import heard_by
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others: the first may be measuring a snapshot. A death is noticed at once."""
@@ -116,15 +117,8 @@ def launch(command: Sequence[str], processes: int, stdout: int | None = None) ->
                 process.send_signal(number)
 
     # Ctrl-C reaches the children by itself: each finishes its step and writes, and we wait for that.
-    before = {
-        signal.SIGTERM: signal.signal(signal.SIGTERM, hand_on),
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda number, frame: None),
-    }
-    try:
+    with heard_by({signal.SIGTERM: hand_on, signal.SIGINT: lambda number, frame: None}):
         return _watch(started)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _watch(started: list[subprocess.Popen[bytes]]) -> int:

@@ -28,6 +28,7 @@ from semistylegan.factors import Factor, FactorSpace
 from semistylegan.models.checkpoint import checkpoint_name, checkpoints
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.stylegan import as_grown
+from semistylegan.signals import heard_by
 from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.graphs import passes_for
@@ -488,12 +489,5 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked = True
 
-    try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: signals are somebody else's
-        before = {}
-    try:
+    with heard_by({signal.SIGINT: ask, signal.SIGTERM: ask}):
         yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -17,6 +17,7 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+const PATIENCE = 4; // times that a busy server is asked
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** What the server said to a request that it did not serve. */
@@ -31,7 +32,7 @@ export class Refusal extends Error {
  * Asks the server; gives the Response. `json` or `body` make it a POST. Waits and asks again where the server is busy.
  * Throws a Refusal with the server's sentence, or with one that says that the server cannot be reached.
  */
-export async function ask(path, { json, body, method, signal, patience = 4 } = {}) {
+export async function ask(path, { json, body, method, signal } = {}) {
   const options = { method: method ?? (json === undefined && body === undefined ? "GET" : "POST"), signal };
   if (json !== undefined) {
     options.body = JSON.stringify(json);
@@ -49,7 +50,7 @@ export async function ask(path, { json, body, method, signal, patience = 4 } = {
       throw new Refusal(0, "The server does not answer. Start it again in the terminal, then reload this page.");
     }
     if (response.ok) return response;
-    if (response.status === 503 && tried < patience) {
+    if (response.status === 503 && tried < PATIENCE) {
       await pause(250 * 2 ** tried * (0.5 + Math.random()));
       continue;
     }
