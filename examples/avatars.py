@@ -6,7 +6,8 @@
     semistylegan train --data avatars.zip --out runs/avatars --label-fraction 0.025
 
 Six parts of a face are named in the table. Eyes, eyebrows, clothes and their colours vary too, but nobody labels them:
-they are what z is for. The same command again draws what is missing; the same seed gives the same faces.
+they are what z is for. The same command again draws what is missing; the same seed gives the same faces. A folder with
+faces of another seed or size is refused: the table would not be theirs.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import python_avatars as pa
 import resvg_py
+from PIL import Image
 
 FACTORS: dict[str, dict[str, object]] = {
     "hair": {
@@ -114,6 +116,20 @@ def write(index: int, folder: Path, seed: int, side: int) -> None:
         half.replace(path)
 
 
+def not_of(folder: Path, rows: list[dict[str, str]], side: int) -> str:
+    """What in the folder is not of these rows or this size, in words; nothing where all is."""
+    table = folder / "metadata.csv"
+    if table.exists():
+        with table.open(newline="", encoding="utf-8") as file:
+            if any(there != row for there, row in zip(csv.DictReader(file), rows, strict=False)):
+                return "metadata.csv is that of other faces"
+    if rows and (face := folder / rows[0]["file_name"]).exists():
+        with Image.open(face) as image:
+            if image.size != (side, side):
+                return f"its faces have {image.width} pixels a side"
+    return ""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where to draw")
@@ -123,11 +139,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=None, help="processes; one a core where not given")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
+    rows = [{"file_name": f"{i:06d}.png", **words_of(i, args.seed)} for i in range(args.count)]
+    if other := not_of(args.folder, rows, args.side):
+        parser.error(f"{args.folder}: {other}; give a new folder, or the --seed and --side that it was drawn with")
     with (args.folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, ["file_name", *FACTORS])
         table.writeheader()
-        for i in range(args.count):
-            table.writerow({"file_name": f"{i:06d}.png", **words_of(i, args.seed)})
+        table.writerows(rows)
     task = partial(write, folder=args.folder, seed=args.seed, side=args.side)
     with ProcessPoolExecutor(args.workers) as pool:
         for done, _ in enumerate(pool.map(task, range(args.count), chunksize=50), 1):

@@ -48,6 +48,8 @@ def test_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     said = capsys.readouterr()
     assert all(f"\n  {name} " in said.out for name in COMMANDS)
     assert said.err == ""
+    lines = [line for line in said.out.splitlines() if line.split()[:1] and line.split()[0] in COMMANDS]
+    assert len({line.index(line.split()[1], 3) for line in lines}) == 1, "what they do stands in one column"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -94,6 +96,12 @@ def test_every_option_is_explained(name: str) -> None:
     for field in dataclasses.fields(kind):
         declared = [i for i, line in enumerate(text.splitlines()) if line.startswith(f"    {field.name}: ")]
         assert any(text.splitlines()[i + 1].startswith('    """') for i in declared), field.name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_option_offers_none(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(name, "--help") == 0
+    assert re.findall(r"\{[^}]*None[^}]*\}", capsys.readouterr().out) == []
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,6 +208,9 @@ def test_the_options_of_train_stand_under_headings(capsys: pytest.CaptureFixture
         ("train --data d --out x --gamma-g nan", ["--gamma-g", "finite"]),
         ("train --data d --out x --width 4", ["--width 4", "at least 8"]),
         ("train --data d", ["missing: --out"]),
+        ("train", ["missing: --data STR, --out STR"]),
+        ("sweep", ["missing: --data STR, --out STR"]),
+        ("demo --out x --images 99", ["--images 99", "at least 100"]),
         ("eval nowhere", ["nowhere"]),
         ("eval-codes .", ["an .npz"]),
         ("generate nowhere --out x.png", ["nowhere"]),
@@ -219,6 +230,12 @@ def test_a_users_error_is_one_line_and_status_2(
     assert said.err.count("\n") == 1
     assert [part for part in told if part not in said.err] == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("known", ["'None', 'True'", "'True', 'None'"])
+def test_none_is_no_value_to_be_given(known: str) -> None:
+    said = f"╭─ Odd ──╮\n│ invalid choice 'x' for argument '--blend'. Expected one of ({known}). │\n╰────────╯\n"
+    assert "Expected one of ('True'); see" in parsing.one_line(said, "train")
 
 
 def test_one_line_keeps_what_it_does_not_know() -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,6 +184,33 @@ def test_a_batch_that_cannot_be_cut_is_refused(
         check_parts(config(**fields), 64)
 
 
+@pytest.mark.parametrize(
+    ("processes", "size", "fields"),
+    [(2, 2, {}), (2, 10, {}), (3, 7 * 3, {}), (2, 6, {"gamma_cycle": 1.0}), (3, 9, {"gamma_cycle": 1.0})],
+)
+def test_a_batch_that_is_proposed_can_be_cut(
+    processes: int, size: int, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory.distributed, "count", lambda: processes)
+    fields = {"labelled_batch": 6 * processes, **fields}
+
+    def check(batch: int) -> None:
+        check_parts(TrainConfig.preset("fine", "none", "none", batch=batch, **fields).resolved(64), 64)
+
+    with pytest.raises(UserError, match=rf"--batch {size}: .* give a multiple of \d+$") as caught:
+        check(size)
+    multiple = int(str(caught.value).split()[-1])
+    for times in range(1, 8):
+        check(times * multiple)
+
+
+def test_a_batch_of_a_growing_run_that_cannot_be_cut_is_called_by_its_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory.distributed, "count", lambda: 2)
+    with pytest.raises(UserError, match=r"^--grow-batch 72: its batch of 36 cannot .* give a multiple of 64$"):
+        check_parts(growing(grow_batch=72), 64)
+    check_parts(growing(grow_batch=3 * 64), 64)
+
+
 def test_what_can_be_cut_passes() -> None:
     check_parts(config(batch=16, micro_batch=4), 64)
     check_parts(config(batch=7), 64)
@@ -231,7 +259,7 @@ def test_images_that_take_turns_are_cut_in_twos(monkeypatch: pytest.MonkeyPatch)
             check(size, 3)
     check(16, 4)
     monkeypatch.setattr(memory.distributed, "count", lambda: 3)
-    with pytest.raises(UserError, match=r"--batch 9: .* every other image; give a multiple of 6$"):
+    with pytest.raises(UserError, match=r"--batch 9: .* every other image; give a multiple of 12$"):
         check(9)
     check(9, gamma_cycle=0.0)
     check(24)

@@ -22,6 +22,7 @@ from semistylegan.inversion import edited, invert
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder, Trunk
+from semistylegan.models.fine import FineGenerator
 from semistylegan.models.stylegan2 import StyleGAN2
 from semistylegan.report import grids
 from semistylegan.report.grids import save_traversal, show_value
@@ -82,6 +83,15 @@ def test_load_takes_a_run_and_a_checkpoint(checkpoint: Path) -> None:
     write_model(checkpoint.parent / "checkpoint-000001")
     assert ssg.load(checkpoint.parent).checkpoint == checkpoint
     assert ssg.load(str(checkpoint)).factors == SPACE
+
+
+def test_load_takes_the_folder_in_which_one_stands(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the run around it, whose prior and images an editor are read from."""
+    asked = []
+    monkeypatch.setattr(editing, "_labelled_prior", lambda run, space: asked.append(run))
+    monkeypatch.chdir(checkpoint)
+    ssg.load(".")
+    assert asked == [checkpoint.parent.resolve()]
 
 
 def test_load_says_what_would_work(tmp_path: Path) -> None:
@@ -182,6 +192,8 @@ def test_images_of_other_sizes_and_channels(model: Model) -> None:
     assert model.fit(large[:, :30]).shape == (1, 16, 16, 3)
     assert model.fit(image[..., :1]).shape == (1, 16, 16, 3)
     assert model.fit(image[..., 0]).shape == (1, 16, 16, 3)
+    nothing = np.zeros((0, 20, 20, 1), np.uint8)
+    assert model.fit(nothing).shape == (0, 16, 16, 3) and model.encode(nothing)["hue"].shape == (0,)
     for wrong in (image.astype(np.float32), image[..., :2], image[0, 0], image[:0]):
         with pytest.raises(UserError, match="give uint8"):
             model.encode(wrong)
@@ -215,6 +227,13 @@ def test_edit_changes_what_was_asked(taught: Path) -> None:
     assert np.abs(edit - wanted).mean() < 0.5 * asked
     untouched = model.edit(image, {"shape": "triangle"}, strength=0.0, steps=120).astype(int)
     assert np.abs(untouched - image).max() <= 1
+
+
+def test_an_editor_has_nothing_to_search(tmp_path: Path) -> None:
+    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width, coarse=4, seen=16)
+    save_model(tmp_path, config, SPACE, FineGenerator(config), Encoder(config, Trunk(config)))
+    with pytest.raises(UserError, match="starts from the image itself"):
+        ssg.load(tmp_path).invert(np.zeros((16, 16, 3), np.uint8))
 
 
 def test_the_second_edit_of_an_image_needs_no_search(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import functools
 import http.server
 import json
 import math
+import shlex
 import shutil
 import threading
 import warnings
@@ -188,6 +189,29 @@ def test_the_card_says_where_it_comes_from(sprites_zip: Path, tmp_path: Path) ->
     assert "| MIG | 0.500 | higher |" in text and "| hue | 0.100 | 0.200 |" in text
     (run.path / "metrics.json").write_text(json.dumps(scores | {"weights_sha256": "other"}))
     assert "## Scores" not in card.write(load(run.path), half=False, size=1)
+
+
+def test_the_card_s_command_is_as_a_shell_reads_it() -> None:
+    data, out = "my photos' 1.zip", "a b"
+    config = TrainConfig.preset("semi", f"x/{data}", f"y/{out}", label_fraction=1 / 3, hold_out="a b=c", kimg=20.0)
+    words = shlex.split(card.command(config, 32))
+    assert words[:8] == ["semistylegan", "train", "--data", data, "--out", out, "--preset", "semi"]
+    given = dict(zip(words[8::2], words[9::2], strict=True))
+    assert float(given["--label-fraction"]) == 1 / 3, "as many labels as the run had"
+    assert given["--hold-out"] == "a b=c" and given["--kimg"] == "20"
+
+
+def test_the_card_s_table_holds_any_name(tmp_path: Path) -> None:
+    space = FactorSpace((Factor.categorical("a|b", ("x|y", "z")),))
+    text = card.write(load(untrained(tmp_path / "model", space=space)), half=False, size=1)
+    assert r"| a\|b | categorical | one of x\|y, z |" in text
+
+
+def test_an_option_of_another_form_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, form in (("--title A", "onnx"), ("--runtime a.tgz", "safetensors"), ("--half", "web")):
+        assert main(["export", "sprites", "--format", form, "--out", str(tmp_path / "out"), *words.split()]) == 2
+        assert f"{words.split()[0]}: not with --format {form}; leave it out" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_onnx_gives_what_torch_gives(model: Model, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from semistylegan.errors import UserError
 from semistylegan.files import append_jsonl, atomic_path, write_json, write_text
 
 
@@ -64,3 +66,25 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     write_text(tmp_path / "metadata.csv", "new")
     assert (tmp_path / "there" / "labels.csv").read_text() == "new"
     assert (tmp_path / "metadata.csv").is_symlink()
+
+
+def test_a_link_that_leads_to_itself_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").symlink_to("a.txt")
+    write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name here")
+def test_no_device_and_no_pipe_is_replaced(tmp_path: Path) -> None:
+    """Whoever may write to /dev would have a file there in place of /dev/null."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(UserError, match=f"{name}: is a device or a pipe; give the name of a file"):
+            write_text(tmp_path / name, "x")
+    assert (tmp_path / "pipe").is_fifo() and sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_a_name_that_is_no_utf_8_keeps_its_bytes(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.csv", os.fsdecode(b"caf\xe9.png") + ",é\n")
+    assert (tmp_path / "a.csv").read_bytes() == b"caf\xe9.png,\xc3\xa9\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,24 @@ def test_a_damaged_model_is_one_line(tmp_path: Path, file: str, damage: str) -> 
     with pytest.raises(UserError) as caught:
         load_model(tmp_path)
     assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("resolution", value) for value in (0, 24, 2048, "16", None)],
+        *[("channels", 2), ("max_width", 0), ("w_dim", -1), ("code_dim", 64.0), ("mapping_layers", "2")],
+        *[("mapping_lr", None), ("backbone", "stylegan3"), ("encoder", [1]), ("second_head", 1)],
+        *[("coarse", 4), ("z_dim", 0)],
+    ],
+)
+def test_values_that_no_network_has_are_one_line(tmp_path: Path, field: str, value: object) -> None:
+    save(tmp_path)
+    document = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**document, field: value}))
+    with pytest.raises(UserError, match=f"config.json: .*no network has {re.escape(f'{field} {value!r}')};") as caught:
+        load_model(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:

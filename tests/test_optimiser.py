@@ -100,3 +100,6 @@ def test_a_weight_without_a_gradient_counts_as_one_with_gradient_zero() -> None:
     of = dict(zip(map(id, optimiser.parameters), optimiser.gradients, strict=True))
     assert not of[id(network.conv.weight)].any()
     torch.testing.assert_close(of[id(network.linear.weight)], 2 * network.linear.weight.detach())
+    optimiser.zero_grad()
+    optimiser.collect()
+    assert not any(gradient.any() for gradient in optimiser.gradients)

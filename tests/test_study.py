@@ -436,6 +436,15 @@ def test_a_pool_trains_the_same_and_ends_with_checkpoints(sprites_zip: Path, tmp
     assert "Traceback" not in said and "goes on where it stopped" in said
 
 
+def test_a_worker_that_is_killed_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the system kills one that takes too much memory: here it becomes another program, which ends."""
+    monkeypatch.setattr(running, "done_aside", os.execv)
+    jobs: Any = [sys.executable]
+    measure: Any = [sys.executable, "-c", ""]
+    with pytest.raises(UserError, match=r"--workers 1: a run's process died.* fewer --workers goes on"):
+        list(running.in_pool(jobs, measure, 1, []))
+
+
 def test_ray_is_asked_for_each_run(sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a stand-in: starting the real one takes as long as all of these tests."""
     asked: list[Any] = []

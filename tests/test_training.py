@@ -226,6 +226,17 @@ def test_gamma_e_begins_when_it_should() -> None:
     assert not torch.equal(weights(states[0].E), weights(states[1].E))
 
 
+@pytest.mark.parametrize("encoder", ["separate", "shared"])
+def test_an_encoder_that_nothing_teaches_yet_stays_as_it_is(encoder: str) -> None:
+    fields = {"kimg": 0.008, "alpha": 0.0, "gamma_doubt": 0.0, "gamma_e": 1.0, "gamma_e_from": 0.5}
+    state = make_state(encoder=encoder, **fields)
+    before = weights(state.E.out)
+    train_step(state, make_batch())
+    assert torch.equal(weights(state.E.out), before)
+    train_step(state, make_batch())
+    assert not torch.equal(weights(state.E.out), before)
+
+
 @pytest.mark.parametrize("mix_with", ["unlabelled", "labelled"])
 def test_doubt_teaches_E_to_read_generated_images_as_the_real_ones_beside_them(mix_with: str) -> None:
     state, batch = make_state(alpha=float(mix_with == "labelled"), mix_with=mix_with, gamma_doubt=1.0), make_batch()
@@ -511,6 +522,16 @@ def test_images_without_the_label_of_a_hold_out_are_told_of(tmp_path: Path) -> N
     assert notes_on_labels(dataclasses.replace(settings, hold_out="0.1"), data) == []
 
 
+def test_a_hold_out_of_a_factor_whose_name_holds_an_equals_sign(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / "data", {0: "mug", 1: "cup", 2: "cup"})
+    table = folder / "metadata.csv"
+    table.write_text(table.read_text().replace("shape", "shape=form"), encoding="utf-8")
+    data = Dataset.open(folder)
+    settings = config(folder, tmp_path / "run", hold_out="shape=form=mug")
+    said = notes_on_labels(settings, data)[0]
+    assert said.startswith("--hold-out shape=form=mug: 37 images have no label of shape=form")
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -583,6 +604,41 @@ def test_other_settings_do_not_touch_a_run(sprites_zip: Path, tmp_path: Path) ->
     assert {p: p.stat().st_mtime_ns for p in run.path.rglob("*")} == before
 
 
+def test_labels_that_changed_are_called_that_and_not_what_was_chosen_by_them(tmp_path: Path) -> None:
+    """More labels may well make `--prior auto` another one, which nobody has given."""
+    data = write_shapes(tmp_path / "data", {i: "mug" if i % 2 else "cup" for i in range(20)})
+    run = train(config(data, tmp_path / "run", label_fraction=None, width=8, kimg=0.016))
+    with pytest.raises(UserError, match="on other data than"):
+        run.check_same(dataclasses.replace(run.config, prior="labelled"), "another")
+
+
+def test_a_run_goes_on_where_its_data_are_now(sprites_zip: Path, tmp_path: Path) -> None:
+    """And what reads the run later, a snapshot's scores among it, finds them there."""
+    settings = config(Path(shutil.copy(sprites_zip, tmp_path / "here.zip")), tmp_path / "run", width=8)
+
+    def stop(checkpoint: Path, kimg: float) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        train(settings, on_snapshot=stop)
+    moved = (tmp_path / "here.zip").rename(tmp_path / "there.zip")
+    seen = []
+    run = train(
+        dataclasses.replace(settings, data=str(moved)),
+        on_snapshot=lambda checkpoint, kimg: seen.append(Run(checkpoint.parent).dataset().path),
+    )
+    assert seen == [moved] * 3 and run.config.data == str(moved)
+
+
+def test_what_a_killed_process_left_of_a_checkpoint_is_removed(sprites_zip: Path, tmp_path: Path) -> None:
+    settings = config(sprites_zip, tmp_path / "run", width=8, kimg=0.032)
+    left = train(settings).path / ".checkpoint-000000.016.part"
+    left.mkdir()
+    (left / ".model.safetensors.x").write_bytes(b"half of it")
+    train(settings)
+    assert not left.exists()
+
+
 def test_a_folder_with_other_things_in_it_is_not_a_run(sprites_zip: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(UserError, match="holds other files"):
@@ -609,6 +665,7 @@ def test_divergence_stops_with_a_diagnosis(sprites_zip: Path, tmp_path: Path) ->
         ({"kimg": 0.0}, "over 0"),
         ({"kimg": float("nan")}, "finite"),
         ({"batch": -1}, "over 0"),
+        ({"threads": -1}, "--threads -1: must be at least 0"),
         ({"seed": -1, "label_fraction": None}, "--seed -1: give a number from 0"),
         ({"lr_g": 3.0}, "between 0 and 1"),
         ({"size": "huge"}, "known are tiny"),

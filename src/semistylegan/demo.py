@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semistylegan import progress
+from semistylegan.errors import UserError
 from semistylegan.files import atomic_path, require_own
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def run_demo(
         device: where to compute.
 
     Raises:
-        UserError: `out` belongs to a demonstration with other settings.
+        UserError: `out` belongs to a demonstration with other settings, or too few images to measure on.
     """
     # Imported here: the command line asks this module for its defaults before it needs torch.
     from semistylegan.data.rendering import render_dataset
@@ -69,6 +70,8 @@ def run_demo(
     from semistylegan.scenes.render import SCENES
     from semistylegan.training import Run, TrainConfig
 
+    if images < 100:  # `evaluate` would say so after the training
+        raise UserError(f"--images {images}: at least 100 are needed")
     data, page = out / "sprites.zip", out / "report.html"
     if not data.is_file():
         require_own(out, ("sprites.zip.parts",))

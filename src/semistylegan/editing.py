@@ -62,10 +62,11 @@ def load(path_or_name: str | Path, device: str | torch.device = "cpu") -> Model:
             f"{path_or_name}: no such model; give the folder of a run or of a checkpoint, or a name ({shipped})"
         )
     networks = load_model(checkpoint, device)
-    model = Model(networks, checkpoint, torch.device(device), _labelled_prior(checkpoint.parent, networks.space))
+    run = checkpoint.resolve().parent  # "." has no other parent than itself
+    model = Model(networks, checkpoint, torch.device(device), _labelled_prior(run, networks.space))
     if model.edits_in_one_pass:
         model.examples = _cut(checkpoint / EXAMPLES, model)
-        model.starts = _cut(checkpoint.parent / "reals.png", model) if model.examples is None else model.examples
+        model.starts = _cut(run / "reals.png", model) if model.examples is None else model.examples
     return model
 
 
@@ -159,7 +160,8 @@ class Model:
         Args:
             image: uint8 H x W x C; of another size it is fitted as in :meth:`encode`.
             settings: factor -> value, as in :meth:`generate`.
-            strength: 0 leaves the image, 1 sets the value, between and beyond is interpolated in the styles.
+            strength: 0 leaves the image (an editor redraws it with what E reads of it), 1 sets the value, between and
+                beyond is interpolated in the styles.
             steps: updates of the inversion.
             on_progress: on_progress(steps done, steps in all).
 
@@ -189,8 +191,10 @@ class Model:
         """The z, code and styles that reproduce an image (uint8 H x W x C), from memory or `kept` where it was seen.
 
         Raises:
-            UserError: not one single image.
+            UserError: not one single image, or an editor, which needs none of them.
         """
+        if self.edits_in_one_pass:
+            raise UserError(f"{self.checkpoint}: this model starts from the image itself: nothing to search, use edit")
         fitted = self.single(image)
         key = f"{steps} {hashlib.sha256(fitted.tobytes()).hexdigest()}"
         if key not in self._found:
@@ -355,12 +359,14 @@ class Model:
                 "(N x) height x width x channels, with 1 or 3 channels"
             )
         side = self.resolution
+        if not len(batch):
+            return np.zeros((0, side, side, self.channels), np.uint8)
         if batch.shape[1:3] != (side, side):
             if warn:
                 height, width = batch.shape[1:3]
                 part = "" if height == width else ", their centre square alone"
                 warnings.warn(f"images of {width} x {height} pixels resized to {side} x {side}{part}", stacklevel=3)
-            batch = np.stack([resize(image, side) for image in batch]) if len(batch) else batch[:, :side, :side]
+            batch = np.stack([resize(image, side) for image in batch])
         if batch.shape[-1] != self.channels:
             batch = np.stack([to_channels(image, self.channels) for image in batch])
         return batch

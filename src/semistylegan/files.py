@@ -20,13 +20,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; renames it to `path` on success, removes it on failure.
 
     Parents are created. The data reaches the disk before the rename, so a crash leaves the old file or the new one.
-    Where `path` is a link, it stays one: what it leads to is replaced.
+    Where `path` is a link, it stays one: what it leads to is replaced. (One that leads to itself is replaced.)
 
     Raises:
+        UserError: a device or a pipe stands there (/dev/null, /dev/stdout): a rename would put a file in its place.
         OSError: what writing raised, e.g. ENOSPC; nothing is left behind.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path}: is a device or a pipe; give the name of a file")
     if path.is_symlink():
-        path = path.resolve()
+        path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = None
     try:
@@ -92,9 +95,9 @@ def require_own(folder: Path, names: Container[str]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text, whole or not at all."""
+    """Writes UTF-8 text, whole or not at all. Names of files that are no UTF-8 keep their bytes."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def write_json(path: Path, document: Any) -> None:

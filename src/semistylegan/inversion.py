@@ -226,7 +226,7 @@ def _refine(
     G = networks.G
     with torch.no_grad():
         w_1W = G.mapping(z_1Z, networks.space.encode(level_1F))
-        # The spread of w over z at this code: what a step of "usual size" is.
+        # The spread of w over z and codes: what a step of "usual size" is.
         chance = torch.Generator().manual_seed(0)
         z = torch.randn(256, G.z_dim, generator=chance).to(w_1W.device)
         code = networks.space.encode(networks.space.sample(256, chance).to(w_1W.device))

@@ -54,10 +54,14 @@ class Export(Command):
     def run(self) -> Path:
         from semistylegan.editing import load
 
-        if self.half and self.format != "safetensors":
-            raise UserError(f"--half: not with --format {self.format}; leave it out")
-        if self.examples is not None and self.format == "onnx":
-            raise UserError("--examples: not with --format onnx; leave it out")
+        for option, given, formats in (
+            ("half", self.half, ("safetensors",)),
+            ("examples", self.examples, ("safetensors", "web")),
+            ("title", self.title, ("web",)),
+            ("runtime", self.runtime, ("web",)),
+        ):
+            if given and self.format not in formats:
+                raise UserError(f"--{option}: not with --format {self.format}; leave it out")
         model = load(self.model)
         examples = None if self.examples is None else self.example_images(model, self.examples)
         if self.format == "safetensors":

@@ -143,7 +143,8 @@ def one_line(box: str, name: str) -> str:
         elif inside:
             parts[-1].append(inside)
     parts = [part for part in parts if part] or [[]]
-    problem = " ".join(line.strip() for line in parts[0]).replace("{None}|", "")
+    problem = " ".join(line.strip() for line in parts[0])
+    problem = re.sub(r"\{None\}\||'None', |, 'None'", "", problem)
     if problem.startswith("Missing from"):
         # Names stand at an indent of four, their help deeper.
         problem = "missing: " + ", ".join(line.strip() for line in parts[0] if re.match(r" {4}\S", line))

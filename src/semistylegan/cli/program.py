@@ -102,7 +102,7 @@ def _dispatch(args: list[str]) -> int:
 
 def overview() -> str:
     """What `semistylegan --help` prints."""
-    rows = [f"  {name:<9} {(command.__doc__ or '').splitlines()[0]}" for name, command in COMMANDS.items()]
+    rows = [f"  {name:<10} {(command.__doc__ or '').splitlines()[0]}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             f"{parsing.PROGRAM} {__version__}: images whose factors do as they are told, from a few labels.",

@@ -32,7 +32,7 @@ class SweepOptions(TrainOptions):
     """Read and generate this many images of each run, at most."""
     workers: Whole = None
     """Runs at a time on this machine. Not given: one a core, or one a GPU where there are some."""
-    cluster: Literal["ray"] | None = None
+    cluster: Annotated[Literal["ray"] | None, arg(metavar="ray")] = None
     """ray: train on the cluster that RAY_ADDRESS names, with --data and --out on a disk that its machines share."""
     seed: Suppress[int] = 0
     processes: Suppress[int] = 1

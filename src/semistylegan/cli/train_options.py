@@ -62,7 +62,7 @@ def defaults(args: Sequence[str]) -> TrainOptions:
         UserError: an unknown preset.
     """
     preset = "semi"
-    for word, following in zip(args, [*args[1:], ""], strict=True):
+    for word, following in zip(args, [*args, ""][1:], strict=True):
         if word == "--preset":
             preset = following
         elif word.startswith("--preset="):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shlex
 from pathlib import Path
 
 from semistylegan import __version__
@@ -33,15 +34,15 @@ def write(model: Model, half: bool, size: int) -> str:
     in_G = sum(p.numel() for p in model.networks.G.parameters())
     in_E = sum(p.numel() for name, p in model.networks.E.named_parameters() if not name.startswith("second."))
     colour = "grey" if model.channels == 1 else "colour"
-    does = "changes given" if model.edits_in_one_pass else "draws"
+    images = f"{colour} images of {model.resolution} x {model.resolution} pixels"
+    does = f"changes the factors of given {images}" if model.edits_in_one_pass else f"draws {images} whose factors are"
     what = (
-        f"A semi-supervised StyleGAN: G {does} {colour} images of {model.resolution} x {model.resolution} pixels whose "
-        f"factors are as asked, E reads the factors off images. {in_G:,} and {in_E:,} parameters, "
-        f"{size / 1e6:.2f} MB in {'half' if half else 'single'} precision. Written by semistylegan {__version__}."
+        f"A semi-supervised StyleGAN: G {does} as asked, E reads the factors off images. {in_G:,} and {in_E:,} "
+        f"parameters, {size / 1e6:.2f} MB in {'half' if half else 'single'} precision. Written by semistylegan {__version__}."
     )
     if (grown := model.networks.grown_to) < model.resolution:
         what += f" Not yet fully grown: it draws and reads no detail finer than {grown} x {grown} pixels show."
-    rows = [f"| {f.name} | {f.kind} | {f.describe_range()} |" for f in model.factors]
+    rows = [row(f.name, f.kind, f.describe_range()) for f in model.factors]
     factors = "\n".join(["| factor | kind | values |", "| --- | --- | --- |", *rows])
     parts = ["# Model card", what, "## Factors", factors, *_of_run(model), "## Use and limits", LIMITS]
     return "\n\n".join(parts) + "\n"
@@ -61,16 +62,22 @@ def _of_run(model: Model) -> list[str]:
 
 
 def command(config: TrainConfig, resolution: int) -> str:
-    """The command that trains like this: what differs from the preset. Paths are shortened to their names."""
+    """The command that trains like this, as a shell reads it: what differs from the preset. Paths are shortened to
+    their names."""
     plain = TrainConfig.preset(config.system, "", "", size=config.size).resolved(resolution)
     data, out = Path(config.data).name, Path(config.out).name
-    words = [f"semistylegan train --data {data} --out {out} --preset {config.system}"]
+    words = ["semistylegan", "train", "--data", data, "--out", out, "--preset", config.system]
     for field in dataclasses.fields(TrainConfig):
         value = getattr(config, field.name)
         if field.name not in FREE_TO_CHANGE and value != getattr(plain, field.name):
-            option = field.name.replace("_", "-")
-            words.append(f"--{option} {value:g}" if isinstance(value, float) else f"--{option} {value}")
-    return " ".join(words)
+            short = isinstance(value, float) and float(f"{value:g}") == value
+            words += ["--" + field.name.replace("_", "-"), f"{value:g}" if short else str(value)]
+    return shlex.join(words)
+
+
+def row(*cells: str) -> str:
+    """A line of a Markdown table: a bar within a cell would end it."""
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
 def _scores(run: Path, checkpoint: Path) -> str | None:
@@ -82,12 +89,10 @@ def _scores(run: Path, checkpoint: Path) -> str | None:
     if metrics.get("weights_sha256") != weights:
         return None
     named = [*((key, name, better) for key, name, better, *_ in TILES), ("oracle_l2", "L2 of the oracle", "lower")]
-    rows = [
-        f"| {name} | {metrics[key]:.3f} | {better} |" for key, name, better in named if metrics.get(key) is not None
-    ]
+    rows = [row(name, f"{metrics[key]:.3f}", better) for key, name, better in named if metrics.get(key) is not None]
     table = "| score | value | better |\n| --- | --- | --- |\n" + "\n".join(rows)
     factors = [
-        f"| {name} | {errors['mae']:.3f} | {errors['mae_gen']:.3f} |"
+        row(name, f"{errors['mae']:.3f}", f"{errors['mae_gen']:.3f}")
         for name, errors in (metrics.get("per_factor") or {}).items()
         if errors.get("mae") is not None and errors.get("mae_gen") is not None
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 from semistylegan.errors import UserError
 
@@ -127,6 +127,27 @@ class ModelConfig:
             config = cls(**document)
         except TypeError as error:
             raise UserError(f"model configuration: {error}; was it written by another version?") from None
-        if config.backbone not in get_args(Backbone) or config.encoder not in get_args(EncoderKind):
-            raise UserError(f"model configuration: unknown backbone {config.backbone!r} or encoder {config.encoder!r}")
+        if name := config._misfit():
+            value = getattr(config, name)
+            raise UserError(f"model configuration: no network has {name} {value!r}; was it written by another version?")
         return config
+
+    def _misfit(self) -> str | None:
+        """A field whose value no network has, if any."""
+        for name, hint in get_type_hints(ModelConfig).items():
+            value, chosen = getattr(self, name), get_args(hint)
+            kinds = (int, float) if hint is float else (hint,)
+            if not (value in chosen if chosen else type(value) in kinds):
+                return name
+        sizes = [2**k for k in range(2, 11)]
+        fits = {
+            "resolution": self.resolution in sizes[2:],
+            "channels": self.channels in (1, 3),
+            "code_width": self.code_width >= 0,
+            "coarse": not self.coarse or (self.coarse in sizes and self.coarse <= self.seen <= self.resolution),
+            "seen": not self.coarse or self.seen in sizes,
+            "z_dim": self.z_dim == 0 if self.coarse else self.z_dim > 0,
+        }
+        fits |= {name: getattr(self, name) > 0 for name in ("max_width", "base_width", "w_dim", "code_dim")}
+        fits["mapping_layers"] = self.mapping_layers > 0
+        return next((name for name, fit in fits.items() if not fit), None)

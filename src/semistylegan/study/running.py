@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import active_children, get_context
@@ -242,7 +243,11 @@ def outcome(result: Result) -> str:
 
 
 def in_pool(jobs: Sequence[Job], measure: Measure, count: int, gpus: Sequence[str]) -> Iterator[Result | None]:
-    """Results as they come from `count` processes of this machine, which share its cores; None now and then."""
+    """Results as they come from `count` processes of this machine, which share its cores; None now and then.
+
+    Raises:
+        UserError: one of them was killed, by the system most likely.
+    """
     context = get_context("spawn")
     devices: Queue[str] = context.Queue()
     for i in range(count):
@@ -262,6 +267,11 @@ def in_pool(jobs: Sequence[Job], measure: Measure, count: int, gpus: Sequence[st
                 waiting |= submit(len(ready))
                 yield from results
                 yield None
+        except BrokenProcessPool:
+            raise UserError(
+                f"--workers {count}: a run's process died, perhaps for want of memory; "
+                "the same command with fewer --workers goes on"
+            ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -163,7 +163,7 @@ class TrainConfig:
         often = ("tick_kimg", "snap_kimg")
         gammas = ("gamma_g", "gamma_e", "gamma_rec", "gamma_cycle", "gamma_doubt", "r1_gamma")
         weights = (*gammas, "alpha", "beta", "ce_weight")
-        not_under_zero = (*weights, "label_noise", "ema_kimg", "micro_batch")
+        not_under_zero = (*weights, "label_noise", "ema_kimg", "micro_batch", "threads")
         limits: tuple[tuple[tuple[str, ...], float, str], ...]
         limits = (((*over_zero, *often), 0, "over"), (not_under_zero, -1e-300, "at least"))
         for options, low, word in limits:

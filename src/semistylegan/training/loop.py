@@ -60,7 +60,7 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
     """
     keep_freed_memory()
-    if threads := config.threads or (1 if config.size == "tiny" else 0):
+    if threads := config.validated().threads or (1 if config.size == "tiny" else 0):
         torch.set_num_threads(threads)
     device = pick_device(distributed.local_device(config.device))
     if device.type == "cuda" and device.index is not None:
@@ -94,6 +94,7 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     with alone(run) if writes else nullcontext():
         if writes and (run.path / CONFIG).exists():
             run.check_same(config, data.fingerprint())
+            run.moved(config.data)
         elif writes:
             start_run(run, config, model, data, labels, space)
         distributed.wait(device)
@@ -265,6 +266,8 @@ def resume(run: Run, state: TrainState) -> None:
         state.load(found[-1])
     if distributed.rank() == 0:
         set_aside(run, state.kimg)
+        for left in run.path.glob(".checkpoint-*.part"):  # by a process that was killed as it wrote
+            shutil.rmtree(left, ignore_errors=True)
         kept = [row for row in read_jsonl(run.path / STATS) if row["kimg"] <= state.kimg]
         files.write_jsonl(run.path / STATS, kept)
 

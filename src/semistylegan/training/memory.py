@@ -17,7 +17,7 @@ from torch import Tensor
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.models.config import ModelConfig
-from semistylegan.models.layers import group_size
+from semistylegan.models.layers import GROUP, group_size
 from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.state import TrainState
@@ -63,17 +63,20 @@ def check_parts(config: TrainConfig, resolution: int) -> None:
         raise UserError(f"--micro-batch {config.micro_batch}: choose one of {', '.join(fitting)}")
     if config.micro_batch and parts_fit(config, resolution, 0):
         raise UserError(f"--micro-batch {config.micro_batch}: none fits every batch of this training; leave it out")
+    fits = GROUP * processes  # and so do all its multiples
     batches = [b for b in config.batches(resolution) if b // processes % group_size(b)]
     if batches:
-        group = group_size(batches[0])
+        what = f"--batch {config.batch}:"
+        if batches[0] != config.batch:  # halved as the networks grow
+            what, fits = f"--grow-batch {config.grow_batch}: its batch of {batches[0]}", fits * resolution // 8
         raise UserError(
-            f"--batch {batches[0]}: cannot be cut over {processes} processes, since D compares groups of {group} "
-            f"images; give a multiple of {group * processes}"
+            f"{what} cannot be cut over {processes} processes, since D compares groups of {group_size(batches[0])} "
+            f"images; give a multiple of {fits}"
         )
     if alternates(config) and config.batch // processes % 2:
         raise UserError(
             f"--batch {config.batch}: cannot be cut over {processes} processes, since --gamma-rec and --gamma-cycle "
-            f"take every other image; give a multiple of {2 * processes}"
+            f"take every other image; give a multiple of {fits}"
         )
     raise UserError(
         f"--labelled-batch {config.labelled_batch}: cannot be cut into as many parts as the batch, of two labelled "

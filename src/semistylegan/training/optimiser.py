@@ -71,7 +71,8 @@ class FlatAdam:
         assert self.unit.grad is not None
         if len(pairs) < len(self.parameters):
             self.unit.grad.zero_()
-        torch._foreach_copy_([view for view, _ in pairs], [gradient for _, gradient in pairs])
+        if pairs:
+            torch._foreach_copy_([view for view, _ in pairs], [gradient for _, gradient in pairs])
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint keeps: the vector and Adam's state."""

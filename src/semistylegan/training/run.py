@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from semistylegan import files
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import Labels, read_labels_csv
 from semistylegan.errors import UserError
@@ -100,10 +101,13 @@ class Run:
         """Refuses a folder that belongs to another training.
 
         Raises:
-            UserError: names the first option that differs, both values, and the fix.
+            UserError: other data, from which much that is not given is chosen; else the first option that differs, both
+                values, and the fix.
         """
-        document = self.document()
         before = self.config
+        if self.document().get("data_fingerprint") != fingerprint:
+            what = f"other data than {config.data} (or its images, factors or labels have changed)"
+            raise UserError(f"{self.path}: belongs to a run on {what}; give another --out")
         for field in dataclasses.fields(TrainConfig):
             old, new = getattr(before, field.name), getattr(config, field.name)
             if field.name not in FREE_TO_CHANGE and old != new:
@@ -112,8 +116,13 @@ class Run:
                     f"{self.path}: belongs to a run with {option} {old}, not {new}; "
                     f"give the same settings to go on, or another --out"
                 )
-        if document.get("data_fingerprint") != fingerprint:
-            raise UserError(f"{self.path}: belongs to a run on other data than {config.data}; give another --out")
+
+    def moved(self, data: str) -> None:
+        """Writes down where the data are now, for whatever reads the run later."""
+        document = self.document()
+        if document["train"]["data"] != data:
+            document["train"]["data"] = data
+            files.write_json(self.path / CONFIG, document)
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:

@@ -31,8 +31,8 @@ def notes_on_labels(config: TrainConfig, data: Dataset) -> list[str]:
     """What to know of the labels of a run, a line each: images that a hold-out by value cannot find, since they have no
     such label, and what labels outside the labelled rows say all the same."""
     notes, rows = [], training_rows(config, data)
-    parts = [part.partition("=") for part in (config.hold_out or "").split(",")]
-    for name in dict.fromkeys(name.strip() for name, equals, _ in parts if equals):
+    settings = [part for part in (config.hold_out or "").split(",") if "=" in part]
+    for name in data.space.split_settings(settings):
         if unknown := int((~data.labels.known_NF[rows, data.space.position(name)]).sum()):
             what = f"{unknown} images have no label of {name}, and are trained on whatever they show"
             notes.append(f"--hold-out {config.hold_out}: {what}")
