@@ -38,7 +38,8 @@ def write(model: Model, half: bool, size: int) -> str:
     does = f"changes the factors of given {images}" if model.edits_in_one_pass else f"draws {images} whose factors are"
     what = (
         f"A semi-supervised StyleGAN: G {does} as asked, E reads the factors off images. {in_G:,} and {in_E:,} "
-        f"parameters, {size / 1e6:.2f} MB in {'half' if half else 'single'} precision. Written by semistylegan {__version__}."
+        f"parameters, {size / 1e6:.2f} MB in {'half' if half else 'single'} precision. "
+        f"Written by semistylegan {__version__}."
     )
     if (grown := model.networks.grown_to) < model.resolution:
         what += f" Not yet fully grown: it draws and reads no detail finer than {grown} x {grown} pixels show."
