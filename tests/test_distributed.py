@@ -287,6 +287,18 @@ def test_the_memory_needed_is_told_and_a_part_proposed(monkeypatch: pytest.Monke
         require_memory(settings, model, SPACE, cpu)
 
 
+def test_a_trunk_that_D_and_E_share_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "SPARE", 0.0)  # weights and what belongs to them alone
+    settings = config(batch=8, encoder="shared")
+    model = settings.networks(32, 3, SPACE.code_width)
+    state = TrainState.create(settings, model, SPACE, torch.device("meta"))
+    trained = {*state.G.parameters(), *state.D.parameters(), *state.E.parameters()}
+    averages = [*state.G_ema.parameters(), *state.E_ema.parameters()]
+    assert estimate(settings, model, SPACE, 8) == 4 * sum(6 * p.numel() for p in trained) + 4 * sum(
+        p.numel() for p in averages
+    )
+
+
 def test_what_begins_later_needs_its_memory_from_the_start() -> None:
     def needed(**fields: float) -> float:
         settings = config(batch=8, gamma_doubt=0.0, **fields)

@@ -504,6 +504,28 @@ def test_words_as_numbers_and_drawn_as_in_the_labels_can_be_used(sprites_zip: Pa
     assert len(drawn) > 10 and all(np.isclose(known, row, atol=1e-5).all(axis=1).any() for row in drawn)
 
 
+def test_a_training_gives_the_threads_back(sprites_zip: Path, tmp_path: Path) -> None:
+    before, inside = torch.get_num_threads(), list[int]()
+    try:
+        torch.set_num_threads(3)
+        settings = config(sprites_zip, tmp_path / "run", threads=2, kimg=0.016)
+        train(settings, lambda folder, kimg: inside.append(torch.get_num_threads()))
+        assert inside == [2] and torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_without_labels_codes_come_from_the_grid_whatever_was_asked(
+    sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = config(
+        sprites_zip, tmp_path / "run", preset="info", label_fraction=0.0, prior="labelled", kimg=0.016, snap_kimg=0.016
+    )
+    assert train(settings).config.prior == "grid"
+    assert "--prior grid: no label is used" in capsys.readouterr().err
+    train(settings)  # the same command goes on
+
+
 def write_shapes(folder: Path, labels: dict[int, str], count: int = 40, hue: bool = True) -> Path:
     """A folder of flat images, of which some have a label of their shape, and one of their hue."""
     for i in range(count):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semistylegan import progress
-from semistylegan.errors import UserError
 from semistylegan.files import atomic_path, require_own
 
 if TYPE_CHECKING:
@@ -65,13 +64,12 @@ def run_demo(
     """
     # Imported here: the command line asks this module for its defaults before it needs torch.
     from semistylegan.data.rendering import render_dataset
-    from semistylegan.metrics.evaluate import evaluate
+    from semistylegan.metrics.evaluate import evaluate, require_images
     from semistylegan.report.page import write_report
     from semistylegan.scenes.render import SCENES
     from semistylegan.training import Run, TrainConfig
 
-    if images < 100:  # `evaluate` would say so after the training
-        raise UserError(f"--images {images}: at least 100 are needed")
+    require_images(images)  # `evaluate` would say so after the training
     data, page = out / "sprites.zip", out / "report.html"
     if not data.is_file():
         require_own(out, ("sprites.zip.parts",))

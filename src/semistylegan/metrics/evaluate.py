@@ -71,8 +71,7 @@ def evaluate(
     """
     names = metric_names(metrics, fid=inception is not None)
     network = None if inception is None else Inception(inception, inception_sha256)
-    if images < 100:
-        raise UserError(f"--images {images}: at least 100 are needed")
+    require_images(images)
     run = Run(Path(run_path))
     checkpoint = run.checkpoint(kimg)
     data = full_data(run, data_path)
@@ -210,6 +209,12 @@ def metric_names(asked: Sequence[str], fid: bool = True) -> list[str]:
         if "all" not in asked:
             raise UserError("--metrics fid: give the network as eval RUN --inception FILE; nothing is downloaded")
     return [name for name in METRICS if name in chosen]
+
+
+def require_images(images: int) -> None:
+    """Raises UserError where so few images are asked for that no metric means anything."""
+    if images < 100:
+        raise UserError(f"--images {images}: at least 100 are needed")
 
 
 def full_data(run: Run, path: Path | None = None) -> Dataset:

@@ -24,7 +24,7 @@ import torch
 from semistylegan import files, progress
 from semistylegan.data.dataset import Dataset
 from semistylegan.errors import UserError
-from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names
+from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names, require_images
 from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.models.checkpoint import WEIGHTS_FILE
 from semistylegan.signals import heard_by
@@ -92,8 +92,7 @@ def sweep(
     if not (study.out / "runs").is_dir():
         files.require_own(study.out, WRITTEN)
     names = metric_names(metrics, fid=False)
-    if images < 100:
-        raise UserError(f"images={images}: at least 100 are needed")
+    require_images(images)
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers}: at least 1 is needed")
     if cluster not in (None, "ray"):
@@ -138,7 +137,7 @@ def prepare(study: Study) -> Oracle | None:
             raise UserError(f"{job.setting.name}: {error}") from None
         run = Run(Path(job.config.out))
         if (run.path / CONFIG).exists():
-            if config.prior == "auto":  # what training decides from the labels
+            if config.prior == "auto" or config.system == "info":  # what training decides from the labels
                 config = replace(config, prior=run.config.prior)
             run.check_same(config, data.fingerprint())
     return oracle_for(data, pick_device(study.jobs[0].config.device))

@@ -60,12 +60,11 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
         KeyboardInterrupt: after Ctrl-C, once a checkpoint is written.
     """
     keep_freed_memory()
-    if threads := config.validated().threads or (1 if config.size == "tiny" else 0):
-        torch.set_num_threads(threads)
+    threads = config.validated().threads or (1 if config.size == "tiny" else torch.get_num_threads())
     device = pick_device(distributed.local_device(config.device))
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)  # streams, recordings and measures of memory are those of the current one
-    with distributed.joined(device):
+    with with_threads(threads), distributed.joined(device):
         try:
             return train_here(config, device, on_snapshot)
         except distributed.Lost as error:
@@ -101,6 +100,17 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
         resume(run, state)
         go_on(run, state, Feed(config, data, labels, space, device), on_snapshot)
     return run
+
+
+@contextmanager
+def with_threads(count: int) -> Iterator[None]:
+    """Inside, torch computes with so many threads; afterwards with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
@@ -216,7 +226,7 @@ def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, Factor
 
 
 def with_prior(config: TrainConfig, labels: Labels, space: FactorSpace) -> TrainConfig:
-    """The configuration with `--prior auto` decided, from the run's own labels alone.
+    """The configuration with its prior decided: `auto` from the run's own labels alone; without labels the grid.
 
     Raises:
         UserError: these labels teach no factor at all.
@@ -225,7 +235,7 @@ def with_prior(config: TrainConfig, labels: Labels, space: FactorSpace) -> Train
     if config.system != "info":
         for note in require_learnable(space, labels, Path(config.data)):
             say(note, markup=False)
-    if config.prior != "auto":
+    if config.prior == "grid" or (config.prior == "labelled" and config.system != "info"):
         return config
     prior, why = choose_prior(space, labels) if config.system != "info" else ("grid", "no label is used")
     say(f"--prior {prior}: {why}", markup=False)

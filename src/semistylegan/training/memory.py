@@ -188,7 +188,8 @@ def estimate(config: TrainConfig, model: ModelConfig, space: FactorSpace, rows: 
             result = loss(state, part, fake_BCHW if loss is loss_of_G else fake_BCHW.detach(), Log(1))
             peaks.append(sum(size for _, size in kept.values()))
             del result
-    weights = sum(p.numel() for net in (state.G, state.D, state.E) for p in net.parameters())
+    # D and E may share a trunk, which counts once.
+    weights = sum(p.numel() for p in {*state.G.parameters(), *state.D.parameters(), *state.E.parameters()})
     averages = sum(p.numel() for net in (state.G_ema, state.E_ema) for p in net.parameters())
     # Used, unit, gradient, its flat copy and two moments of every weight; one number of every average.
     fixed = 4.0 * (6 * weights + averages)
