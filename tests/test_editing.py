@@ -101,6 +101,12 @@ def test_load_says_what_would_work(tmp_path: Path) -> None:
         ssg.load(tmp_path)
 
 
+def test_a_device_that_is_not_here(checkpoint: Path) -> None:
+    with pytest.raises(UserError, match=r"device cuda:99: not available here \(.*\); use cpu$"):
+        ssg.load(checkpoint, device="cuda:99")
+    assert ssg.load(checkpoint, device="auto").generate().shape == (1, 16, 16, 3)
+
+
 def test_the_model_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ssg.load("sprites")
     assert model.factors == sprites.FACTORS and model.resolution == 32
@@ -170,6 +176,15 @@ def test_count_under_one(model: Model) -> None:
         model.generate(count=0)
     with pytest.raises(UserError, match="columns 0"):
         model.traverse(columns=0)
+
+
+def test_seeds_are_whole_numbers(model: Model) -> None:
+    for seed in (2**64, 1.5, None):
+        for use in (model.generate, model.traverse):
+            with pytest.raises(UserError, match=rf"^seed {seed}: give a whole number from 0 to 2\^64 - 1$"):
+                use(seed=seed)
+    assert np.array_equal(model.generate(seed=np.arange(8)[7]), model.generate(seed=7))
+    assert model.generate(seed=2**64 - 1).shape == (1, 16, 16, 3)
 
 
 def test_encode_gives_values_in_own_units(model: Model) -> None:
@@ -290,6 +305,7 @@ def test_traverse_of_one_factor_of_an_image_as_set(model: Model) -> None:
         assert np.abs(image.astype(int) - apart.astype(int)).max() <= 1  # a batch rounds otherwise than one image
     # A traversed factor runs through its values whatever it was set to.
     assert model.traverse(columns=4, settings={"hue": 7}, only=["hue"])[0][1] == values
+    assert model.traverse(columns=4, settings={"hue": 7}, only="hue")[0][1] == values
     assert model.traverse(only=[]) == []
     with pytest.raises(UserError, match="unknown factor 'hu'"):
         model.traverse(only=["hu"])

@@ -12,6 +12,7 @@ import torch
 
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.writing import ZipWriter
+from semistylegan.factors import Factor, FactorSpace
 from semistylegan.metrics import edits
 from semistylegan.metrics import evaluate as evaluate_module
 from semistylegan.metrics import oracle as oracle_module
@@ -82,12 +83,47 @@ def test_without_a_scene_there_is_no_true_picture(sprites_zip: Path) -> None:
     assert true_pictures(data, Asked.all_values(data, np.array([0]), ("hue",)).level_NF) is None
 
 
+def test_pictures_that_factors_do_not_determine_have_no_true_edit(tmp_path: Path) -> None:
+    """Photographs: many of the same labels. Of a whole grid each is looked up, however it was made."""
+    space = FactorSpace((Factor.categorical("smile", ("no", "yes")), Factor.categorical("hat", ("no", "yes"))))
+    for name, count in (("grid", 4), ("photos", 5)):
+        with ZipWriter(tmp_path / f"{name}.zip", space) as out:
+            for i in range(count):
+                out.add(f"{i}.png", np.full((16, 16, 3), 50 * i, np.uint8), [i % 2, i // 2 % 2])
+        data = Dataset.open(tmp_path / f"{name}.zip")
+        asked = Asked.all_values(data, np.array([0]), ("smile", "hat"))
+        truth = true_pictures(data, asked.level_NF)
+        assert (None if truth is None else truth[:, 0, 0, 0].tolist()) == ([50, 100] if name == "grid" else None)
+
+
+def test_more_factors_than_64_bits_can_count_have_no_true_pictures(tmp_path: Path) -> None:
+    space = FactorSpace(tuple(Factor.categorical(f"f{i}", ("no", "yes")) for i in range(70)))
+    with ZipWriter(tmp_path / "many.zip", space) as out:
+        for i in range(3):
+            out.add(f"{i}.png", np.full((16, 16, 3), i, np.uint8), [i % 2] * 70)
+    data = Dataset.open(tmp_path / "many.zip")
+    assert true_pictures(data, Asked.all_values(data, np.array([0]), ("f3",)).level_NF) is None
+
+
+def test_where_no_training_image_shows_a_value_none_is_nearest(made_zip: Path) -> None:
+    data = Dataset.open(made_zip)
+    asked = Asked.all_values(data, np.array([0, 1]), ("shape",))
+    assert nearest_pictures(data, np.zeros(0, np.int64), asked) is None
+    shape = data.labels.level_NF[:, 0]
+    rows = np.flatnonzero(shape != asked.level_NF[0, 0])
+    assert nearest_pictures(data, rows, asked) is None
+    scores = edits.measure(networks(editor=True), data, KnowsSprites(), np.array([0]), rows[:0], seed=0)[0]  # type: ignore[arg-type]
+    assert set(scores["edit_beside"]) == {"copy", "truth"}
+
+
 def test_the_nearest_training_image_shows_the_value(made_zip: Path) -> None:
     data = Dataset.open(made_zip)
     asked = Asked.all_values(data, np.array([0, 1]), ("shape",))
     training = np.arange(2, 64)
     names = {data.images([i])[0].permute(1, 2, 0).numpy().tobytes(): i for i in training}
-    for n, picture in enumerate(nearest_pictures(data, training, asked)):
+    nearest = nearest_pictures(data, training, asked)
+    assert nearest is not None
+    for n, picture in enumerate(nearest):
         chosen = names[picture.tobytes()]
         assert data.labels.level_NF[chosen, 0] == asked.level_NF[n, 0]
         start = asked.image_I[asked.image_N[n]].astype(float)

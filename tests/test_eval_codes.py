@@ -96,6 +96,7 @@ def test_a_subset_is_drawn_by_the_seed() -> None:
         (CODES, MANY, {"kinds": ["scalar", "scalar", "categorical"]}, "is to be categorical"),
         (CODES, MANY, {"kinds": ["scalar", "scalar", "circular"]}, "leaves 0 to 1"),
         (CODES, MANY, {"images": 1}, "--images 1"),
+        (CODES, MANY, {"seed": -1}, "seed=-1: a whole number of at least 0"),
     ],
 )
 def test_arrays_that_cannot_be_measured(codes: Any, factors: Any, more: dict[str, Any], says: str) -> None:
@@ -132,6 +133,7 @@ def test_every_image_with_another_value_is_no_crash() -> None:
 def test_metrics_are_named_by_field_too() -> None:
     fields = metrics.evaluate_codes(CODES, MANY, ["info_e"], intervals=False)
     assert fields == metrics.evaluate_codes(CODES, MANY, ["info_mec"], intervals=False)
+    assert fields == metrics.evaluate_codes(CODES, MANY, "info_mec", intervals=False)
 
 
 def test_the_unit_of_a_number_does_not_silence_classes_and_angles() -> None:
@@ -193,6 +195,7 @@ def test_a_factor_of_very_many_numbers_is_binned_and_told(tmp_path: Path) -> Non
         ("e.csv", b"code,code\n1,2\n", "the same name"),
         ("f.csv", b"code,size\n1,0.5\n2, \n", "line 3: size is blank; leave those images out"),
         ("g.csv", b"code,shape\n1,ring\n2,\n", "line 3: shape is blank"),
+        ("h.csv", b",code,shape\n0,1,ring\n1,2,box\n", "column 1 has no name; name it, or leave it out"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: Any, says: str) -> None:
@@ -208,6 +211,11 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: Any, says
 def test_blank_lines_at_the_end_of_a_csv_are_no_images(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("code,shape\n1,ring\n2,box\n\n\n", encoding="utf-8")
     assert len(read_codes(tmp_path / "a.csv").code_NL) == 2
+
+
+def test_a_blank_column_without_a_name_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("code,shape,\n1,ring,\n2,box,\n", encoding="utf-8")
+    assert read_codes(tmp_path / "a.csv").factor_names == ("shape",)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -433,6 +433,23 @@ def test_all_of_them_and_what_was_measured_before_stays(tmp_path: Path, monkeypa
     assert new["l2"] is None and "sap" not in new and new["per_factor"]["x"] == {"mae": None, "mae_gen": None}
 
 
+def test_scores_that_another_evaluation_wrote_meanwhile_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    alone = evaluate(run, ["mig"], images=200, device="cpu")
+    (run / "metrics.json").unlink()
+    l2 = METRICS["l2"]
+
+    def slow(r: Readings) -> Any:
+        monkeypatch.setitem(METRICS, "l2", l2)
+        assert evaluate(run, ["mig"], images=200, device="cpu")["mig"] == alone["mig"]
+        return l2.measure(r)
+
+    monkeypatch.setitem(METRICS, "l2", dataclasses.replace(l2, measure=slow))
+    both = evaluate(run, ["l2"], images=200, device="cpu")
+    assert (both["mig"], both["ci95"]["mig"]) == (alone["mig"], alone["ci95"]["mig"])
+    assert both["l2"] > 0 and both == json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+
+
 def test_fid_of_a_network_that_the_user_gives(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
@@ -528,6 +545,26 @@ def test_a_factor_that_does_not_vary_has_no_mig(tmp_path: Path) -> None:
     assert unmeasurable("sap", r) is not None and unmeasurable("l2", r) is None
 
 
+def test_one_factor_leaves_out_what_compares_two_and_stops_nothing(tmp_path: Path) -> None:
+    space = FactorSpace((Factor.scalar("x", 24),))
+    with ZipWriter(tmp_path / "one.zip", space) as writer:
+        for i in range(24):
+            writer.add(f"{i:06d}.png", np.full((16, 16, 3), 10 * i, dtype=np.uint8), [i / 23])
+    r = read(Dataset.open(tmp_path / "one.zip"), networks(space=space))
+    said = unmeasurable("beta_vae", r)
+    assert said is not None and "needs two that vary" in said
+    assert all(unmeasurable(name, r) is None for name in ("factor_vae", "mig", "l2", "edit", "mig_gen"))
+
+
+def test_a_factor_of_one_value_can_be_set_to_no_other(tmp_path: Path) -> None:
+    space = FactorSpace((Factor.categorical("shape", ("ring",)),))
+    with ZipWriter(tmp_path / "same.zip", space) as writer:
+        for i in range(30):
+            writer.add(f"{i:06d}.png", np.full((16, 16, 3), i, dtype=np.uint8), [0])
+    said = unmeasurable("edit", read(Dataset.open(tmp_path / "same.zip"), networks(space=space)))
+    assert said == "edit is left out: no factor has more than one value."
+
+
 @pytest.mark.parametrize("kinds", ["own", "scalar"])
 def test_generated_codes_follow_the_prior_of_the_training(tmp_path: Path, kinds: str) -> None:
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"), labelled=31, prior="labelled", factor_kinds=kinds)
@@ -569,6 +606,8 @@ def test_user_errors_of_evaluate(tmp_path: Path) -> None:
         evaluate(run, ["mag"])
     with pytest.raises(UserError, match="--images 5: at least 100"):
         evaluate(run, images=5)
+    with pytest.raises(UserError, match="seed=-1"):
+        evaluate(run, images=200, seed=-1)
     with pytest.raises(UserError, match="nowhere"):
         evaluate(tmp_path / "nowhere")
     shutil.rmtree(run / "checkpoint-000002")
@@ -581,6 +620,7 @@ def test_metrics_are_named_by_name_or_field() -> None:
     assert metric_names(["l2", "mig"]) == ["mig", "l2"]
     assert metric_names(["dci_completeness", "recall", "precision"]) == ["dci", "precision_recall"]
     assert metric_names(["all"]) == list(METRICS)
+    assert metric_names("l2") == ["l2"]
     with pytest.raises(UserError, match="none is named"):
         metric_names([])
 

@@ -130,5 +130,7 @@ def test_it_refuses() -> None:
         metrics.bootstrap(np.mean)
     with pytest.raises(UserError, match="tables of 3, 2 rows"):
         metrics.bootstrap(np.mean, np.ones(3), np.ones(2))
+    with pytest.raises(UserError, match="seed=-1"):
+        metrics.bootstrap(np.mean, np.arange(3.0), seed=-1)
     with pytest.raises(UserError, match="resamples=1"):
         metrics.bootstrap(np.mean, np.ones(3), resamples=1)

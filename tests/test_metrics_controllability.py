@@ -41,6 +41,8 @@ def test_levels_that_do_not_fit_are_refused() -> None:
         metrics.l2_levels(ALL[:, :2], ALL[:, :2], SPACE)
     with pytest.raises(UserError, match="one row an image"):
         metrics.mean_errors(ALL, ALL[:-1], SPACE)
+    with pytest.raises(UserError, match=r"^mask: shape \(2,\), but"):
+        metrics.edit_error(ALL, ALL, np.array([True, False]), SPACE)
     with pytest.raises(UserError, match="NaN"):
         metrics.l2_gen(ALL * np.nan, ALL, SPACE)
 

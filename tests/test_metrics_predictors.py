@@ -146,3 +146,12 @@ def test_preference_by_hand() -> None:
 def test_info_mec_refuses_few_images() -> None:
     with pytest.raises(UserError, match="neighbours=10"):
         metrics.info_mec(FACTORS[:10], FACTORS[:10])
+    with pytest.raises(UserError, match="neighbours=0: a whole number of at least 1"):
+        metrics.info_mec(FACTORS, FACTORS, neighbours=0)
+
+
+def test_seeds_are_whole_numbers_of_any_size() -> None:
+    for metric in (metrics.sap, metrics.dci, metrics.explicitness, metrics.info_mec):
+        with pytest.raises(UserError, match="seed=-1: a whole number of at least 0"):
+            metric(FACTORS, FACTORS, seed=-1)
+    assert metrics.sap(FACTORS, FACTORS, seed=2**40) > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,26 @@ def test_factor_vae_score_never_fixes_a_constant_factor() -> None:
     assert metrics.factor_vae_score(lambda v: v[:, 1:].astype(float), space, lambda v: v, **FAST) == 1
     with pytest.raises(UserError, match="more than one value"):
         metrics.factor_vae_score(lambda v: v, FactorSpace.grid({"color": 1}), lambda v: v, **FAST)
+
+
+@pytest.mark.parametrize(
+    ("metric", "name", "count"),
+    [
+        (metrics.factor_vae_score, "votes", 0),
+        (metrics.factor_vae_score, "test_votes", 0),
+        (metrics.factor_vae_score, "batch", 1),
+        (metrics.factor_vae_score, "variance_images", 1),
+        (metrics.factor_vae_score, "seed", -1),
+        (metrics.beta_vae_score, "points", 0),
+        (metrics.beta_vae_score, "points", 1),
+        (metrics.beta_vae_score, "test_points", 0),
+        (metrics.beta_vae_score, "batch", 0),
+        (metrics.beta_vae_score, "seed", 0.5),
+    ],
+)
+def test_sizes_that_leave_nothing_to_measure(metric: Any, name: str, count: float) -> None:
+    with pytest.raises(UserError, match=rf"^{name}={count}: "):
+        metric(EVERY * 1.0, GRID, **{name: count})
 
 
 def test_factor_vae_score_refuses_broken_codes() -> None:

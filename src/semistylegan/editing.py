@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import operator
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray, Value
 from semistylegan.inversion import Found, OnProgress, edited, edited_in_one_pass, invert
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, find_checkpoint, load_model
+from semistylegan.training.loop import pick_device
 from semistylegan.training.run import LABELS, Run
 
 PRETRAINED: dict[str, str] = {"sprites": "sprites", "living-room": "living-room", "kitchen-editor": "kitchen-editor"}
@@ -48,8 +50,12 @@ def load(path_or_name: str | Path, device: str | torch.device = "cpu") -> Model:
 
     A path that exists wins over a name. Nothing is unpickled or executed.
 
+    Args:
+        path_or_name: which model.
+        device: where it computes; `auto` takes a GPU where there is one.
+
     Raises:
-        UserError: neither; lists what would work. Or the model's files are damaged; names the file.
+        UserError: neither; lists what would work. The model's files are damaged; names the file. No such device.
     """
     path = Path(path_or_name)
     if path.exists():
@@ -61,9 +67,10 @@ def load(path_or_name: str | Path, device: str | torch.device = "cpu") -> Model:
         raise UserError(
             f"{path_or_name}: no such model; give the folder of a run or of a checkpoint, or a name ({shipped})"
         )
-    networks = load_model(checkpoint, device)
+    where = pick_device(str(device))
+    networks = load_model(checkpoint, where)
     run = checkpoint.resolve().parent  # "." has no other parent than itself
-    model = Model(networks, checkpoint, torch.device(device), _labelled_prior(run, networks.space))
+    model = Model(networks, checkpoint, where, _labelled_prior(run, networks.space))
     if model.edits_in_one_pass:
         model.examples = _cut(checkpoint / EXAMPLES, model)
         model.starts = _cut(run / "reals.png", model) if model.examples is None else model.examples
@@ -123,7 +130,7 @@ class Model:
             uint8, count x H x W x C.
 
         Raises:
-            UserError: an unknown factor, or a value that does not fit.
+            UserError: an unknown factor, a value that does not fit, or a seed that is none.
         """
         if count < 1:
             raise UserError(f"count {count}: ask for at least one image")
@@ -191,7 +198,8 @@ class Model:
         """The z, code and styles that reproduce an image (uint8 H x W x C), from memory or `kept` where it was seen.
 
         Raises:
-            UserError: not one single image, or an editor, which needs none of them.
+            UserError: the array is not one image; or the model is an editor, which starts from the image itself and
+                searches nothing.
         """
         if self.edits_in_one_pass:
             raise UserError(f"{self.checkpoint}: this model starts from the image itself: nothing to search, use edit")
@@ -223,7 +231,7 @@ class Model:
             UserError: not one single image.
         """
         if np.ndim(image) not in (2, 3):
-            raise UserError(f"edit: an array of shape {np.shape(image)}; give one image, height x width x channels")
+            raise UserError(f"an array of shape {np.shape(image)}: give one image, height x width x channels")
         return self.fit(image, warn=True)
 
     def traverse(
@@ -235,7 +243,7 @@ class Model:
             seed: z and the factors that are not set, as in :meth:`generate`.
             columns: most values of a factor.
             settings: factor -> value, as in :meth:`generate`: what the image starts from.
-            only: names of the factors that are traversed; None is all.
+            only: names (or the name) of the factors that are traversed; None is all.
 
         Returns:
             for each factor: the factor, its values in own units (no more than `columns`), and as many images N x H x W
@@ -243,13 +251,14 @@ class Model:
             off the image that it starts from.
 
         Raises:
-            UserError: an unknown factor, or a value that does not fit.
+            UserError: an unknown factor, a value that does not fit, or a seed that is none.
         """
         if columns < 1:
             raise UserError(f"columns {columns}: ask for at least one")
         start_1, level_1F = self.begin(seed)
         for name, level in self.levels(settings or {}).items():
             level_1F[:, self.factors.position(name)] = level
+        only = [only] if isinstance(only, str) else only
         shown = list(range(len(self.factors))) if only is None else [self.factors.position(name) for name in only]
         levels = [torch.from_numpy(_spread(self.factors[i], columns)).float() for i in shown]
         rows = [level_1F.repeat(len(u), 1) for u in levels]
@@ -293,11 +302,14 @@ class Model:
         """What G starts from (z count x Z, or images) and levels count x F; the first ones do not depend on `count`.
 
         Raises:
-            UserError: an editor without images to start from.
+            UserError: an editor without images to start from, or a seed that is none.
         """
         if self.edits_in_one_pass and self.starts is None:
             raise UserError(f"{self.checkpoint}: this model edits images and draws none; use edit, or name its run")
-        chance = torch.Generator().manual_seed(seed)
+        try:
+            chance = torch.Generator().manual_seed(operator.index(seed))
+        except (TypeError, ValueError):  # no whole number; one that is too large
+            raise UserError(f"seed {seed}: give a whole number from 0 to 2^64 - 1") from None
         start, level = [], []
         for _ in range(count):
             if self.starts is None:

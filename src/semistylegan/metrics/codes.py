@@ -20,7 +20,7 @@ from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, Kind
 from semistylegan.metrics import code_intervals
 from semistylegan.metrics.disentanglement import BINS, irs, mig_decoded, modularity
-from semistylegan.metrics.information import Floats, Ints, checked_pair
+from semistylegan.metrics.information import Floats, Ints, checked_count, checked_pair
 from semistylegan.metrics.predictors import dci, explicitness, info_mec, sap
 from semistylegan.metrics.voting import beta_vae_score, factor_vae_score
 
@@ -45,7 +45,7 @@ class Codes:
 def evaluate_codes(
     codes_NL: Any,
     factors_NF: Any,
-    metrics: Sequence[str] = ("all",),
+    metrics: str | Sequence[str] = ("all",),
     seed: int = 0,
     *,
     kinds: Sequence[Kind] | None = None,
@@ -57,7 +57,7 @@ def evaluate_codes(
     Args:
         codes_NL: codes: one row an image, one column an entry.
         factors_NF: value indices of the same images.
-        metrics: names of CODE_METRICS, fields of several of one metric (`info_m`), or `all`.
+        metrics: a name or names of CODE_METRICS, fields of several of one metric (`info_m`), or `all`.
         seed: fixes every draw.
         kinds: of each column of the codes; None: numbers. A circular one holds parts of a turn, 0 to 1, a categorical
             one class numbers from 0.
@@ -71,11 +71,12 @@ def evaluate_codes(
     Raises:
         UserError: arrays that no metric takes (see `disentanglement`), an unknown metric or kind, or nothing measured.
     """
-    metrics = [METRIC_OF.get(name, name) for name in metrics]
+    metrics = [METRIC_OF.get(name, name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
     if unknown := [name for name in metrics if name != "all" and name not in CODE_METRICS]:
         raise UserError(f"--metrics {unknown[0]}: unknown; known are all, {', '.join(CODE_METRICS)}")
     if images < 2:
         raise UserError(f"--images {images}: at least 2 are needed")
+    seed = checked_count("seed", seed, 0)
     codes, factors = checked_pair(codes_NL, factors_NF)
     still = np.flatnonzero(np.ptp(np.asarray(factors_NF, dtype=np.float64), axis=0) == 0)
     left_out = [f"Column {i} of the factors never varies and is left out." for i in still]
@@ -303,9 +304,12 @@ def _read_csv(path: Path, factors: Sequence[str]) -> Codes:
         raise UserError(f"{path}: no column {absent[0]!r}; it has {', '.join(head)}")
     is_factor = [name in factors if factors else not name.lower().startswith("code") for name in head]
     columns = {name: np.array([row[i].strip() for row in rows[1:]]) for i, name in enumerate(head)}
-    columns.pop("file_name", None)
-    if len(columns) < len(head) - ("file_name" in head):
+    if len(columns) < len(head):
         raise UserError(f"{path}: two columns have the same name; give each its own")
+    columns.pop("file_name", None)
+    if "" in columns and (columns.pop("") != "").any():  # what tables of numbered rows begin with
+        place = head.index("") + 1
+        raise UserError(f"{path}: column {place} has no name; name it, or leave it out (pandas: index=False)")
     code_names = [name for name, own in zip(head, is_factor, strict=True) if not own and name in columns]
     factor_names = [name for name, own in zip(head, is_factor, strict=True) if own and name in columns]
     if not code_names or not factor_names:

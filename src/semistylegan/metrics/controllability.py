@@ -143,6 +143,7 @@ def checked_errors(a_NF: Any, b_NF: Any, space: FactorSpace, known_NF: Mask | No
     """Errors N x F, 0 where unknown, and the mask."""
     a, b = checked_levels("levels", a_NF, space), checked_levels("target", b_NF, space)
     known = np.ones(b.shape, dtype=bool) if known_NF is None else np.asarray(known_NF, dtype=bool)
-    if a.shape != b.shape or known.shape != b.shape:
-        raise UserError(f"target: shape {b.shape}, but the levels have {a.shape}; both need one row an image")
+    for name, shape in (("target", b.shape), ("mask", known.shape)):
+        if shape != a.shape:
+            raise UserError(f"{name}: shape {shape}, but the levels have {a.shape}; both need one row an image")
     return np.where(known, space.error(a, b), 0.0), known

@@ -1,9 +1,9 @@
 """Edits of images that training did not see: how far the set factors obey, the others stay, the pixels are right.
 
-A scene's images have a true edited picture: the image at the edited place of the grid, looked up in the data set or
-rendered. Beside the model stand two floors, `copy` (the input as it is) and `nearest` (of the training images that show
-the value asked for, the one nearest to the input in its pixels), and `truth` itself, which shows what the oracle makes
-of perfect edits.
+Images of a scene, and of a data set that is a whole grid, have a true edited picture: the one at the edited place of
+the grid, looked up or rendered. Beside the model stand two floors, `copy` (the input as it is) and `nearest` (of the
+training images that show the value asked for, the one nearest to the input in its pixels), and `truth` itself, which
+shows what the oracle makes of perfect edits.
 
 Suffixes: N edits, I images, F factors of the data, H x W pixels, C channels.
 """
@@ -150,28 +150,27 @@ def true_pictures(data: Dataset, level_NF: Floats) -> ImageArray | None:
     """The images at these places of the grid: from the data set where it has them, else rendered and kept in the cache.
 
     Returns:
-        None where the data set is not of a scene that can be rendered, and lacks one of them.
+        None where the data set is neither of a scene that can be rendered nor a whole grid, one image at each place:
+        its factors do not tell what else is in an image.
     """
-    space = data.space
+    space, whole = data.space, np.flatnonzero(data.labels.known_NF.all(axis=1))
+    made = (data.store.document("dataset.json") or {}).get("made", {})
+    scene = SCENES.get(made.get("scene", ""))
+    if scene is not None and (scene.version != made.get("scene_version") or scene.space != space):
+        scene = None
+    if scene is None and space.total != len(whole):
+        return None
+    places = np.asarray(space.index_of(space.indices_of_levels(data.labels.level_NF[whole])))
+    place = dict(zip(places.tolist(), whole.tolist(), strict=True))
+    if scene is None and len(place) < space.total:
+        return None
     index_N = np.asarray(space.index_of(space.indices_of_levels(level_NF)))
-    whole = data.labels.known_NF.all(axis=1)
-    place = dict(
-        zip(
-            np.asarray(space.index_of(space.indices_of_levels(data.labels.level_NF[whole]))).tolist(),
-            np.flatnonzero(whole).tolist(),
-            strict=True,
-        )
-    )
     pictures: dict[int, ImageArray] = {}
     if there := [int(i) for i in np.unique(index_N) if int(i) in place]:
         images = data.images(np.array([place[i] for i in there])).permute(0, 2, 3, 1).numpy()
         pictures.update(zip(there, images, strict=True))
     missing = np.array([i for i in np.unique(index_N) if int(i) not in place], dtype=np.int64)
-    if len(missing):
-        made = (data.store.document("dataset.json") or {}).get("made", {})
-        scene = SCENES.get(made.get("scene", ""))
-        if scene is None or scene.version != made.get("scene_version") or scene.space != space:
-            return None
+    if scene is not None and len(missing):
         kept = cache_folder() / "edits" / f"{scene.name}-v{scene.version}-{data.resolution}"
         with progress.bar("rendering the true pictures", len(missing)) as advance:
             for i in scene.order(missing):
@@ -183,22 +182,24 @@ def true_pictures(data: Dataset, level_NF: Floats) -> ImageArray | None:
     return np.stack([pictures[int(i)] for i in index_N])
 
 
-def nearest_pictures(data: Dataset, training: Ints, asked: Asked) -> ImageArray:
-    """For each edit the training image, among those with the value asked for, whose pixels are nearest to the input."""
+def nearest_pictures(data: Dataset, training: Ints, asked: Asked) -> ImageArray | None:
+    """For each edit the training image, among those with the value asked for, whose pixels are nearest to the input.
+
+    Returns:
+        None where there is no such image for one of them.
+    """
     rows = training[data.labels.known_NF[training].all(axis=1)]
     rows = np.sort(np.random.default_rng(0).permutation(rows)[:COMPARED])
+    index_RF = asked.space.indices_of_levels(data.labels.level_NF[rows])
+    index_NF = asked.space.indices_of_levels(asked.level_NF)
+    fits_NR = np.stack([index_RF[:, f] == index_NF[n, f] for n, f in enumerate(asked.factor_N)])
+    if not fits_NR.any(axis=1).all():
+        return None
     pictures = data.images(rows).permute(0, 2, 3, 1).numpy()
     flat = pictures.reshape(len(rows), -1).astype(np.float32)
     start = asked.image_I.reshape(len(asked.image_I), -1).astype(np.float32)
     far_IR = (flat**2).sum(axis=1)[None] - 2 * start @ flat.T
-    index_RF = asked.space.indices_of_levels(data.labels.level_NF[rows])
-    index_NF = asked.space.indices_of_levels(asked.level_NF)
-    out = []
-    for n, f in enumerate(asked.factor_N):
-        fits = index_RF[:, f] == index_NF[n, f]
-        far = np.where(fits, far_IR[asked.image_N[n]], np.inf)
-        out.append(pictures[int(np.argmin(far))])
-    return np.stack(out)
+    return pictures[np.where(fits_NR, far_IR[asked.image_N], np.inf).argmin(axis=1)]
 
 
 # -- how alike pictures are -----------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from semistylegan.data.pictures import save_png
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor
 from semistylegan.metrics.inception import Inception
-from semistylegan.metrics.information import TooFew
+from semistylegan.metrics.information import TooFew, checked_count
 from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.metrics.readings import Readings
 from semistylegan.metrics.score_intervals import intervals_of, protocol_of_intervals
@@ -38,7 +38,7 @@ ALWAYS = ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", "oracle_l2")
 
 def evaluate(
     run_path: Path | str,
-    metrics: Sequence[str] = DEFAULT,
+    metrics: str | Sequence[str] = DEFAULT,
     images: int = 10_000,
     seed: int = 0,
     device: str = "auto",
@@ -54,7 +54,7 @@ def evaluate(
 
     Args:
         run_path: folder of the run.
-        metrics: names of METRICS, fields of `metrics.json`, or `all`.
+        metrics: a name or names of METRICS, fields of `metrics.json`, or `all`.
         images: how many images to read and to generate, at most.
         seed: fixes which.
         device: where to compute; the figures of one device are the same every time.
@@ -72,6 +72,7 @@ def evaluate(
     names = metric_names(metrics, fid=inception is not None)
     network = None if inception is None else Inception(inception, inception_sha256)
     require_images(images)
+    seed = checked_count("seed", seed, 0)
     run = Run(Path(run_path))
     checkpoint = run.checkpoint(kimg)
     data = full_data(run, data_path)
@@ -86,15 +87,17 @@ def evaluate(
         "images": images,
         "seed": seed,
     }
-    result = earlier(run.path, {**identity, "oracle_l2": None if oracle is None else oracle.l2})
     fields, notes = measured(names, readings)
+    intervals = {name: intervals_of(name, found, readings) for name, found in fields.items()}
+    # Only now: another `eval` may have written its scores while these were measured.
+    result = earlier(run.path, {**identity, "oracle_l2": None if oracle is None else oracle.l2})
     if "edit" in fields:
         save_png(run.path / "edits.png", readings.edits[2])
     for name, found in fields.items():
         per_factor = found.pop("per_factor", {})
         row = {"kimg": kimg, **found, **({"per_factor": per_factor} if per_factor else {})}
         protocol = protocol_of(name, readings, identity)
-        if spans := {key: [i.low, i.high] for key, i in intervals_of(name, found, readings).items()}:
+        if spans := {key: [i.low, i.high] for key, i in intervals[name].items()}:
             row["ci95"], protocol["ci95"] = spans, protocol_of_intervals(name)
             result["ci95"] = {**result.get("ci95", {}), **spans}
         files.append_jsonl(run.path / f"metric-{name}.jsonl", {**row, "protocol": protocol})
@@ -183,7 +186,7 @@ def measured(names: Sequence[str], readings: Readings) -> tuple[dict[str, Fields
     return fields, notes
 
 
-def metric_names(asked: Sequence[str], fid: bool = True) -> list[str]:
+def metric_names(asked: str | Sequence[str], fid: bool = True) -> list[str]:
     """Names of metrics, in the order of METRICS, from names, fields of `metrics.json`, and `all`.
 
     Args:
@@ -195,6 +198,7 @@ def metric_names(asked: Sequence[str], fid: bool = True) -> list[str]:
     """
     by_field = {field: name for name, metric in METRICS.items() for field in metric.fields}
     chosen: set[str] = set()
+    asked = [asked] if isinstance(asked, str) else asked
     for name in asked:
         if name == "all":
             chosen |= set(METRICS)

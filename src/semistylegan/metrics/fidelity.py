@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from semistylegan.errors import UserError
-from semistylegan.metrics.information import Floats, checked_table
+from semistylegan.metrics.information import Floats, checked_count, checked_table
 from semistylegan.metrics.intervals import RESAMPLES, Interval, about
 
 ROWS = 2000
@@ -129,8 +129,7 @@ def precision_recall(real_ND: Any, fake_MD: Any, k: int = 3) -> PrecisionRecall:
     Raises:
         UserError: k below 1, sets of no more than k rows, a different number of features, or NaN.
     """
-    if k != int(k) or k < 1:
-        raise UserError(f"k={k}: a whole number of at least 1 is needed")
+    k = checked_count("k", k, 1)
     real, fake = checked_features(real_ND, fake_MD)
     if min(len(real), len(fake)) <= k:
         raise UserError(f"k={k}: sets of {len(real)} and {len(fake)} images are too small; give more than {k} of each")

@@ -83,11 +83,24 @@ def checked_bins(bins: int, rows: int) -> int:
     Raises:
         UserError: names the number and what fits.
     """
-    if bins != int(bins) or bins < 2:
-        raise UserError(f"bins={bins}: a whole number of at least 2 is needed")
-    if bins > rows:
+    if (count := checked_count("bins", bins, 2)) > rows:
         raise UserError(f"bins={bins}: more bins than the {rows} images; use more images or fewer bins")
-    return int(bins)
+    return count
+
+
+def checked_count(name: str, count: Any, least: int) -> int:
+    """A whole number of at least `least`.
+
+    Raises:
+        UserError: names the argument, what was given and what fits.
+    """
+    try:
+        whole = int(count)
+    except (TypeError, ValueError, OverflowError):
+        whole = least - 1
+    if whole != count or whole < least:
+        raise UserError(f"{name}={count}: a whole number of at least {least} is needed")
+    return whole
 
 
 # -- from numbers to bins -----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from semistylegan.errors import UserError
-from semistylegan.metrics.information import Floats
+from semistylegan.metrics.information import Floats, checked_count
 
 RESAMPLES = 100
 """Enough for a standard error to within a tenth of itself."""
@@ -65,16 +65,15 @@ def bootstrap(
         within: the ends that the score can reach; the interval is cut there.
 
     Raises:
-        UserError: no table, tables of unequal length where rows are paired, or fewer than two resamples.
+        UserError: no table, tables of unequal length where rows are paired, fewer than two resamples, or no seed.
     """
     arrays = [np.asarray(table) for table in tables]
     if not arrays or any(a.ndim == 0 or len(a) == 0 for a in arrays):
         raise UserError("bootstrap: give at least one table, with one row an image")
     if paired and len({len(a) for a in arrays}) > 1:
         raise UserError(f"bootstrap: tables of {', '.join(str(len(a)) for a in arrays)} rows; give one row an image")
-    if resamples < 2:
-        raise UserError(f"resamples={resamples}: at least 2 are needed")
-    random = np.random.default_rng(seed)
+    resamples = checked_count("resamples", resamples, 2)
+    random = np.random.default_rng(checked_count("seed", seed, 0))
     told = []
     for _ in range(resamples):
         rows = random.integers(len(arrays[0]), size=len(arrays[0])) if paired else None

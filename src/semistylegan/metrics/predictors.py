@@ -27,6 +27,7 @@ from semistylegan.metrics.information import (
     Ints,
     Mask,
     TooFew,
+    checked_count,
     checked_factors,
     checked_pair,
     checked_table,
@@ -35,6 +36,9 @@ from semistylegan.metrics.information import (
 
 FOR_TRAINING = 2 / 3
 """Share of the images that predictors learn from: disentanglement_lib's 10,000 to 5,000."""
+
+SEEDS = 2**32
+"""Different seeds of scikit-learn."""
 
 
 class DCI(NamedTuple):
@@ -102,9 +106,9 @@ def dci(
                 importance_C, predicted = boosted(parts.train.column_NC, factor, parts.test.column_NC, seed)
             else:
                 model = (
-                    GradientBoostingClassifier(random_state=seed)
+                    GradientBoostingClassifier(random_state=seed % SEEDS)
                     if classifier == "scikit-learn"
-                    else RandomForestClassifier(random_state=seed, min_samples_leaf=5, max_features=None)
+                    else RandomForestClassifier(random_state=seed % SEEDS, min_samples_leaf=5, max_features=None)
                 )
                 model.fit(parts.train.column_NC, factor)
                 importance_C, predicted = model.feature_importances_, model.predict(parts.test.column_NC)
@@ -167,7 +171,7 @@ def sap(
             for i in range(len(parts.train)):
                 predicted = np.full(len(truth), factor[0])
                 if (factor != factor[0]).any():
-                    machine = LinearSVC(C=0.01, class_weight="balanced", random_state=seed)
+                    machine = LinearSVC(C=0.01, class_weight="balanced", random_state=seed % SEEDS)
                     machine.fit(parts.train.columns(i), factor)
                     predicted = machine.predict(parts.test.columns(i))
                 score_LF[i, f] = (predicted == truth).mean()
@@ -271,6 +275,7 @@ def info_mec(
         UserError: as in `disentanglement`; also fewer than two factors that vary, no more images than neighbours, or
             (TooFew) a factor of which every image has another value.
     """
+    seed, neighbours = checked_count("seed", seed, 0), checked_count("neighbours", neighbours, 1)
     codes, factors = checked_pair(codes_NL, factors_NF)
     need_two("info_mec", "factors that vary", factors.shape[1])
     if len(codes) <= neighbours:
@@ -293,7 +298,7 @@ def info_mec(
             factor,
             discrete_features=class_L,
             n_neighbors=neighbours,
-            random_state=seed,
+            random_state=seed % SEEDS,
         )
         information_LF[:, f] = gain_L / entropy(np.unique(factor, return_counts=True)[1])
     column_NC = entries.column_NC[:, active_L[entries.entry_C]]
@@ -362,6 +367,7 @@ def split_of(
     Raises:
         UserError: as in `disentanglement`, or a test set of another width.
     """
+    seed = checked_count("seed", seed, 0)
     if test is None:
         codes, factors = checked_pair(codes_NL, factors_NF)
         entries, (train, held) = Entries.of(codes, space), split(len(codes), seed)

@@ -255,6 +255,8 @@ def unmeasurable(name: str, r: Readings) -> str | None:
         return f"{name} is left out: {few}."
     if name in ("factor_vae", "beta_vae") and grid_rows(r) is None:
         return f"{name} is left out: it needs a labelled image of every combination of the factors' values."
+    if name == "beta_vae" and sum(f.size != 1 for f in r.factors) < 2:
+        return "beta_vae is left out: it tells factors apart, and needs two that vary."
     if name in ("dci", "sap", "modularity", "explicitness", "irs", "info_mec"):
         whole = r.truth[1].all(axis=1)
         if whole.sum() < MIN_LABELLED:
@@ -264,8 +266,8 @@ def unmeasurable(name: str, r: Readings) -> str | None:
             return f"{name} is left out: it compares factors, and needs two that vary."
     elif metric.of == "encoder" and name == "mig" and not varies(r.true_indices, r.truth[1]):
         return "mig is left out: no factor varies over the held-out images."
-    if name == "mig_gen" and all(f.size == 1 for f in r.codes):
-        return "mig_gen is left out: no factor has more than one value."
+    if name in ("mig_gen", "edit") and all(f.size == 1 for f in r.codes):
+        return f"{name} is left out: no factor has more than one value."
     return None
 
 

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace, IntArray
 from semistylegan.metrics.entries import Entries
-from semistylegan.metrics.information import Floats, Ints, checked_table
+from semistylegan.metrics.information import Floats, Ints, checked_count, checked_table
 
 VOTES = (10_000, 5_000)
 """Votes to learn from and to test on: disentanglement_lib's."""
@@ -115,11 +115,13 @@ def factor_vae_score(
         voted: called with the number of votes after each block of them, for a progress bar.
 
     Raises:
-        UserError: a factor without a grid, none with more than one value, or codes that are no finite table, or not
-            one for each point of the grid.
+        UserError: a factor without a grid, none with more than one value, codes that are no finite table, or not one
+            for each point of the grid, or sizes that leave nothing to measure.
     """
+    votes, test_votes = checked_count("votes", votes, 1), checked_count("test_votes", test_votes, 1)
+    batch, variance_images = checked_count("batch", batch, 2), checked_count("variance_images", variance_images, 2)
     source = Source(encode, factor_space, sample, space)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(checked_count("seed", seed, 0))
     sizes = [min(1000, variance_images - i) for i in range(0, variance_images, 1000)]
     chunks = [source.codes(source.draw(random, 1, size))[0] for size in sizes]
     variance_L = source.entries.summed(np.concatenate(chunks).var(axis=0, ddof=1))
@@ -176,10 +178,12 @@ def beta_vae_score(
     Raises:
         UserError: as :func:`factor_vae_score`; also fewer than two factors that vary.
     """
+    points, test_points = checked_count("points", points, 1), checked_count("test_points", test_points, 1)
+    batch = checked_count("batch", batch, 1)
     source = Source(encode, factor_space, sample, space)
     if len(source.varying) < 2:
         raise UserError("beta_vae_score: 1 factor that varies: it tells them apart, so at least two are needed")
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(checked_count("seed", seed, 0))
 
     def draw(count: int) -> tuple[Floats, Ints]:
         features, labels = [], []
@@ -198,5 +202,8 @@ def beta_vae_score(
     model = LogisticRegression(max_iter=100)
     with warnings.catch_warnings():  # a hundred steps are the protocol, whether or not they suffice
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(*draw(points))
+        features, labels = draw(points)
+        if len(np.unique(labels)) < 2:
+            raise UserError(f"points={points}: the same factor was held fixed in all; give more")
+        model.fit(features, labels)
     return float(model.score(*draw(test_points)))
