@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -204,6 +207,29 @@ def test_a_link_to_nothing(sprites_folder: Path) -> None:
     with pytest.raises(UserError) as error:
         Dataset.open(sprites_folder)
     one_line(error, ["05b.png", "link to nothing"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_utf_8(sprites_folder: Path) -> None:
+    os.rename(sprites_folder / "05.png", os.fsencode(sprites_folder) + b"/caf\xe9.png")
+    with pytest.raises(UserError) as error:
+        Dataset.open(sprites_folder)
+    one_line(error, [str(sprites_folder), r"'caf\udce9.png' is not UTF-8", "rename"])
+
+
+def test_a_folder_in_it_that_may_not_be_read(sprites_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by its permissions: whoever runs the tests may have the right to read all."""
+    scandir = os.scandir
+
+    def refuses(path: str) -> Any:
+        if Path(path).name == "more":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    with pytest.raises(UserError) as error:
+        Dataset.open(sprites_folder)
+    one_line(error, [str(sprites_folder / "more"), "cannot be read", "Permission denied"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no FIFOs there")

@@ -112,6 +112,18 @@ def test_near_duplicates_and_mistyped_values_are_warnings(tmp_path: Path) -> Non
     assert all(w.fix for w in report.warnings)
 
 
+def test_names_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Brackets and colons mean something to what draws the table."""
+    rows = ["file_name,size [cm],kind"]
+    for i in range(12):
+        save_png(tmp_path / f"{i}.png", render(i, 16))
+        rows.append(f"{i}.png,{i % 3},{('[/x]', ':car:')[i % 2]}")
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    assert main(["check", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in ("size [cm]", "2: :car:,", "[/x]"))
+
+
 def test_columns_that_are_not_read(sprites_folder: Path) -> None:
     table = sprites_folder / "metadata.csv"
     head, *rows = table.read_text().splitlines()

@@ -192,6 +192,7 @@ def test_a_folder_with_metadata_jsonl(tmp_path: Path) -> None:
         ('{"x": 1}', ["line 1", "file_name"]),
         ("{", ["line 1", "not JSON"]),
         ('{"file_name": "0.png"}\n{"file_name": "0.png"}', ["line 2", "'0.png'", "already"]),
+        ("\n".join(f'{{"file_name": "{i}.png", "x": {x}}}' for i, x in ((2, '"y"'), (0, 1), (1, 2))), ["line 1: x=y"]),
     ):
         (tmp_path / "in" / "metadata.jsonl").write_text(text)
         refused("huggingface", tmp_path / "in", ["metadata.jsonl", *words])
@@ -347,6 +348,7 @@ def test_bad_shards(tmp_path: Path) -> None:
     refused("webdataset", tmp_path / "a.tar", ["a.tar", "no such file"])
     for files, words in (
         ({"../0.png": png}, ["'../0.png'", "inside the data set"]),
+        ({"caf\udce9.png": png}, [r"'caf\udce9.png'", "no name of an image"]),  # a name that is no UTF-8
         ({"0.txt": b"x"}, ["no sample with an image"]),
         ({"0.png": png, "1.png": png, "0.jpg": png}, ["'0'", "each its own"]),
         ({"0.png": png, "0.json": b"{"}, ["0.json is not JSON"]),

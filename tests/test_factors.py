@@ -190,6 +190,12 @@ def test_a_size_is_neither_nothing_nor_endless(size: float) -> None:
         Factor.from_json({"name": "light", "size": size})
 
 
+def test_a_name_has_one_line_and_a_unit_may_be_null() -> None:
+    with pytest.raises(UserError, match=r"factor name 'size\\n\(cm\)': write it on one line"):
+        Factor.scalar("size\n(cm)")
+    assert Factor.from_json({"name": "size", "unit": None}).unit == ""
+
+
 def test_where_nothing_is_known_the_message_says_so() -> None:
     with pytest.raises(UserError, match="unknown factor 'light': there are no labels"):
         FactorSpace(()).position("light")

@@ -88,3 +88,16 @@ def test_no_device_and_no_pipe_is_replaced(tmp_path: Path) -> None:
 def test_a_name_that_is_no_utf_8_keeps_its_bytes(tmp_path: Path) -> None:
     write_text(tmp_path / "a.csv", os.fsdecode(b"caf\xe9.png") + ",é\n")
     assert (tmp_path / "a.csv").read_bytes() == b"caf\xe9.png,\xc3\xa9\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such permissions there")
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    mask = os.umask(0o027)
+    try:
+        write_text(tmp_path / "a.csv", "old")
+        assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o640
+        (tmp_path / "a.csv").chmod(0o600)
+        write_text(tmp_path / "a.csv", "new")
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o600

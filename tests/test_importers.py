@@ -343,6 +343,17 @@ def test_celeba_by_its_inner_folder_with_fewer_factors_and_another_crop(tmp_path
     assert data.images([5])[0, 0, 8, 0] < 10  # the frame around the 148 pixels
 
 
+@pytest.mark.parametrize(("here", "source"), [("c/Img", "img_align_celeba"), ("c/Img/img_align_celeba", ".")])
+def test_celeba_from_inside_its_folders(
+    here: str, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces(tmp_path / "c" / "Img")
+    (tmp_path / "c" / "Anno").mkdir()
+    (tmp_path / "c" / "Img" / "list_attr_celeba.txt").rename(tmp_path / "c" / "Anno" / "list_attr_celeba.txt")
+    monkeypatch.chdir(tmp_path / here)
+    assert open_source("celeba", source).space.names == tuple(NAMES)
+
+
 def test_raw_celeba_is_cut_to_its_largest_square(tmp_path: Path) -> None:
     faces(tmp_path / "c", size=(300, 200))
     data = imported("celeba", tmp_path / "c", tmp_path / "a.zip", resolution=32)

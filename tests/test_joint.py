@@ -127,6 +127,13 @@ def test_a_table_of_many_columns_takes_no_minutes() -> None:
     assert time.process_time() - began < 2  # .3 s where it was written; counting in Python takes 5
 
 
+def test_values_that_lie_close_together_differ() -> None:
+    labels = drawn(40, 0, lambda columns, rng: columns.update(weight=0.02 + 0.001 * rng.random(40)))
+    labels.known_NF[:, :3] = False
+    assert constant(SPACE, labels) == []
+    assert len(require_learnable(SPACE, labels, Path("a.zip"))) == 3
+
+
 def test_a_factor_that_stands_still() -> None:
     labels = drawn(40, 0, lambda columns, rng: columns.update(hue=np.full(40, 0.25)))
     labels.known_NF[:, 3] = False

@@ -64,6 +64,13 @@ def test_a_new_table(tmp_path: Path) -> None:
             {"note": ""},
             'file_name,note\na.png,"one\ntwo"\nsub/d.png,\n',
         ),
+        # A heading of two lines.
+        (
+            'file_name,"size\r\n(cm)"\r\na.png,1\r\n',
+            0,
+            {"size (cm)": "2", "b": "x"},
+            'file_name,"size\r\n(cm)",b\r\na.png,2,x\r\n',
+        ),
         # Windows separators, and a quote within a name.
         ('file_name,a\nsub\\d.png,1\n"e"".png",2\n', 3, {"a": "9"}, 'file_name,a\nsub\\d.png,1\n"e"".png",9\n'),
     ],

@@ -14,6 +14,7 @@ from semistylegan.data.documents import read_document
 from semistylegan.data.labels import (
     Labels,
     choose_rows,
+    held_out_rows,
     parse_csv,
     read_csv,
     read_labels_csv,
@@ -99,6 +100,29 @@ def test_words_and_some_numbers_are_words() -> None:
     assert space["size"].categories == ("10", "S", "XL")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_heading_of_two_lines_is_one_name(end: str) -> None:
+    text = 'file_name,"size \n(cm)",shape\na.png,1,ring\nb.png,2,cross\nc.png,x,ring\n'
+    with pytest.raises(UserError, match=r"metadata\.csv line 5: size \(cm\)=x: a word in a column of numbers"):
+        parsed(text.replace("\n", end))
+    space, labels = parsed(text.replace("x", "3").replace("\n", end))
+    assert space.names == ("size (cm)", "shape") and labels.level_NF[:3, 0].tolist() == [0, 0.5, 1]
+
+
+def test_blank_cells_above_the_heading_are_passed_over() -> None:
+    assert parsed(",,\nfile_name,size,\na.png,1,\n")[0].names == ("size",)
+
+
+def test_a_file_whose_name_begins_with_a_blank(tmp_path: Path) -> None:
+    """Cells lose their outer blanks, so that a file of ours would not be understood."""
+    names, space = [" a.png", "b.png"], FactorSpace((Factor.scalar("size"),))
+    labels = Labels(np.array([[0.25], [0.5]], np.float32), np.ones((2, 1), np.bool_))
+    write_labels_csv(tmp_path / "labels.csv", names, [0, 1], labels, space)
+    assert (read_labels_csv(tmp_path / "labels.csv", names, space).level_NF == labels.level_NF).all()
+    both = parse_csv(b"file_name,size\na.png,0.5\n", "m", [" a.png", "a.png"], space)[1]
+    assert both.known_NF[:, 0].tolist() == [False, True]
+
+
 def test_a_blank_column_is_no_factor() -> None:
     space, labels = parsed("file_name,a,b\na.png,,1\n")
     assert space.names == ("b",) and labels.level_NF.shape == (4, 1)
@@ -131,6 +155,14 @@ def test_labels_survive_their_file(tmp_path: Path) -> None:
     assert (back.known_NF == kept.known_NF).all()
     assert (back.level_NF == kept.level_NF).all()
     assert read_csv(tmp_path / "labels.csv", names, EVERY_KIND)[0] == EVERY_KIND
+
+
+@pytest.mark.parametrize(("spec", "words"), [("size=0.4", "no image has this label"), ("0.01", "none; give 0.25 or")])
+def test_a_hold_out_of_no_image(spec: str, words: str) -> None:
+    space, labels = parsed("file_name,size\na.png,0\nb.png,0.5\nc.png,1\n", FactorSpace((Factor.scalar("size"),)))
+    with pytest.raises(UserError, match=f"--hold-out {spec}: .*{words}"):
+        held_out_rows(labels, space, f"size=0.5,{spec}", 0)
+    assert held_out_rows(labels, space, "size=0.5,0.25", 0).tolist()
 
 
 # -- which rows --------------------------------------------------------------------------------------------
@@ -176,6 +208,16 @@ def test_a_fraction_that_cannot_be(fraction: float, words: list[str]) -> None:
     with pytest.raises(UserError) as error:
         choose_rows(labels, fraction, 0)
     assert all(word in str(error.value) for word in words), str(error.value)
+
+
+@pytest.mark.parametrize(("n", "labelled"), [(100_000, 5), (3, 2), (737_280, 18_433), (1_036_800, 1_036_799)])
+def test_the_largest_fraction_that_is_named_works(n: int, labelled: int) -> None:
+    labels = Labels.none(n, 1)
+    labels.known_NF[:labelled] = True
+    with pytest.raises(UserError) as error:
+        choose_rows(labels, 1.0, 0)
+    named = float(str(error.value).split("at most ")[1].split(",")[0])
+    assert len(choose_rows(labels, named, 0)) == labelled
 
 
 @pytest.mark.parametrize("n", [3, 7, 16, 999, 11520])

@@ -21,7 +21,7 @@ from semistylegan.data.rendering import render_dataset
 from semistylegan.errors import UserError
 from semistylegan.factors import IntArray
 from semistylegan.scenes import render as scenes
-from semistylegan.scenes import sprites
+from semistylegan.scenes import sprites, variant
 
 COUNT = 60
 SCENE = dataclasses.replace(scenes.SCENES["sprites"], chunk=8)
@@ -73,6 +73,26 @@ def test_processes_do_not_show(tmp_path: Path, reference: str, monkeypatch: pyte
     monkeypatch.setattr(rendering, "MIN_POOL_SECONDS", 0.0)
     render_dataset(SCENE, tmp_path / "a.zip", 16, count=COUNT, workers=2)
     assert digest(tmp_path / "a.zip") == reference
+
+
+def named(resolution: int) -> dict[str, str]:
+    return {"variant": variant.choose().name}
+
+
+def by_variant(index: int, resolution: int) -> npt.NDArray[np.uint8]:
+    """White where this process has what the main process chose."""
+    return np.full((resolution, resolution, 3), 255 * (variant.choose().why == "found by the first process"), np.uint8)
+
+
+def test_processes_render_as_the_first_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that probed again could find something else, and the images would be of two kinds."""
+    monkeypatch.setenv(variant.CHOICE, "scalar_rgb")
+    monkeypatch.setattr(variant, "_adopted", variant.Variant("scalar_rgb", None, "found by the first process"))
+    variant.choose.cache_clear()
+    scene = dataclasses.replace(SCENE, render=by_variant, slow=True, details=named)
+    render_dataset(scene, tmp_path / "a.zip", 16, count=COUNT, workers=2)
+    variant.choose.cache_clear()
+    assert (Dataset.open(tmp_path / "a.zip").images(range(COUNT)) == 255).all()
 
 
 @pytest.mark.parametrize("n", [2, 20])

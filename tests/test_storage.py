@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from semistylegan.data import pictures
 from semistylegan.data.check import check
@@ -35,6 +36,21 @@ EVERY_KIND = FactorSpace(
 
 def noise(seed: int, channels: int = 3, height: int = 16, width: int = 16) -> np.ndarray[Any, Any]:
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+def test_transparency_far_into_a_file_is_seen(tmp_path: Path) -> None:
+    """A long comment may stand before it; faster decoders do not lay it over white."""
+    text = PngInfo()
+    text.add_text("Comment", "x" * 5000)
+    Image.new("RGB", (4, 4), (255, 0, 0)).save(tmp_path / "a.png", transparency=(255, 0, 0), pnginfo=text)
+    data = (tmp_path / "a.png").read_bytes()
+    at, there = data.index(b"tRNS") - 4, data.index(b"tEXt") - 4
+    if at < there:  # Pillow writes it first
+        chunk = data[at : at + 18]
+        data = data.replace(chunk, b"").replace(data[there : there + 5020], data[there : there + 5020] + chunk)
+    assert data.index(b"tRNS") > 4096
+    assert not pictures.keeps_as_png(data)
+    assert (pictures.decode_image(data, "a.png") == np.full((4, 4, 3), 255)).all()
 
 
 def zip_of(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:

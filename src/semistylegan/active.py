@@ -32,7 +32,7 @@ def look(image_HWC: npt.NDArray[np.uint8]) -> Floats:
     h, w = height // SIDE, width // SIDE
     assert h and w, image_HWC.shape
     cells = image_HWC[: h * SIDE, : w * SIDE].reshape(SIDE, h, SIDE, w, channels)
-    return (cells.mean(axis=(1, 3), dtype=np.float32) / 255).reshape(-1)
+    return (cells.mean(axis=(1, 3)) / 255).astype(np.float32).reshape(-1)
 
 
 def nearest(feature_ND: Floats, to_MD: Floats) -> Floats:

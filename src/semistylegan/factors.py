@@ -76,6 +76,8 @@ class Factor:
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip():
             raise UserError(f"factor name {self.name!r}: give it at least one character and no outer blanks")
+        if len(self.name.splitlines()) > 1:
+            raise UserError(f"factor name {self.name!r}: write it on one line")
         if self.kind not in get_args(Kind):
             raise UserError(f"factor {self.name!r}: kind {self.kind!r} is none of {', '.join(get_args(Kind))}")
         if self.kind == "categorical":
@@ -267,7 +269,7 @@ class Factor:
                 raise UserError(f"factor {name!r}: range must list two numbers, the lowest and the highest")
             low, high = (float(v) for v in ends)
             as_classes = bool(entry.get("as_classes", False))
-            return cls(name, kind, size, low, high, unit=str(entry.get("unit", "")), grid=grid, as_classes=as_classes)
+            return cls(name, kind, size, low, high, unit=str(entry.get("unit") or ""), grid=grid, as_classes=as_classes)
         except KeyError as error:
             raise UserError(f"factor {name!r}: field {error} is missing") from None
         except UserError:

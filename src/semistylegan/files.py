@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import sys
 import tempfile
 from collections.abc import Container, Iterator
@@ -20,7 +21,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; renames it to `path` on success, removes it on failure.
 
     Parents are created. The data reaches the disk before the rename, so a crash leaves the old file or the new one.
-    Where `path` is a link, it stays one: what it leads to is replaced. (One that leads to itself is replaced.)
+    Where `path` is a link, it stays one: what it leads to is replaced. (One that leads to itself is replaced.) A file
+    that is replaced keeps its permissions.
 
     Raises:
         UserError: a device or a pipe stands there (/dev/null, /dev/stdout): a rename would put a file in its place.
@@ -39,9 +41,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
+        temporary.chmod(_mode(path))
         temporary.replace(path)
     except OSError as error:
         # A full disk names no file, the others name the temporary one: say what the caller was writing.
@@ -56,6 +56,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int:
+    """Who may read and write a file: as it is, or, of a new one, as the system would have it."""
+    if path.is_file():
+        return stat.S_IMODE(path.stat().st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 @contextmanager

@@ -82,7 +82,7 @@ class Report:
 
     def print(self, console: Console | None = None) -> None:
         """Everything, for people; to stdout unless a console is given."""
-        console = console or Console(soft_wrap=True, highlight=False)
+        console = console or Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
         colour = {0: "no readable image", 1: "grey"}.get(self.channels, "colour")
         share = f" ({self.labelled / self.images:.2%})" if self.images else ""
         console.print(

@@ -47,8 +47,8 @@ class Pair:
 def constant(space: FactorSpace, labels: Labels) -> list[int]:
     """Factors that have one value wherever they are known, in ten labels at least."""
     out = []
-    for f, factor in enumerate(space):
-        own = _index(factor, labels, f)[labels.known_NF[:, f]]
+    for f in range(len(space)):
+        own = labels.level_NF[labels.known_NF[:, f], f]
         if len(own) >= 10 and len(np.unique(own)) == 1:
             out.append(f)
     return out

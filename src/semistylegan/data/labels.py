@@ -97,7 +97,7 @@ def choose_rows(labels: Labels, fraction: float, seed: int) -> npt.NDArray[np.in
     if count > len(rows):
         raise UserError(
             f"label fraction {fraction:g} of {n} images is {count}, but only {len(rows)} carry labels: "
-            f"give at most {math.floor(1e4 * len(rows) / n) / 1e4:g}, or leave it out to use them all"
+            f"give at most {len(rows) / n:.7g}, or leave it out to use them all"
         )
     order = np.random.default_rng([seed, 0x1ABE1]).permutation(len(rows))
     return np.sort(rows[order[:count]])
@@ -115,14 +115,17 @@ def held_out_rows(labels: Labels, space: FactorSpace, spec: str, seed: int) -> n
         seed: 0 or more.
 
     Raises:
-        UserError: a part that is neither, or one that leaves no image to train on; names it.
+        UserError: a part that is neither or means no image, or one that leaves no image to train on; names it.
     """
     out = np.zeros(len(labels), np.bool_)
     for part in (p.strip() for p in spec.split(",")):
         if "=" in part:
             ((name, level),) = space.parse_settings([part]).items()
             f = space.position(name)
-            out |= labels.known_NF[:, f] & (np.abs(labels.level_NF[:, f] - level) < 1e-4)
+            own = labels.known_NF[:, f] & (np.abs(labels.level_NF[:, f] - level) < 1e-4)
+            if not own.any():
+                raise UserError(f"--hold-out {part}: no image has this label; give another value, or leave it out")
+            out |= own
             continue
         try:
             share = float(part)
@@ -130,8 +133,11 @@ def held_out_rows(labels: Labels, space: FactorSpace, spec: str, seed: int) -> n
             share = math.nan
         if not 0 < share < 1:
             raise UserError(f"--hold-out {part}: write factor=value, or a share of the images between 0 and 1")
+        count = round(share * len(labels))
+        if not count:
+            raise UserError(f"--hold-out {part}: of {len(labels)} images is none; give {1 / len(labels):.4g} or more")
         order = np.random.default_rng([seed, 0x401D]).permutation(len(labels))
-        out[order[: round(share * len(labels))]] = True
+        out[order[:count]] = True
     if out.all():
         raise UserError(f"--hold-out {spec}: no image is left to train on")
     return np.flatnonzero(out).astype(np.int64)

@@ -133,7 +133,7 @@ def keeps_as_png(data: bytes | memoryview) -> bool:
     """Whether a file is a PNG of 8 bits a channel, grey or RGB, opaque, upright: what :func:`encode_png` writes."""
     start = bytes(data[:HEADER_BYTES])
     plain = _png_header(start) is not None and start[24] == 8 and start[25] in (0, 2)
-    return plain and b"tRNS" not in bytes(data[:4096]) and _orientation(data) not in _TURNS
+    return plain and not _png_chunk(data, b"tRNS") and _orientation(data) not in _TURNS
 
 
 def load_image(path: str | Path, channels: int | None = None) -> ImageArray:
@@ -330,7 +330,7 @@ def _orientation(data: bytes | memoryview, image: Image.Image | None = None) -> 
     try:
         if image is not None and image.format in ("JPEG", "MPO", "WEBP"):
             exif = image.getexif()
-        elif chunk := _png_exif(data):
+        elif chunk := _png_chunk(data, b"eXIf"):
             exif = Image.Exif()
             exif.load(chunk)
         else:
@@ -341,14 +341,14 @@ def _orientation(data: bytes | memoryview, image: Image.Image | None = None) -> 
     return value if isinstance(value, int) else 1
 
 
-def _png_exif(data: bytes | memoryview) -> bytes:
-    """The chunk eXIf of a PNG, or nothing. (Pillow would decode the picture before it says.)"""
+def _png_chunk(data: bytes | memoryview, wanted: bytes) -> bytes:
+    """A chunk of a PNG, or nothing. (Pillow would decode the picture before it says what follows it.)"""
     at = len(_SIGNATURES[0])
     if bytes(data[:at]) != _SIGNATURES[0]:
         return b""
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
-        if kind == b"eXIf":
+        if kind == wanted:
             return bytes(data[at + 8 : at + 8 + length])
         at += length + 12
     return b""

@@ -33,6 +33,7 @@ from semistylegan.data.pictures import encode_png
 from semistylegan.data.sheet import contact_sheet, is_contact_sheet
 from semistylegan.data.storage import ZipWriter, cores
 from semistylegan.errors import UserError
+from semistylegan.scenes import variant
 from semistylegan.scenes.render import Scene, choose_indices
 
 MIN_POOL_SECONDS = 10.0
@@ -239,7 +240,7 @@ def _in_pool(job: Job, chunks: list[npt.NDArray[np.int64]], numbers: list[int], 
     context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
     if sys.platform == "linux":
         context.set_forkserver_preload([__name__])
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(variant.chosen(),))
     try:
         tasks = [pool.submit(_render_chunk, job, k, chunks[k]) for k in numbers]
         for task in as_completed(tasks):
@@ -253,8 +254,9 @@ def _in_pool(job: Job, chunks: list[npt.NDArray[np.int64]], numbers: list[int], 
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker() -> None:
-    """Leaves Ctrl-C to the parent, and ends with it even where the parent is killed."""
+def _start_worker(chosen: variant.Variant | None) -> None:
+    """Renders as the parent does, leaves Ctrl-C to it, and ends with it even where it is killed."""
+    variant.adopt(chosen)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -222,10 +222,8 @@ class FolderStore(ImageStore):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not os.access(path, os.R_OK | os.X_OK):
-            raise UserError(f"{path}: may not be read; check its permissions")
         found: list[str] = []
-        for folder, folders, files in os.walk(path):
+        for folder, folders, files in os.walk(path, onerror=_unreadable):
             folders[:] = [f for f in folders if not f.startswith(".") and f != "__MACOSX"]
             inside = Path(folder).relative_to(path).as_posix()
             prefix = "" if inside == "." else inside + "/"
@@ -233,6 +231,9 @@ class FolderStore(ImageStore):
         self.names = sorted(found)
         if not self.names:
             raise UserError(f"{path}: no image in this folder; put PNG or JPEG files there")
+        for name in self.names:
+            if not is_utf8(name):
+                raise UserError(f"{path}: the name of {name!r} is not UTF-8; rename the file")
 
     def file_bytes(self, i: int) -> bytes:
         return self._read(i, -1)
@@ -383,6 +384,19 @@ def open_store(path: str | Path) -> ImageStore:
     if path.is_file():
         return ZipStore(path)
     raise UserError(f"{path}: no such folder or zip; check the name")
+
+
+def _unreadable(error: OSError) -> None:
+    raise UserError(f"{error.filename}: cannot be read ({error.strerror}); check it") from None
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a name can be written down: one whose bytes are no UTF-8 holds lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_beside(path: Path) -> bytes | None:

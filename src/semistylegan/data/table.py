@@ -16,6 +16,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +75,9 @@ class Table:
         line_of: dict[int, int] = {}
         cells: list[list[str]] = []
         unknown: list[tuple[int, str]] = []
-        for line, row in _rows(text, source, delimiter):
+        rows = _rows(text, source, delimiter)
+        next(rows)
+        for line, row in rows:
             if len(row) != len(header):
                 complain(
                     f"{source} line {line}: {len(row)} cells where the first line has {len(header)}; "
@@ -205,6 +208,11 @@ class Table:
         return value if math.isfinite(value) and "_" not in cell else None
 
 
+def column_name(cell: str) -> str:
+    """A cell of the first row as a name: on one line, though spreadsheets let a heading have several."""
+    return " ".join(line.strip() for line in cell.split("\n"))
+
+
 def _endless(cell: str) -> bool:
     """Whether it is a number too large for a float, e.g. 1e999."""
     try:
@@ -214,10 +222,15 @@ def _endless(cell: str) -> bool:
 
 
 class _Numbers:
-    """File names -> numbers of images. Backslashes, `./`, either form of accents, and another case are understood."""
+    """File names -> numbers of images. Backslashes, `./`, either form of accents, and another case are understood.
+
+    Cells have lost their outer blanks, which a name may have.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         self.exact = {unicodedata.normalize("NFC", name): i for i, name in enumerate(names)}
+        for name, i in list(self.exact.items()):
+            self.exact.setdefault(name.strip(), i)
         self.folded: dict[str, int] = {}
         for name, i in self.exact.items():
             self.folded[name.casefold()] = -1 if name.casefold() in self.folded else i
@@ -242,15 +255,13 @@ def _decode(data: bytes, source: str) -> str:
 
 
 def _rows(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """(line, stripped cells) of every row after the first that is not blank."""
+    """(line, stripped cells) of every row that is not blank."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    line, first = 1, True
+    line = 1
     try:
         for row in reader:
             if any(cell.strip() for cell in row):
-                if not first:
-                    yield line, [cell.strip() for cell in row]
-                first = False
+                yield line, [cell.strip() for cell in row]
             line = reader.line_num + 1
     except csv.Error as error:
         raise UserError(f"{source} line {line}: {error}; save the table as CSV again") from None
@@ -258,13 +269,14 @@ def _rows(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[st
 
 def _header(text: str, source: str) -> tuple[str, list[str]]:
     """Delimiter and column names. The delimiter is the one that gives the first row a cell `file_name`."""
-    first = next((line for line in text.split("\n") if line.strip()), "")
     found: list[tuple[str, list[str]]] = []
     for delimiter in _DELIMITERS:
-        names = [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter), [])]
-        if "file_name" in names:
-            found.append((delimiter, names))
+        with suppress(UserError):  # a quote that opens with this delimiter alone
+            _, cells = next(_rows(text, source, delimiter), (1, []))
+            if "file_name" in cells:
+                found.append((delimiter, [column_name(cell) for cell in cells]))
     if not found:
+        first = next((line for line in text.split("\n") if line.strip()), "")
         raise UserError(
             f"{source} line 1: no column file_name in {first[:60]!r}; let the first line name the columns, "
             "e.g. file_name,colour,size"

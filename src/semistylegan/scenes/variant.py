@@ -66,6 +66,9 @@ class Variant:
     """One line for a person."""
 
 
+_adopted: Variant | None = None
+
+
 @functools.cache
 def choose() -> Variant:
     """The variant for this machine; the first call may probe for some seconds.
@@ -73,6 +76,8 @@ def choose() -> Variant:
     Raises:
         UserError: Mitsuba is not installed, or the environment asks for what does not work.
     """
+    if _adopted is not None:
+        return _adopted
     need()
     wanted = os.environ.get(CHOICE)
     if wanted == "scalar_rgb":
@@ -92,6 +97,20 @@ def choose() -> Variant:
     if multiprocessing.parent_process() is None:  # said once, not by every worker
         progress.console().print(f"rendering with scalar_rgb: {why}; libllvm19 would make it faster", markup=False)
     return Variant("scalar_rgb", None, why)
+
+
+def chosen() -> Variant | None:
+    """What :func:`choose` has said in this process; None where it was not asked."""
+    return choose() if choose.cache_info().currsize else None
+
+
+def adopt(found: Variant | None) -> None:
+    """Takes over what the process that started this one has :func:`chosen`.
+
+    A probe of its own might come out otherwise on a busy machine, and the pictures would not be of one kind.
+    """
+    global _adopted
+    _adopted = found
 
 
 def load() -> Any:

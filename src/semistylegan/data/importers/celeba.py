@@ -59,7 +59,8 @@ def _stem(name: str) -> str:
 
 
 def _find_table(source: Path) -> Path:
-    folders = [source, source / "Anno", source.parent, source.parent / "Anno", source.parent.parent / "Anno"]
+    above = source.absolute().parents[:2]  # of "." and of a bare name, too
+    folders = [source, source / "Anno", *above[:1], *(folder / "Anno" for folder in above)]
     for folder in folders:
         for name in TABLES:
             if (folder / name).is_file():

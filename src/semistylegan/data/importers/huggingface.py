@@ -212,7 +212,7 @@ def _image_folder(source: Path) -> StoreSource:
     store = open_store(source)
     number = {name: i for i, name in enumerate(store.names)}
     columns: dict[str, list[Any]] = {}
-    seen: set[int] = set()
+    line_of: dict[int, int] = {}
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")  # a word may hold U+2028, which splitlines takes, too
     except (OSError, UnicodeDecodeError) as error:
@@ -227,16 +227,17 @@ def _image_folder(source: Path) -> StoreSource:
         if not isinstance(row, dict) or not isinstance(row.get("file_name"), str):
             raise UserError(f'{path} line {line}: no "file_name"; write {{"file_name": "a.png", ...}}')
         i = number.get(row["file_name"])
-        if i is None or i in seen:
+        if i is None or i in line_of:
             what = "is no image of this folder" if i is None else "has a line already"
             raise UserError(f"{path} line {line}: {row['file_name']!r} {what}; correct it or delete the line")
-        seen.add(i)
+        line_of[i] = line
         for name, value in row.items():
             if name != "file_name":
                 columns.setdefault(name, [None] * len(store))[i] = value
     factors = source / "factors.json"
     space = FactorSpace.load(factors) if factors.is_file() else None
-    space, labels, notes = typed_labels(str(path), columns, len(store), None, space)
+    at = [line_of.get(i, 0) for i in range(len(store))]
+    space, labels, notes = typed_labels(str(path), columns, len(store), None, space, at)
     out = FolderSource(store, space, labels).scan()
     out.notes = notes
     return out

@@ -18,7 +18,7 @@ import numpy as np
 from semistylegan import progress
 from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import EXTENSIONS, Header, ImageArray, decode_image, keeps_as_png, read_header
-from semistylegan.data.storage import ImageStore, cores, hidden
+from semistylegan.data.storage import ImageStore, cores, hidden, is_utf8
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 
@@ -214,7 +214,8 @@ def safe_name(where: Path, name: Any) -> str:
         UserError: it is none, climbs out, or is hidden; names the file that it stands in.
     """
     parts = [part for part in str(name).replace("\\", "/").split("/") if part != "."]
-    if not isinstance(name, str) or not parts or "" in parts or ":" in parts[0] or hidden("/".join(parts)):
+    unfit = not isinstance(name, str) or not is_utf8(name)
+    if unfit or not parts or "" in parts or ":" in parts[0] or hidden("/".join(parts)):
         raise UserError(f"{where}: {str(name)[:60]!r} is no name of an image inside the data set; correct it")
     return "/".join(parts)
 

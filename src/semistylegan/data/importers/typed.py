@@ -20,6 +20,7 @@ def typed_labels(
     count: int,
     classes: Mapping[str, Sequence[str]] | None = None,
     space: FactorSpace | None = None,
+    lines: Sequence[int] | None = None,
 ) -> tuple[FactorSpace, Labels, list[str]]:
     """Labels of `count` images, one entry a column and image; None, NaN and class -1 are unknown.
 
@@ -29,6 +30,7 @@ def typed_labels(
             different words than a factor may have.
         classes: of columns that hold class numbers, the names of the classes.
         space: what a `factors.json` says; None infers.
+        lines: the line of the file on which each image stands, for messages; None counts the images from 1.
 
     Returns:
         the factors, the labels, and a sentence for each column that is not read.
@@ -51,7 +53,7 @@ def typed_labels(
             notes.append(f"column {name!r} is no factor and is not read")
         elif words or space is not None:
             cells[name] = [c or "" for c in found]
-    table = Table(source, ",", np.arange(count), list(range(1, count + 1)), cells, fail)
+    table = Table(source, ",", np.arange(count), list(lines or range(1, count + 1)), cells, fail)
     if space is None:
         named = (
             Factor.categorical(n, list(classes[n])) if n in classes and len(classes[n]) > 0 else table.infer(n)
