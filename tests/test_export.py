@@ -578,7 +578,7 @@ def test_the_published_page_takes_an_image_again_and_the_last_of_two(page: Page,
         assert chosen.text_content() == "square"
         chosen.focus()
         page.keyboard.press("ArrowDown")
-        assert chosen.text_content() == "ring" and page.locator(":focus").text_content() == "ring"
+        assert chosen.text_content() == "triangle" and page.locator(":focus").text_content() == "triangle"
 
 
 @pytest.mark.timeout(240)

@@ -8,6 +8,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -162,6 +163,11 @@ def test_what_was_skipped_comes_last_and_what_is_undone_comes_again(sprites_fold
     assert queue.next("a") == others[0]
 
 
+def test_a_look_at_a_large_photo_is_exact() -> None:
+    """Sums of a million pixels in float32 would end above white."""
+    assert active.look(np.full((8000, 4000, 1), 255, np.uint8)).tolist() == [1] * 64
+
+
 def test_spread_is_k_centre_greedy() -> None:
     feature = np.array([[0], [1], [5], [9], [10]], np.float32)
     near = active.nearest(feature, feature[[1]])
@@ -202,6 +208,36 @@ def test_a_pool_is_looked_at_in_the_background(choice: Any, tmp_path: Path) -> N
     assert queue._thread is not None
     queue._thread.join(20)
     assert queue.next("a") == 7
+    queue.close()
+
+
+@pytest.mark.parametrize("choice", ["spread", "doubt"])
+def test_one_photograph_at_a_time_is_held(choice: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """25 of 24 megapixels are 1.8 GB."""
+    with ZipWriter(tmp_path / "a.zip") as out:
+        for i in range(FIRST):
+            out.add(f"{i:03d}.png", np.full((16, 16, 3), i, np.uint8))
+    store, held, most = open_store(tmp_path / "a.zip"), 0, 0
+
+    def gone() -> None:
+        nonlocal held
+        held -= 1
+
+    def decode(i: int) -> Any:
+        nonlocal held, most
+        image = np.full((16, 16, 3), i, np.uint8)
+        weakref.finalize(image, gone)
+        held += 1
+        most = max(most, held)
+        return image
+
+    monkeypatch.setattr(store, "decode", decode)
+    space = FactorSpace((Factor.categorical("a", ("x", "y")),))
+    queue = Queue(store, [0], choice, space, lambda images: [image.mean((0, 1))[:2] for image in images])
+    queue.start()
+    assert queue._thread is not None
+    queue._thread.join(20)
+    assert len(queue._rows) == FIRST and most <= 2
     queue.close()
 
 
@@ -903,6 +939,73 @@ def test_an_undo_that_was_not_answered_can_be_tried_again(page: Page, photos: Pa
         press(page, "z")
         page.wait_for_function("name => document.querySelector('#name').textContent === name", arg=names[1])
     assert rows_of(photos / "metadata.csv") == {names[0]: {"kind": "a"}}
+
+
+@pytest.mark.timeout(120)
+def test_answers_half_given_wait_for_their_image(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "kind=a|b,tone=c|d,size:0..1/3"))) as address:
+        opened(page, address)
+
+        def answers() -> list[str]:
+            return page.locator(".question .answer").all_text_contents()
+
+        def until(name: str) -> None:
+            page.wait_for_function("name => document.querySelector('#name').textContent === name", arg=name)
+
+        press(page, "1", "1", "1")
+        first = saved(page)
+        second = shown(page)
+        press(page, "2", "2")
+        press(page, "z")
+        until(first)
+        assert answers() == ["a", "c", "0"]
+        saved(page)
+        until(second)
+        assert answers() == ["b", "d", "open"]
+        press(page, "k", "k", "u")
+        page.locator("#recent button").first.click()
+        until(first)
+        saved(page)
+        until(second)
+        assert answers() == ["open", "d", "open"]
+        # Labelled meanwhile elsewhere: what is known counts, not what was half said here.
+        saved(page)
+        for name, keys in ((second, "1"), (first, "")):
+            page.get_by_role("button", name=f"Change the labels of {name}").click()
+            until(name)
+            press(page, *keys)
+        image = int(second.removesuffix(".png"))
+        other = {"window": "other", "image": image, "saw": {"tone": "d"}, "values": {"kind": "b"}}
+        assert post(address, "api/labels", other)[0] == 200
+        page.get_by_role("button", name=f"Change the labels of {second}").click()
+        until(second)
+        assert answers() == ["b", "d", "open"]
+
+
+@pytest.mark.timeout(120)
+def test_what_another_window_named_can_be_named_again(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "mood,size:0..1/3"))) as address:
+        opened(page, address)
+        assert post(address, "api/classes", {"name": "mood", "category": "calm"})[0] == 200
+        press(page, "n")
+        page.keyboard.type("calm")
+        press(page, "Enter")
+        page.locator("[data-question=mood] .answer", has_text="calm").wait_for()
+        assert page.locator(".note.bad").count() == 0
+
+
+@pytest.mark.timeout(120)
+def test_a_server_that_is_gone_when_it_is_asked_what_is_new_is_said(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "kind=a|b,size:0..1/3"))) as address:
+        opened(page, address)
+        image = int(shown(page).removesuffix(".png"))
+        post(address, "api/labels", {"window": "other", "image": image, "values": {"kind": "b"}})
+        page.route("**/api/images/*", lambda route: route.abort())
+        press(page, "1", "Enter")
+        page.locator(".note.bad").wait_for()
+        page.unroute("**/api/images/*")
+        press(page, "Enter")
+        page.wait_for_selector("#notice:not([hidden])")
 
 
 @pytest.mark.timeout(120)

@@ -29,7 +29,7 @@ from semistylegan.models.stylegan2 import StyleGAN2
 from semistylegan.report import walks, write_report
 from semistylegan.report.curves import Chart, Line, charts, counts, nice_ticks
 from semistylegan.report.facts import chance_level, gather, scores_of
-from semistylegan.report.html import percent, share_of
+from semistylegan.report.html import heading, percent, share_of
 from semistylegan.report.words import command
 from semistylegan.training.config import TrainConfig
 
@@ -216,6 +216,16 @@ def test_without_the_data(folder: Path) -> None:
     assert "samples" in read(folder / "run")[1].sections
 
 
+def test_without_the_data_no_blank_of_the_sheet_is_a_real_image(folder: Path) -> None:
+    images = Dataset.open(folder / "data.zip").images(range(13)).permute(0, 2, 3, 1).numpy()
+    save_png(folder / "run" / "reals.png", tile(images, columns=10))
+    config = json.loads((folder / "run" / "config.json").read_text())
+    config["train"]["data"] = "gone.zip"
+    files.write_json(folder / "run" / "config.json", config)
+    reals = gather(folder / "run").reals
+    assert reals is not None and (reals == images).all()
+
+
 def test_without_labels(tmp_path: Path) -> None:
     make(tmp_path, SPACE, channels=3, system="info")
     _, page = read(tmp_path / "run")
@@ -394,6 +404,11 @@ def test_charts() -> None:
     assert nice_ticks(0, 0.97) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     assert nice_ticks(-0.7, 1.2) == pytest.approx([-1, -0.5, 0, 0.5, 1, 1.5])
     assert nice_ticks(3, 3)[0] < 3 < nice_ticks(3, 3)[-1]
+
+
+def test_names_as_headings() -> None:
+    names = {"living-room": "Living room", "my_kitchen-editor": "My kitchen editor", "été-64": "Été-64", "": "Images"}
+    assert {name: heading(name) for name in names} == names
 
 
 def test_words_for_numbers() -> None:

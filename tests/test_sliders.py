@@ -108,6 +108,7 @@ def test_the_page_is_told_of_every_factor(served: Served, checkpoint: Path) -> N
     told = json.loads(ask(served[0], "api/model")[1])
     assert [f["name"] for f in told["factors"]] == list(SPACE.names)
     assert told["factors"][4] == SPACE[4].to_json() | {"low": 0.5, "high": 8.0}
+    assert (told["name"], told["title"]) == (checkpoint.name, "Checkpoint-000001")
     assert (told["resolution"], told["given"]) == (16, str(checkpoint))
     assert shlex.split(told["quoted"]) == [str(checkpoint)]
 
@@ -722,6 +723,39 @@ def test_what_is_set_while_a_sample_is_on_its_way_stays(page: Page, served: Serv
     shows(page, model, {"depth": 2})
 
 
+HOLD = """() => {
+  const ask = window.fetch;
+  window.fetch = async (path, options) => {
+    if (path.startsWith("/api/draw")) await new Promise((go) => (window.held = { go }));
+    return ask(path, options);
+  };
+}"""
+
+
+@pytest.mark.parametrize("key", ["l", "r", "z"])
+def test_what_is_pressed_while_a_sample_is_on_its_way_is_done_to_it(page: Page, served: Served, key: str) -> None:
+    address, model = served
+    opened(page, address)
+    page.keyboard.press("4")
+    page.keyboard.press("End")
+    shows(page, model, {"scale": 0.29})
+    page.keyboard.press("6")
+    page.evaluate(HOLD)
+    page.keyboard.press("n")
+    page.wait_for_function("Boolean(window.held)")
+    page.keyboard.press(key)
+    page.wait_for_timeout(100)
+    assert page.evaluate("location.hash") == "#seed=7&set.scale=0.29"
+    page.evaluate("held.go()")
+    if key == "z":  # the new sample is what is undone
+        page.locator("#redo:enabled").wait_for()
+        assert page.evaluate("location.hash") == "#seed=7&set.scale=0.29"
+    else:
+        until(lambda: state(page)["seed"] != 7, "the new sample")
+        values = {"depth": round(model.draw(state(page)["seed"], 1)[1][0, 5].item() * 4 - 2, 2)} if key == "l" else {}
+        until(lambda: state(page)["values"] == pytest.approx(values), f"{values} of the new sample")
+
+
 def test_the_focus_follows_the_class_that_is_chosen(page: Page, served: Served) -> None:
     opened(page, served[0])
     page.keyboard.press("1")
@@ -732,6 +766,20 @@ def test_the_focus_follows_the_class_that_is_chosen(page: Page, served: Served) 
     page.get_by_role("button", name="New sample").focus()
     page.keyboard.press("ArrowRight")  # changes the class, and leaves the focus where it is
     assert focused.get_attribute("id") == "new"
+
+
+def test_down_is_the_next_class_and_the_number_below(page: Page, served: Served) -> None:
+    address, model = served
+    opened(page, address)
+    page.keyboard.press("1")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowDown")
+    shows(page, model, {"shape": "<b>cross</b>"})
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("4")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowDown")
+    shows(page, model, {"shape": "ring", "scale": 0.25})
 
 
 def test_an_editor_without_images_waits_for_one(page: Page, tmp_path: Path) -> None:
@@ -794,13 +842,14 @@ def test_the_grids(page: Page, served: Served) -> None:
     shows(page, model, {"scale": 0.21, "light": 0.5})
 
 
-def test_a_phone(browser: BrowserContext, served: Served) -> None:
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_phone(browser: BrowserContext, served: Served, width: int) -> None:
     tab = browser.new_page()
-    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.set_viewport_size({"width": width, "height": 844})
     opened(tab, served[0])
     for view in ("Picture", "Other samples", "Two factors"):
         tab.get_by_role("tab", name=view).click()
-        assert tab.evaluate("document.documentElement.scrollWidth") == 390, view
+        assert tab.evaluate("document.documentElement.scrollWidth") == width, view
     # The picture stays in sight while the controls scroll.
     tab.get_by_role("tab", name="Picture").click()
     tab.evaluate("window.scrollTo(0, 900)")

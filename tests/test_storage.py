@@ -350,6 +350,15 @@ def test_tiles() -> None:
     assert (sheet[:4, :6] == 0).all() and (sheet[4:6] == 9).all() and (sheet[6:, 16:] == 9).all()
 
 
+@pytest.mark.parametrize("background", [0, 255])
+def test_what_was_tiled_is_cut_again(background: int) -> None:
+    images = np.random.default_rng(0).integers(256, size=(5, 4, 4, 3), dtype=np.uint8)
+    images[1] = background  # an image, though it looks like none
+    sheet = pictures.tile(images, columns=3, background=background)
+    assert np.array_equal(pictures.untile(sheet, 4, background), images)
+    assert len(pictures.untile(np.full_like(sheet, background), 4, background)) == 0
+
+
 def test_labels_next_to_a_zip_count_instead_of_those_inside(tmp_path: Path) -> None:
     with ZipWriter(tmp_path / "a.b.zip", FactorSpace((Factor.scalar("size"),))) as out:
         for i in range(4):

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from semistylegan.data.labels import Labels, read_csv
-from semistylegan.data.pictures import load_image, resize, to_channels, to_tensor, to_uint8
+from semistylegan.data.pictures import load_image, resize, to_channels, to_tensor, to_uint8, untile
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray, Value
 from semistylegan.inversion import Found, OnProgress, edited, edited_in_one_pass, invert
@@ -72,8 +72,8 @@ def load(path_or_name: str | Path, device: str | torch.device = "cpu") -> Model:
     run = checkpoint.resolve().parent  # "." has no other parent than itself
     model = Model(networks, checkpoint, where, _labelled_prior(run, networks.space))
     if model.edits_in_one_pass:
-        model.examples = _cut(checkpoint / EXAMPLES, model)
-        model.starts = _cut(run / "reals.png", model) if model.examples is None else model.examples
+        model.examples = _cut(checkpoint / EXAMPLES, model, 0)
+        model.starts = _cut(run / "reals.png", model, 255) if model.examples is None else model.examples
     return model
 
 
@@ -393,17 +393,12 @@ def _spread(factor: Factor, columns: int) -> FloatArray:
     return factor.levels(columns)
 
 
-def _cut(sheet_file: Path, model: Model) -> ImageArray | None:
+def _cut(sheet_file: Path, model: Model, background: int) -> ImageArray | None:
     """The images of a sheet without gaps, N x H x W x C of the model's size; None where there is none."""
     if not sheet_file.is_file():
         return None
-    sheet, side = load_image(sheet_file), model.resolution
-    sheet = to_channels(sheet, model.channels)
-    rows, columns = sheet.shape[0] // side, sheet.shape[1] // side
-    cut = sheet[: rows * side, : columns * side].reshape(rows, side, columns, side, -1).swapaxes(1, 2)
-    images: ImageArray = cut.reshape(rows * columns, side, side, -1)
-    kept = images[images.max(axis=(1, 2, 3)) > 0]  # the last row may end in blanks
-    return kept if len(kept) else None
+    images = untile(to_channels(load_image(sheet_file), model.channels), model.resolution, background)
+    return images if len(images) else None
 
 
 def _labelled_prior(run: Path, space: FactorSpace) -> Labels | None:

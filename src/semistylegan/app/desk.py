@@ -11,7 +11,7 @@ import io
 import secrets
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -238,9 +238,10 @@ class Desk:
                 out[question.name] = factor.value_of(level)
         return out
 
-    def _says(self, images: Sequence[ImageArray]) -> Any:
+    def _says(self, images: Iterable[ImageArray]) -> Any:
         assert self.model is not None
-        return self.model.read_codes(np.concatenate([self.model.fit(image) for image in images]))
+        fitted = [self.model.fit(image) for image in images]
+        return self.model.read_codes(np.concatenate(fitted)) if fitted else []
 
     def picture(self, image: int) -> bytes:
         """The image as PNG, made smaller where it is larger than SHOWN."""
@@ -327,9 +328,11 @@ class Desk:
         return {"said": self._shown(done.after), "item": self.look(done.image), **self.progress()}
 
     def grow(self, name: str, category: str) -> dict[str, Any]:
-        """Adds a class to a question. It is written with the next label."""
+        """Adds a class to a question, unless another window has. It is written with the next label."""
         for place, question in enumerate(self.questions):
             if question.name == name:
+                if question.factor is not None and category.strip() in question.factor.categories:
+                    return self.progress()
                 grown = question.grown(category)
                 self.questions = (*self.questions[:place], grown, *self.questions[place + 1 :])
                 return self.progress()

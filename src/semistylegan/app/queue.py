@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Literal
 
 import numpy as np
@@ -21,8 +22,8 @@ from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 
 Choice = Literal["random", "spread", "doubt"]
-Says = Callable[[Sequence[ImageArray]], active.Floats]
-"""What an encoder says of images, N x C."""
+Says = Callable[[Iterable[ImageArray]], Sequence[active.Floats] | active.Floats]
+"""What an encoder says of images: N of width C. Each image is read when it is asked for: photographs are large."""
 POOL = 2000
 """Images that are looked at."""
 FIRST = 100
@@ -151,23 +152,25 @@ class Queue:
         labelled = [i for i in sorted(self.done) if i < len(self.store)][:POOL]
         drawn = [int(i) for i in self._order[:POOL]]
         for rows in _chunks([*dict.fromkeys([*drawn[:FIRST], *labelled, *drawn])]):
-            images, read = [], []
-            for i in rows:
-                if self._closed:
-                    return
-                try:
-                    image = to_channels(self.store.decode(i), 3)
-                except UserError:
-                    continue
-                if min(image.shape[:2]) >= active.SIDE:
-                    images.append(image)
-                    read.append(i)
-            if not read:
-                continue
+            if self._closed:
+                return
+            read: list[int] = []
+            images = self._images(rows, read)
             features = self.says(images) if self.says else [active.look(image) for image in images]
             with self._lock:
                 self._rows += read
                 self._features += list(features)
+
+    def _images(self, rows: list[int], read: list[int]) -> Iterator[ImageArray]:
+        """One after the other; notes in `read` which they are."""
+        for i in rows:
+            if self._closed:
+                return
+            with suppress(UserError):
+                image = to_channels(self.store.decode(i), 3)
+                if min(image.shape[:2]) >= active.SIDE:
+                    read.append(i)
+                    yield image
 
 
 def _chunks(rows: list[int]) -> Iterator[list[int]]:

@@ -31,6 +31,7 @@ from semistylegan.editing import REMEMBERED, Model
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, Value
 from semistylegan.report.grids import save_traversal
+from semistylegan.report.html import heading
 from semistylegan.training.run import Run
 
 MOST = 100
@@ -259,8 +260,10 @@ def make_app(model: Model, given: str, steps: int = STEPS) -> FastAPI:
 
 def describe(model: Model, given: str) -> dict[str, Any]:
     """What the page must know of the model."""
+    name = _name(model, given)
     return {
-        "title": _title(model, given),
+        "name": name,
+        "title": heading(name),
         "given": given,
         "quoted": shlex.quote(given),
         "version": __version__,
@@ -275,7 +278,7 @@ def _describe(factor: Factor) -> dict[str, Any]:
     return factor.to_json() | {"low": factor.low, "high": factor.high}
 
 
-def _title(model: Model, given: str) -> str:
+def _name(model: Model, given: str) -> str:
     """The name of the data that the model has learnt, where its run tells; else the model's own."""
     try:
         return Path(str(Run(model.checkpoint.parent).document()["train"]["data"])).stem

@@ -73,9 +73,10 @@ class Export(Command):
 
             return export_onnx(model, self.out)
         from semistylegan.export.web import export_web
+        from semistylegan.report.html import heading
 
-        title = Path(self.model).resolve().name if Path(self.model).exists() else self.model
-        return export_web(model, self.out, self.title or title, self.runtime, examples)
+        name = Path(self.model).resolve().name if Path(self.model).exists() else self.model
+        return export_web(model, self.out, self.title or heading(name), self.runtime, examples)
 
     def example_images(self, model: LoadedModel, where: Path) -> ImageArray:
         """The images to begin with, of the model's size.

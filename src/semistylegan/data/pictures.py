@@ -262,6 +262,15 @@ def tile(
     return sheet
 
 
+def untile(sheet_HWC: ImageArray, side: int, background: int = 255) -> ImageArray:
+    """The images that :func:`tile` laid side by side without gaps -> N x side x side x C, but for blanks at its end."""
+    rows, columns = sheet_HWC.shape[0] // side, sheet_HWC.shape[1] // side
+    cut = sheet_HWC[: rows * side, : columns * side].reshape(rows, side, columns, side, -1).swapaxes(1, 2)
+    images: ImageArray = cut.reshape(rows * columns, side, side, -1)
+    filled = np.flatnonzero((images != background).any(axis=(1, 2, 3)))
+    return images[: filled[-1] + 1] if len(filled) else images[:0]
+
+
 # -- Pillow ------------------------------------------------------------------------------------------------
 
 

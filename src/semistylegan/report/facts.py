@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semistylegan.data.dataset import Dataset
-from semistylegan.data.pictures import load_image
+from semistylegan.data.pictures import load_image, untile
 from semistylegan.editing import Model, load
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray
@@ -259,15 +259,12 @@ def _reals(run: Path, model: Model, data: Dataset | None) -> ImageArray | None:
         return _pictures(data, _drawn(len(data), SAMPLES, 1))
     if not (run / "reals.png").is_file():
         return None
-    sheet, side = load_image(run / "reals.png", model.channels), model.resolution
-    rows, columns = sheet.shape[0] // side, sheet.shape[1] // side
-    cut = sheet[: rows * side, : columns * side].reshape(rows, side, columns, side, -1).swapaxes(1, 2)
-    images: ImageArray = cut.reshape(rows * columns, side, side, -1)[:SAMPLES]
+    images = untile(load_image(run / "reals.png", model.channels), model.resolution)[:SAMPLES]
     return images if len(images) else None
 
 
 def _readings(model: Model, data: Dataset | None, train: dict[str, Any], named: bool) -> list[Reading]:
-    """E's readings of images that it was not taught, where there are such; with the truth where a label tells it."""
+    """E's readings of images drawn at random, with the truth where a label tells it."""
     if data is None or not len(model.factors):
         return []
     rows = _drawn(len(data), READINGS, 2)

@@ -128,7 +128,7 @@ def draw_frames(traversal: Traversal) -> list[Image.Image]:
         draw = ImageDraw.Draw(frame)
         for i, ((factor, values, images), order) in enumerate(zip(traversal, orders, strict=True)):
             x, y = MARGIN + (i % columns) * (side + MARGIN), MARGIN + (i // columns) * cell
-            now = order[time * len(order) // length % len(order) if len(order) > length else time % len(order)]
+            now = order[time % len(order)]
             frame.paste(_enlarged(images[now], side), (x, y))
             draw.text((x, y + side + 6), _shortened(factor.name, name_font, side), fill=INK, font=name_font)
             text = _shortened(show_value(factor, values[now]), value_font, side)

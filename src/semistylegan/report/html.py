@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from importlib.resources import files
 
 import numpy as np
@@ -94,6 +95,12 @@ def document(title: str, body: str, version: str = __version__) -> str:
 </body>
 </html>
 """
+
+
+def heading(name: str) -> str:
+    """The name of data, or of a model, as a heading begins: "living-room" -> "Living room"; of "." "Images"."""
+    spoken = re.sub(r"(?<=[^\W\d_])[-_](?=[^\W\d_])", " ", name) or "images"
+    return spoken[:1].upper() + spoken[1:]
 
 
 def percent(part: float) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from semistylegan.data.pictures import load_image
 from semistylegan.files import write_text
-from semistylegan.report.html import document, escape, picture, section, whole
+from semistylegan.report.html import document, escape, heading, picture, section, whole
 from semistylegan.study import Result, Study
 from semistylegan.study.plan import option, shown
 from semistylegan.study.plots import draw, svg
@@ -50,9 +50,9 @@ def page(study: Study, results: Sequence[Result]) -> str:
 
 def headline(study: Study) -> str:
     """ "Sprites over label fraction"."""
-    name = Path(study.jobs[0].config.data).stem
+    name = heading(Path(study.jobs[0].config.data).stem)
     over = " and ".join(option(axis).replace("-", " ") for axis in study.axes)
-    return f"{name[:1].upper()}{name[1:]} over {over}" if over else f"{name[:1].upper()}{name[1:]}, baselines"
+    return f"{name} over {over}" if over else f"{name}, baselines"
 
 
 def head(study: Study, results: Sequence[Result]) -> str:

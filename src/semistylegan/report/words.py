@@ -7,14 +7,14 @@ from typing import Any
 
 from semistylegan.errors import UserError
 from semistylegan.report.facts import Facts, number
-from semistylegan.report.html import share_of, whole
+from semistylegan.report.html import heading, share_of, whole
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.loop import clock
 
 
 def headline(facts: Facts) -> str:
     """ "Sprites, learned from 288 labels"."""
-    name = facts.name[:1].upper() + facts.name[1:]
+    name = heading(facts.name)
     count = facts.labelled.count
     if not count:
         return f"{name}, learned without labels"

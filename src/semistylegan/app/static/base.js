@@ -32,8 +32,8 @@ export class Refusal extends Error {
  * Asks the server; gives the Response. `json` or `body` make it a POST. Waits and asks again where the server is busy.
  * Throws a Refusal with the server's sentence, or with one that says that the server cannot be reached.
  */
-export async function ask(path, { json, body, method, signal } = {}) {
-  const options = { method: method ?? (json === undefined && body === undefined ? "GET" : "POST"), signal };
+export async function ask(path, { json, body, method } = {}) {
+  const options = { method: method ?? (json === undefined && body === undefined ? "GET" : "POST") };
   if (json !== undefined) {
     options.body = JSON.stringify(json);
     options.headers = { "content-type": "application/json" };
@@ -45,8 +45,7 @@ export async function ask(path, { json, body, method, signal } = {}) {
     let response;
     try {
       response = await fetch(path, options);
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
+    } catch {
       throw new Refusal(0, "The server does not answer. Start it again in the terminal, then reload this page.");
     }
     if (response.ok) return response;
@@ -63,25 +62,19 @@ export const askJson = async (path, options) => (await ask(path, options)).json(
 
 /**
  * Work of which only the newest matters: one request is under way, and the last one asked for meanwhile comes next;
- * those between are never sent, and an answer is used only if nothing newer has been answered.
+ * those between are never sent.
  *
- *   const picture = new Latest(async (state, signal) => ..., (answer, state) => draw(answer), (error) => say(...));
+ *   const picture = new Latest(async (state) => ..., (answer, state) => draw(answer), (error) => say(...));
  *   picture.want(state);
  */
 export class Latest {
   constructor(work, done, failed) {
-    Object.assign(this, { work, done, failed, running: false, next: null, stop: null });
+    Object.assign(this, { work, done, failed, running: false, next: null });
   }
 
   want(input) {
     this.next = { input };
     if (!this.running) this.#go();
-  }
-
-  /** Forgets what was asked for, also what is under way. */
-  drop() {
-    this.next = null;
-    this.stop?.abort();
   }
 
   async #go() {
@@ -90,12 +83,10 @@ export class Latest {
       while (this.next) {
         const { input } = this.next;
         this.next = null;
-        const stop = (this.stop = new AbortController());
         try {
-          const answer = await this.work(input, stop.signal);
-          if (!stop.signal.aborted) this.done(answer, input);
+          this.done(await this.work(input), input);
         } catch (error) {
-          if (!stop.signal.aborted) this.failed(error, input);
+          this.failed(error, input);
         }
       }
     } finally {

@@ -26,6 +26,7 @@ let saw = {}; // its cells, as this window saw them
 let place = 0; // of the marked question
 let busy = false;
 let recent = []; // images labelled last: { image, name }
+const half = new Map(); // image -> what this window said of it when it went to another one, and what it saw of it then
 
 // -- the image on the screen --------------------------------------------------------------------------------------------
 
@@ -58,8 +59,15 @@ function progress(answer) {
   $("#then").hidden = !answer.enough;
 }
 
-/** Shows an image: what is known of it, else what the model reads. `said` goes before both. */
+/** Keeps what was said of the image on the screen, for when it comes again. */
+function keep() {
+  const said = questions.filter(({ read }) => !read).map(({ name, value }) => [name, value]);
+  half.set(item.image, { saw: JSON.stringify(saw), said: Object.fromEntries(said) });
+}
+
+/** Shows an image: what was said of it in this window, else what is known, else what the model reads. */
 function show(next, said = {}) {
+  if (item) keep();
   item = next;
   $("#work").hidden = !item;
   $("#end").hidden = Boolean(item);
@@ -69,9 +77,11 @@ function show(next, said = {}) {
   $("#back").hidden = !session.done.length;
   if (!item) return;
   saw = item.cells;
+  const before = half.get(item.image);
+  const known = { ...item.values, ...said, ...(before?.saw === JSON.stringify(saw) && before.said) };
   for (const question of questions) {
-    const own = held(said, question.name) ?? held(item.values, question.name);
-    question.set(own ?? held(item.read, question.name), own === undefined);
+    const own = held(known, question.name);
+    question.set(own === undefined ? held(item.read, question.name) : own, own === undefined);
   }
   mark(Math.max(0, questions.findIndex(({ value, read }) => value === null || read)));
   const picture = $("#picture");
@@ -103,8 +113,8 @@ async function talk(work) {
   try {
     await work();
   } catch (error) {
-    if (error.status === 409) await newer();
-    else say(error.message, { bad: true });
+    if (error.status !== 409) return say(error.message, { bad: true });
+    await newer().catch(({ message }) => say(message, { bad: true }));
   } finally {
     busy = false;
   }

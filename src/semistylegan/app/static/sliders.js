@@ -56,10 +56,13 @@ async function baseOf({ seed, image }) {
 
 let turn = 0;
 let coming = null; // the state that `become` is about to make the state
+let arrival = null; // a promise: until then
 let resting = null; // a change by keys that is not in `past` yet: { name, timer }
 
 /** Makes `next` the state once its base is known, unless something newer came; `keep` adds it to what can be undone. */
-async function become(next, { keep = true } = {}) {
+const become = (next, options) => (arrival = arrive(next, options));
+
+async function arrive(next, { keep = true } = {}) {
   settle();
   const mine = ++turn;
   coming = next;
@@ -85,6 +88,11 @@ async function become(next, { keep = true } = {}) {
   }
 }
 
+/** Waits until nothing is on its way: what changes the whole state would bring the old one back. */
+async function arrived() {
+  while (coming) await arrival;
+}
+
 /** Keeps what keys have changed. */
 function settle() {
   if (resting) commit();
@@ -103,7 +111,8 @@ function commit() {
   settled();
 }
 
-function travel(steps) {
+async function travel(steps) {
+  await arrived();
   settle();
   const there = past.states[past.here + steps];
   if (!there) return;
@@ -121,7 +130,8 @@ function set(name, value) {
   preview();
 }
 
-function reset(names) {
+async function reset(names) {
+  await arrived();
   settle();
   const next = clone(state);
   for (const name of names) {
@@ -131,7 +141,8 @@ function reset(names) {
   become(next);
 }
 
-function lock(names, on) {
+async function lock(names, on) {
+  await arrived();
   if (state.image) return;
   settle();
   for (const name of names) if (on) state.values[name] = held(state.values, name) ?? byName.get(name).round(valueOf(name));
@@ -146,9 +157,11 @@ function newSample(seed = Math.floor(Math.random() * 100_000)) {
   become({ ...clone(state), seed, values });
 }
 
-function step(direction, fine) {
+/** Up is more, but for classes: there it is the one before, as they are read. */
+function step(direction, fine, upright) {
   const factor = byName.get(active);
   if (!factor || searching() || idle()) return;
+  if (upright && factor.isClass) direction = -direction;
   set(active, factor.next(valueOf(active), direction, fine));
   // A held key is one change: it is kept once it has come to rest.
   clearTimeout(resting?.timer);
@@ -195,8 +208,8 @@ canvas.classList.toggle("px", model.resolution <= 64);
 const pen = canvas.getContext("2d");
 
 const picture = new Latest(
-  async (wanted, signal) => {
-    const response = await ask("/api/pictures", { json: wanted, signal });
+  async (wanted) => {
+    const response = await ask("/api/pictures", { json: wanted });
     const read = response.headers.get("x-read");
     return { bitmap: await createImageBitmap(await response.blob()), read: read && JSON.parse(read) };
   },
@@ -424,7 +437,7 @@ function command() {
 
 async function save(kind) {
   try {
-    const stem = state.image ? images.get(state.image).file.replace(/\.\w+$/, "-edited") : `${model.title}-${state.seed}`;
+    const stem = state.image ? images.get(state.image).file.replace(/\.\w+$/, "-edited") : `${model.name}-${state.seed}`;
     if (kind === "png") {
       const answer = searching() ? images.get(state.image).thumb : await (await ask("/api/pictures", { json: { image: state.image, pictures: [pictureOf()] } })).blob();
       download(answer, `${stem}.png`);
@@ -450,6 +463,7 @@ async function take(file) {
     });
     const { image, read } = await askJson("/api/images", { body });
     const thumb = await (await ask(`/api/images/${image}/picture`)).blob();
+    await arrived();
     if (mine !== taken) return;
     images.set(image, { file: file.name, read, found: null, thumb });
     if (view === "z") view = "one";
@@ -616,9 +630,10 @@ $("#seed").addEventListener("keydown", (event) => event.key === "Enter" && $("#s
 
 keys(
   {
-    arrowright: () => step(1), arrowup: () => step(1), arrowleft: () => step(-1), arrowdown: () => step(-1),
-    "shift+arrowright": () => step(1, true), "shift+arrowup": () => step(1, true),
-    "shift+arrowleft": () => step(-1, true), "shift+arrowdown": () => step(-1, true),
+    arrowright: () => step(1), arrowleft: () => step(-1),
+    "shift+arrowright": () => step(1, true), "shift+arrowleft": () => step(-1, true),
+    arrowup: () => step(1, false, true), arrowdown: () => step(-1, false, true),
+    "shift+arrowup": () => step(1, true, true), "shift+arrowdown": () => step(-1, true, true),
     home: () => end(-1), end: () => end(1),
     j: () => neighbour(1), k: () => neighbour(-1),
     l: () => lock([active], !state.locks.includes(active)),

@@ -9,7 +9,7 @@ export class Tiles {
     Object.assign(this, { place, resolution, cells: [] });
     this.atOnce = resolution <= 64 ? 100 : resolution <= 128 ? 8 : 2;
     this.latest = new Latest(
-      (wanted, signal) => this.#fill(wanted, signal),
+      (wanted) => this.#fill(wanted),
       () => (place.ariaBusy = "false"),
       (error, wanted) => {
         if (wanted.key === this.key) this.key = undefined; // the next `show` tries again
@@ -51,18 +51,12 @@ export class Tiles {
     this.cells.forEach(({ button }, i) => (i === here ? button.setAttribute("aria-current", "true") : button.removeAttribute("aria-current")));
   }
 
-  /** Draws everything anew at the next `show`. */
-  forget() {
-    this.key = undefined;
-    this.latest.drop();
-  }
-
-  async #fill({ image, cells, key }, signal) {
+  async #fill({ image, cells, key }) {
     for (let start = 0; start < cells.length && key === this.key; start += this.atOnce) {
       const some = cells.slice(start, start + this.atOnce);
       const columns = Math.min(some.length, 10);
-      const sheet = await createImageBitmap(await (await ask("/api/pictures", { json: { image, columns, pictures: some.map((cell) => cell.picture) }, signal })).blob());
-      if (signal.aborted || key !== this.key) return;
+      const sheet = await createImageBitmap(await (await ask("/api/pictures", { json: { image, columns, pictures: some.map((cell) => cell.picture) } })).blob());
+      if (key !== this.key) return;
       const side = this.resolution;
       some.forEach((_, i) => {
         const canvas = this.cells[start + i].canvas;

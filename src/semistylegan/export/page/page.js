@@ -277,8 +277,10 @@ $("#new").addEventListener("click", () => another());
 $("#png").addEventListener("click", png);
 $("#resetall").addEventListener("click", reset);
 $("#open").addEventListener("click", () => $("#file").click());
-const step = (direction, fine) => {
+/** Up is more, but for classes: there it is the one before, as they are read. */
+const step = (direction, fine, upright) => {
   if (active === null) return;
+  if (upright && factors[active].isClass) direction = -direction;
   set[factors[active].name] = factors[active].next(valueOf(factors[active]), direction, fine);
   changed();
 };
@@ -286,7 +288,8 @@ const another = () => (about.start === "z" ? sample() : examples.length && begin
 keys({
   n: another, p: png, o: () => $("#file").click(), "shift+r": reset,
   arrowright: () => step(1), arrowleft: () => step(-1), "shift+arrowright": () => step(1, true), "shift+arrowleft": () => step(-1, true),
-  arrowup: () => step(1), arrowdown: () => step(-1), "shift+arrowup": () => step(1, true), "shift+arrowdown": () => step(-1, true),
+  arrowup: () => step(1, false, true), arrowdown: () => step(-1, false, true),
+  "shift+arrowup": () => step(1, true, true), "shift+arrowdown": () => step(-1, true, true),
 }, {
   // Up and down scroll the page, but for who is in a control.
   before: ({ target, key }) => !["ArrowUp", "ArrowDown"].includes(key) || Boolean(target.closest?.("#factors")),
