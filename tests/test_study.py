@@ -400,7 +400,7 @@ def test_what_would_fail_is_told_before_anything_is_trained(sprites_zip: Path, t
         go(sprites_zip, tmp_path / "s", metrics=("nothing",))
     with pytest.raises(UserError, match=r"--metrics fid: .*--inception FILE"):
         go(sprites_zip, tmp_path / "s", metrics=("mig", "fid"))
-    with pytest.raises(UserError, match="images=10"):
+    with pytest.raises(UserError, match="--images 10: at least 100"):
         go(sprites_zip, tmp_path / "s", images=10)
     with pytest.raises(UserError, match="--workers 0"):
         go(sprites_zip, tmp_path / "s", workers=0)
