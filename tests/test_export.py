@@ -214,6 +214,16 @@ def test_an_option_of_another_form_is_refused(tmp_path: Path, capsys: pytest.Cap
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("words", "title"), [("", "Living room"), ("--title my-room", "my-room")])
+def test_a_page_is_called_as_its_model_is_or_as_the_user_says(
+    words: str, title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = list[str]()
+    monkeypatch.setattr(web, "export_web", lambda model, out, title, *rest: titles.append(title) or out)
+    assert main(["export", "living-room", "--format", "web", "--out", str(tmp_path / "out"), *words.split()]) == 0
+    assert titles == [title]
+
+
 def test_onnx_gives_what_torch_gives(model: Model, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnxruntime")
     with warnings.catch_warnings(record=True) as heard:
