@@ -15,7 +15,7 @@ from semistylegan.models.build import build_networks
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.stylegan import AdaIN, StyleGAN, as_grown, blur, grow
 from semistylegan.training import TrainConfig, train
-from semistylegan.training.growing import phase
+from semistylegan.training.growing import notes_on_growing, phase
 
 
 def networks(resolution: int = 32, encoder: Any = "separate") -> Any:
@@ -121,6 +121,20 @@ def test_the_paper_s_schedule() -> None:
     assert [p.batch for p in after] == [256, 128, 64, 32, 32, 32, 32, 32, 32]
     assert [p.rate for p in after] == [1, 1, 1, 1, 1.5, 2, 3, 3, 3]
     assert config.lr_g == 0.001
+
+
+@pytest.mark.parametrize(
+    ("kimg", "note"),
+    [
+        (100.0, "--kimg 100: ends at 8 of 64 pixels a side, with --grow-kimg 1280; 4480 trains all of them"),
+        (3500.0, "--kimg 3500: ends at 64 of 64 pixels a side, faded in by 0.47, with --grow-kimg 1280; 4480 trains "),
+        (3840.0, None),
+        (25_600.0, None),
+    ],
+)
+def test_a_training_too_short_to_grow_says_so(kimg: float, note: str | None) -> None:
+    (said,) = notes_on_growing(paper("d", "o", kimg=kimg), 64) or (None,)
+    assert said is None if note is None else str(said).startswith(note)
 
 
 @pytest.mark.parametrize(("resolution", "millions"), [(128, 25.8), (512, 26.2), (1024, 26.2)])

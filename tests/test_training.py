@@ -33,7 +33,7 @@ from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.checkpoint import load_model
 from semistylegan.training import Run, TrainConfig, loop, train
 from semistylegan.training.loop import Diverged, Feed, about_precision, labels_and_space
-from semistylegan.training.scope import notes_on_labels
+from semistylegan.training.scope import completed, notes_on_labels
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Batch, LabelledBatch, Passes, decay, look, reading, split, train_step
 
@@ -92,6 +92,20 @@ def test_labels_that_are_not_known_change_nothing() -> None:
     train_step(states[2], make_batch(known=True, code=0.2))
     assert torch.equal(weights(states[0].E), weights(states[1].E))
     assert not torch.equal(weights(states[0].E), weights(states[2].E))
+
+
+def test_r1_in_every_step_is_a_term_of_the_loss() -> None:
+    """As in the paper: one update of D from the gradients of both."""
+    apart, together = make_state(r1_gamma=5.0, r1_interval=16), make_state(r1_gamma=5.0, r1_interval=1)
+    passes = Passes(apart, split(apart, make_batch()))
+    gradients = []
+    for run in (passes.of_D_and_E, passes.of_penalty):
+        run()
+        assert apart.opt_D.unit.grad is not None
+        gradients.append(apart.opt_D.unit.grad.clone())
+    train_step(together, make_batch())
+    assert together.opt_D.tensors()["step"] == 1
+    torch.testing.assert_close(together.opt_D.unit.grad, (gradients[0] + gradients[1] / 16) * together.opt_D.rate)
 
 
 @pytest.mark.parametrize(("mix_with", "teaches"), [("fakes", True), ("unlabelled", False)])
@@ -697,6 +711,13 @@ def test_divergence_stops_with_a_diagnosis(sprites_zip: Path, tmp_path: Path) ->
         ({"keep": 0.5}, "--keep: belongs to the preset fine"),
         ({"device": "cuda:9"}, "not available"),
         ({"colour": 1}, "colour"),
+        ({"batch": "8"}, "--batch 8: must be a whole number"),
+        ({"batch": 8.5}, "--batch 8.5: must be a whole number"),
+        ({"seed": np.int64(3)}, "--seed 3: must be a whole number"),
+        ({"gamma_g": "strong"}, "--gamma-g strong: must be a number"),
+        ({"width": True}, "--width True: must be a whole number"),
+        ({"hold_out": 0.1}, "--hold-out 0.1: must be text"),
+        ({"cuda_graphs": "no"}, "--cuda-graphs no: must be true or false"),
     ],
 )
 def test_bad_settings_are_one_line(sprites_zip: Path, tmp_path: Path, fields: dict[str, Any], words: str) -> None:
@@ -704,6 +725,71 @@ def test_bad_settings_are_one_line(sprites_zip: Path, tmp_path: Path, fields: di
         train(config(sprites_zip, tmp_path / "run", **fields))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda train: {**train, "kimg": "0.016"}, "--kimg 0.016: must be a number"),
+        (lambda train: {**train, "kimg": None}, "--kimg None: must be a number"),
+        (lambda train: {k: v for k, v in train.items() if k != "data"}, "field 'data' is missing"),
+        (lambda train: None, "no object of fields and values"),
+    ],
+)
+def test_a_configuration_that_somebody_edited_is_one_line(
+    sprites_zip: Path, tmp_path: Path, change: Callable[[Any], Any], words: str
+) -> None:
+    settings = config(sprites_zip, tmp_path / "run", kimg=0.016, width=8)
+    run = train(settings)
+    document = run.document()
+    files.write_json(run.path / "config.json", {**document, "train": change(document["train"])})
+    with pytest.raises(UserError, match=words) as caught:
+        train(settings)
+    assert str(caught.value).startswith(f"{run.path / 'config.json'}: ")
+
+
+@pytest.mark.parametrize("counters", ["{}", "[]"])
+def test_counters_that_do_not_fit_are_one_line(sprites_zip: Path, tmp_path: Path, counters: str) -> None:
+    settings = config(sprites_zip, tmp_path / "run", kimg=0.016, width=8)
+    file = train(settings).checkpoint() / "train-state.json"
+    file.write_text(counters, encoding="utf-8")
+    with pytest.raises(UserError, match=r"000000.016: cannot go on from this checkpoint \(.*; remove it"):
+        train(settings)
+
+
+def test_a_damaged_line_of_the_log_is_named(sprites_zip: Path, tmp_path: Path) -> None:
+    settings = config(sprites_zip, tmp_path / "run", kimg=0.016, width=8)
+    log = train(settings).path / "stats.jsonl"
+    log.write_bytes(log.read_bytes() + b"\0\0\0\n")
+    with pytest.raises(UserError, match=r"stats.jsonl, line 2: not readable .*; remove this line"):
+        train(settings)
+
+
+def test_paths_are_as_good_as_text(sprites_zip: Path, tmp_path: Path) -> None:
+    settings = TrainConfig.preset("semi", sprites_zip, tmp_path / "run", kimg=0.008, width=8, batch=4, labelled_batch=4)
+    assert train(settings).config.data == str(sprites_zip)
+
+
+def test_a_run_goes_on_with_other_snapshots(sprites_zip: Path, tmp_path: Path) -> None:
+    train(config(sprites_zip, tmp_path / "run", kimg=0.016, width=8))
+    assert train(config(sprites_zip, tmp_path / "run", kimg=0.016, width=8, snap_kimg=1.0)).stats()
+
+
+def test_names_of_factors_may_hold_commas(tmp_path: Path) -> None:
+    """Chosen by the program, and given."""
+    folder = write_shapes(tmp_path / "data", {i: str(i % 3) for i in range(40)})
+    table = folder / "metadata.csv"
+    table.write_text(table.read_text().replace("shape", '"colour, main"'), encoding="utf-8")
+    for fields in (
+        {},
+        {"as_classes": "hue, colour, main"},
+        {"preset": "fine"},
+        {"preset": "fine", "fine_factors": "hue"},
+    ):
+        chosen = completed(config(folder, tmp_path / "run", **fields), data := Dataset.open(folder))
+        assert completed(chosen, data) == chosen
+        _, space = labels_and_space(chosen, data)
+        assert set(space.names) <= {"colour, main", "hue"}
 
 
 def test_a_width_reaches_every_network(sprites_zip: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from semistylegan.errors import UserError
 
@@ -135,9 +135,7 @@ class ModelConfig:
     def _misfit(self) -> str | None:
         """A field whose value no network has, if any."""
         for name, hint in get_type_hints(ModelConfig).items():
-            value, chosen = getattr(self, name), get_args(hint)
-            kinds = (int, float) if hint is float else (hint,)
-            if not (value in chosen if chosen else type(value) in kinds):
+            if not of_type(getattr(self, name), hint):
                 return name
         sizes = [2**k for k in range(2, 11)]
         fits = {
@@ -151,3 +149,10 @@ class ModelConfig:
         fits |= {name: getattr(self, name) > 0 for name in ("max_width", "base_width", "w_dim", "code_dim")}
         fits["mapping_layers"] = self.mapping_layers > 0
         return next((name for name, fit in fits.items() if not fit), None)
+
+
+def of_type(value: Any, hint: Any) -> bool:
+    """Whether a field of this type may hold `value`. Whole numbers are floats, too; true and false are no numbers."""
+    if chosen := get_args(hint):
+        return value in chosen if get_origin(hint) is Literal else any(of_type(value, part) for part in chosen)
+    return isinstance(value, (int, float) if hint is float else hint) and (hint is bool or not isinstance(value, bool))

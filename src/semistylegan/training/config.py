@@ -6,10 +6,11 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from semistylegan.errors import UserError
-from semistylegan.models.config import Backbone, EncoderKind, ModelConfig, Size
+from semistylegan.models.config import Backbone, EncoderKind, ModelConfig, Size, of_type
 
 System = Literal["semi", "info", "fine", "paper"]
 
@@ -138,7 +139,7 @@ class TrainConfig:
     """How often a checkpoint and `fakes*.png` are written."""
 
     @classmethod
-    def preset(cls, name: str, data: str, out: str, **fields: Any) -> TrainConfig:
+    def preset(cls, name: str, data: str | Path, out: str | Path, **fields: Any) -> TrainConfig:
         """The configuration of a named system, with any field set otherwise.
 
         Raises:
@@ -147,7 +148,7 @@ class TrainConfig:
         if name not in PRESETS:
             raise UserError(f"preset {name!r}: known are {', '.join(PRESETS)}")
         try:
-            return cls(**{"data": data, "out": out, "system": name, **PRESETS[name], **fields}).validated()
+            return cls(**{"data": str(data), "out": str(out), "system": name, **PRESETS[name], **fields}).validated()
         except TypeError as error:
             raise UserError(f"training configuration: {error}") from None
 
@@ -155,10 +156,11 @@ class TrainConfig:
         """This configuration, or UserError naming the first option that cannot be."""
         for option, hint in get_type_hints(TrainConfig).items():
             allowed, value = get_args(hint), getattr(self, option)
-            if hint in (float, float | None) and isinstance(value, float) and not math.isfinite(value):
+            if isinstance(value, float) and not math.isfinite(value):
                 raise UserError(f"--{option.replace('_', '-')} {value}: not a finite number")
-            if allowed and isinstance(allowed[0], str) and value not in allowed:
-                raise UserError(f"--{option.replace('_', '-')} {value}: known are {', '.join(allowed)}")
+            if not of_type(value, hint):
+                wanted = TYPES.get(allowed[0] if allowed else hint) or f"known are {', '.join(allowed)}"
+                raise UserError(f"--{option.replace('_', '-')} {value}: {wanted}")
         over_zero = ("kimg", "batch", "labelled_batch", "xi", "r1_interval", "grow_kimg", "grow_batch")
         often = ("tick_kimg", "snap_kimg")
         gammas = ("gamma_g", "gamma_e", "gamma_rec", "gamma_cycle", "gamma_doubt", "r1_gamma")
@@ -264,9 +266,13 @@ class TrainConfig:
         """Reads what :meth:`to_json` wrote.
 
         Raises:
-            UserError: a field that this version does not know, or a value that cannot be.
+            UserError: a field that this version does not know, one that is missing, or a value that cannot be.
         """
+        if not isinstance(document, Mapping):
+            raise UserError("the training configuration is no object of fields and values")
         known = {f.name for f in dataclasses.fields(cls)}
+        if missing := sorted({"data", "out"} - set(document)):
+            raise UserError(f"field {missing[0]!r} is missing; was it written by another version?")
         if unknown := sorted(set(document) - known):
             raise UserError(f"unknown field {unknown[0]!r}; was it written by another version?")
         meant = {**EARLIER, **document}
@@ -280,6 +286,14 @@ def coarse_resolution(resolution: int) -> int:
     the image at once (docs/results/editing.md)."""
     return 32 if resolution >= 512 else 4
 
+
+TYPES: dict[Any, str] = {
+    bool: "must be true or false",
+    int: "must be a whole number",
+    float: "must be a number",
+    str: "must be text",
+}
+"""What is said of a value of another type than its field's."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "semi": {},
@@ -335,5 +349,5 @@ LEARNING_RATES: dict[str, tuple[float, float, float]] = {
 }
 """G, D, E. Only those of `tiny` are tuned; the others follow the usual rule of less for wider networks."""
 
-FREE_TO_CHANGE = ("out", "device", "cuda_graphs", "threads", "micro_batch", "tick_kimg", "data")
+FREE_TO_CHANGE = ("out", "device", "cuda_graphs", "threads", "micro_batch", "tick_kimg", "snap_kimg", "data")
 """Fields that a resumed run may set otherwise: they do not decide what is learned (data is compared by content)."""

@@ -50,6 +50,19 @@ def phase(config: TrainConfig, resolution: int, images: int) -> Phase:
     return Phase(now, share, config.batch_at(now), FASTER.get(now, 1.0))
 
 
+def notes_on_growing(config: TrainConfig, resolution: int) -> list[str]:
+    """What to know of a training that ends before its networks have grown to the `resolution` of the images: a line."""
+    if config.grow_kimg is None:
+        return []
+    end = phase(config, resolution, round(1000 * config.kimg))
+    if end.doublings >= math.log2(resolution):
+        return []
+    faded = f", faded in by {end.share:.2g}" if end.share < 1 else ""
+    enough = config.grow_kimg * (math.log2(resolution / FIRST) + 0.5)
+    ends = f"--kimg {config.kimg:g}: ends at {end.resolution} of {resolution} pixels a side{faded}"
+    return [f"{ends}, with --grow-kimg {config.grow_kimg:g}; {enough:g} trains all of them"]
+
+
 def advance(state: TrainState) -> Phase:
     """Grows the networks to where the images seen put them; at a new resolution the optimisers forget (the paper)."""
     now = phase(state.config, state.model.resolution, state.images)

@@ -32,10 +32,17 @@ from semistylegan.signals import heard_by
 from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.graphs import passes_for
-from semistylegan.training.growing import advance
+from semistylegan.training.growing import advance, notes_on_growing
 from semistylegan.training.memory import check_parts, keep_freed_memory, peak_memory, require_memory
 from semistylegan.training.run import CONFIG, FACTORS, LABEL_FACTORS, LABELS, STATS, Run, read_jsonl
-from semistylegan.training.scope import class_factors, completed, notes_on_choices, notes_on_labels, training_rows
+from semistylegan.training.scope import (
+    class_factors,
+    completed,
+    fine_factors,
+    notes_on_choices,
+    notes_on_labels,
+    training_rows,
+)
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
 from semistylegan.training.step import Batch, LabelledBatch, reading, train_step
 from semistylegan.training.streams import to_device
@@ -82,7 +89,8 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     check_parts(config, data.resolution)
     run = Run(Path(config.out))
     labels, space = labels_and_space(config, data)
-    for line in [*notes_on_choices(given, config), *notes_on_labels(config, data)]:
+    notes = [*notes_on_choices(given, config), *notes_on_labels(config, data)]
+    for line in [*notes, *notes_on_growing(config, data.resolution)]:
         progress.console().print(line, markup=False)
     config = with_prior(config, labels, space)
     model = config.networks(data.resolution, data.channels, space.code_width)
@@ -211,8 +219,7 @@ def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, Factor
         labels = labels.keep(choose_rows(labels, config.label_fraction, config.seed))
     own = data.space
     if config.system == "fine":
-        assert config.fine_factors is not None
-        own = own.only(config.fine_factors.split(","))
+        own = fine_factors(config.fine_factors, own)
         labels = labels.columns([data.space.position(name) for name in own.names])
     if len(labels.labelled_rows) == 0:
         given = {"--hold-out": config.hold_out, "--label-fraction": config.label_fraction}

@@ -65,14 +65,16 @@ class FlatAdam:
         self.adam.state.clear()
 
     @torch.no_grad()
-    def collect(self) -> None:
-        """Gathers the gradients of all parameters in the flat vector, for :meth:`step`."""
+    def collect(self, add: bool = False) -> None:
+        """Gathers the gradients of all parameters in the flat vector, for :meth:`step`; with `add` on top of those that
+        are there."""
         pairs = [(view, p.grad) for view, p in zip(self.gradients, self.parameters, strict=True) if p.grad is not None]
         assert self.unit.grad is not None
-        if len(pairs) < len(self.parameters):
+        if len(pairs) < len(self.parameters) and not add:
             self.unit.grad.zero_()
         if pairs:
-            torch._foreach_copy_([view for view, _ in pairs], [gradient for _, gradient in pairs])
+            gather = torch._foreach_add_ if add else torch._foreach_copy_
+            gather([view for view, _ in pairs], [gradient for _, gradient in pairs])
 
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint keeps: the vector and Adam's state."""

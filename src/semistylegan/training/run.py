@@ -126,11 +126,18 @@ class Run:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """The complete lines of a JSON-lines file; none where there is no file."""
+    """The complete lines of a JSON-lines file; none where there is no file.
+
+    Raises:
+        UserError: a line that is no JSON; names it.
+    """
     if not path.exists():
         return []
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            rows.append(json.loads(line))
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
+        try:
+            if line.endswith(b"\n"):
+                rows.append(json.loads(line))
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: not readable ({error}); remove this line") from None
     return rows

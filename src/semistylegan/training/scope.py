@@ -76,7 +76,7 @@ def fine_factors(chosen: str | None, space: FactorSpace) -> FactorSpace:
     Raises:
         UserError: an unknown factor, or no name that sounds fine.
     """
-    names = guess_fine(space.names) if chosen is None else [name.strip() for name in chosen.split(",")]
+    names = guess_fine(space.names) if chosen is None else listed(chosen, space)
     if not names:
         raise UserError(
             f"--fine-factors: not given, and no factor's name says that it is fine; "
@@ -99,13 +99,23 @@ def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
     if chosen == "none" or (chosen is None and config.factor_kinds == "scalar"):
         return ()
     if chosen is not None:
-        names = space.only([name.strip() for name in chosen.split(",")]).names
+        names = space.only(listed(chosen, space)).names
         for factor in space.only(names):
             if factor.kind == "circular" or (factor.size or 0) < 2:
                 raise UserError(f"--as-classes {factor.name}: not a number with a grid of values; leave it out")
         return names
     few = [f.name for f in space if f.kind == "scalar" and 2 <= (f.size or 0) <= MOST_CLASSES]
     return tuple(name for name in few if any(word in name.lower() for word in CLASS_WORDS))
+
+
+def listed(names: str, space: FactorSpace) -> list[str]:
+    """`"a, b"` -> ["a", "b"]; a factor's name may hold commas itself."""
+    parts, found = names.split(","), []
+    while parts:
+        count = next((n for n in range(len(parts), 1, -1) if ",".join(parts[:n]).strip() in space.names), 1)
+        found.append(",".join(parts[:count]).strip())
+        parts = parts[count:]
+    return found
 
 
 ISAAC3D_FINE = ("object_scale", "lighting_intensity", "object_color", "wall_color")

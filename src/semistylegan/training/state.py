@@ -29,6 +29,7 @@ from semistylegan.training.config import TrainConfig
 from semistylegan.training.optimiser import FlatAdam
 
 STATE_FILE, COUNTERS_FILE = "train-state.safetensors", "train-state.json"
+COUNTERS = ("step", "images", "seconds")
 
 
 @dataclass
@@ -111,7 +112,7 @@ class TrainState:
                     tensors[f"{name}.{key}"] = value.detach().cpu().clone()
             with atomic_path(temporary / STATE_FILE) as path:
                 save_file(tensors, path)
-            write_json(temporary / COUNTERS_FILE, {k: getattr(self, k) for k in ("step", "images", "seconds")})
+            write_json(temporary / COUNTERS_FILE, {k: getattr(self, k) for k in COUNTERS})
             shutil.rmtree(folder, ignore_errors=True)
             temporary.replace(folder)
         finally:
@@ -126,7 +127,8 @@ class TrainState:
         try:
             tensors = load_file(folder / STATE_FILE)
             counters = json.loads((folder / COUNTERS_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError, SafetensorError) as error:
+            step, images, seconds = (counters[name] for name in COUNTERS)
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise UserError(
                 f"{folder}: cannot go on from this checkpoint ({error}); remove it to use the one before"
             ) from None
@@ -139,7 +141,7 @@ class TrainState:
             raise UserError(
                 f"{folder / STATE_FILE}: does not fit these networks; was it written by another version?"
             ) from None
-        self.step, self.images, self.seconds = counters["step"], counters["images"], counters["seconds"]
+        self.step, self.images, self.seconds = step, images, seconds
 
 
 def _under(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -102,12 +102,12 @@ class Passes:
         state.opt_E.collect()
 
     def of_penalty(self) -> None:
-        """R1, lazily (Karras et al. 2020): rarely, and as much stronger."""
+        """R1, lazily (Karras et al. 2020): rarely, and as much stronger. In every step it is a term of D's loss."""
         state = self.state
         state.opt_D.zero_grad()
         for part, fake_BCHW in zip(self.parts, self.fakes, strict=True):
             self._backward(state.config.r1_interval * gradient_penalty(state, part, fake_BCHW, self.log))
-        state.opt_D.collect()
+        state.opt_D.collect(add=state.config.r1_interval == 1)
 
     def of_G(self) -> None:
         """G: look real, and show what the code says. D and E are only looked through."""
@@ -145,11 +145,12 @@ def train_step(state: TrainState, batch: Batch, passes_of: PassesOf = Passes) ->
     passes = passes_of(state, split(state, batch))
 
     passes.of_D_and_E()
-    state.opt_D.step()
     state.opt_E.step(decay(state, floor=0.0))
     if state.config.r1_gamma and state.step % state.config.r1_interval == 0:
+        if state.config.r1_interval > 1:
+            state.opt_D.step()
         passes.of_penalty()
-        state.opt_D.step()
+    state.opt_D.step()
     passes.of_G()
     state.opt_G.step(decay(state, floor=0.1))
 
