@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,7 @@ def test_the_first_named_keeps_its_name_and_capitals_do_not_count(photos: Path, 
     ("given", "out", "said"),
     [
         (["0.png"], "o.jpg", "--out o.jpg: cannot write .jpg; take .png, or a folder"),
+        (["0.png"], "o.tiff", "--out o.tiff: cannot write .tiff; take .png, or a folder"),
         (["."], "o.png", "--out o.png: there are several images to edit; give a folder"),
     ],
 )
@@ -215,6 +218,8 @@ def test_other_sizes_are_fitted_and_the_user_is_told(editor: Path, tmp_path: Pat
         (("--set", "hue=1", "--strength", "nan"), "strength nan: give a number"),
         ((), "--set: none given"),
         (("--sweep", "hue", "--columns", "0"), "--columns 0"),
+        (("--set", "hue=1", "--set", "hue=2"), "--set hue=2: hue is set twice, first to 1; leave out one"),
+        (("--sweep", "hue", "--set", "hue=2"), "--set hue=2: --sweep hue sets it; leave out one"),
     ],
 )
 def test_bad_input_of_an_editor(
@@ -241,6 +246,48 @@ def test_a_file_that_is_no_image_stops_before_anything_is_written(
     (tmp_path / "empty").mkdir()
     assert edit(editor, tmp_path / "empty", "--set", "hue=90", "--out", tmp_path / "out") == 2
     assert "no images in this folder" in capsys.readouterr().err
+
+
+def test_a_table_of_readings_takes_no_image_s_place(semi: Path, photos: Path, tmp_path: Path, capsys: Any) -> None:
+    def encode(*words: Any) -> int:
+        return main(["encode", str(semi), *map(str, words)])
+
+    before = (photos / "0.png").read_bytes()
+    assert encode("--csv", photos / "0.png", photos / "1.png") == 2  # --csv photos/*.png
+    assert "0.png: is an image; name the table to write" in capsys.readouterr().err
+    shutil.copy(photos / "0.png", photos / "noend")
+    assert encode(photos / "noend", "--csv", photos / "noend") == 2
+    assert (photos / "0.png").read_bytes() == (photos / "noend").read_bytes() == before
+    assert encode(photos / "0.png", "--json", "--csv", tmp_path / "r.csv") == 2
+    assert "--json: not with --csv" in capsys.readouterr().err and not (tmp_path / "r.csv").exists()
+    assert encode(photos / "0.png", "--csv", tmp_path / "r.csv") == 0
+
+
+def test_long_work_is_shown_and_short_work_is_not(semi: Path, photos: Path, tmp_path: Path, capsys: Any) -> None:
+    for count, told in ((33, ["reading images: 33 of 33", "drawing: 33 of 33"]), (3, [])):
+        assert main(["encode", str(semi), *[str(photos / "0.png")] * count, "--csv", str(tmp_path / "r.csv")]) == 0
+        assert main(["generate", str(semi), "--count", str(count), "--out", str(tmp_path / "g.png")]) == 0
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.partition(", ")[0] for line in lines] == told
+
+
+def test_numbers_have_all_digits_before_the_point(capsys: Any) -> None:
+    print_readings([{"file_name": "a.png", "year": 1987.5, "price": 12345.6, "size": 0.65812, "kind": 2.0}])
+    cells = re.findall(r"(?<=\W)[\d.]+(?=\W)", capsys.readouterr().out)
+    assert cells == ["1988", "12346", "0.6581", "2"]
+
+
+@pytest.mark.parametrize(("name", "encoding", "shown"), [("sü", "ascii", rb"s\xfc"), ("s\udcfc", "utf-8", rb"s\udcfc")])
+def test_names_that_stdout_has_no_letters_for(
+    semi: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, name: str, encoding: str, shown: bytes
+) -> None:
+    file = (photos / "0.png").rename(photos / f"{name}.png")
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written := io.BytesIO(), encoding=encoding))
+    monkeypatch.setenv("COLUMNS", "500")
+    assert main(["encode", str(semi), str(file)]) == 0
+    assert main(["generate", str(semi), "--out", str(file)]) == 0
+    sys.stdout.flush()
+    assert written.getvalue().count(shown) == 2
 
 
 def test_names_with_brackets_are_printed_as_they_are(capsys: Any) -> None:

@@ -187,6 +187,14 @@ def test_seeds_are_whole_numbers(model: Model) -> None:
     assert model.generate(seed=2**64 - 1).shape == (1, 16, 16, 3)
 
 
+def test_values_that_are_read_are_those_of_the_grid(tmp_path: Path) -> None:
+    space = FactorSpace.grid({"colour": 4}).with_classes(["colour"])
+    model = ssg.load(write_model(tmp_path / "checkpoint-000001", space))
+    assert set(model.encode(model.generate(count=20))["colour"]) <= {0.0, 1.0, 2.0, 3.0}
+    ((_, values, _),) = model.traverse()
+    assert values == [0.0, 1.0, 2.0, 3.0]
+
+
 def test_encode_gives_values_in_own_units(model: Model) -> None:
     images = model.generate(seed=1, count=40)
     read = model.encode(images)
@@ -249,6 +257,11 @@ def test_an_editor_has_nothing_to_search(tmp_path: Path) -> None:
     save_model(tmp_path, config, SPACE, FineGenerator(config), Encoder(config, Trunk(config)))
     with pytest.raises(UserError, match="starts from the image itself"):
         ssg.load(tmp_path).invert(np.zeros((16, 16, 3), np.uint8))
+
+
+def test_no_search_has_fewer_steps_than_none(model: Model) -> None:
+    with pytest.raises(UserError, match="steps -1: give 0 or more"):
+        model.edit(model.generate()[0], {"hue": 10}, steps=-1)
 
 
 def test_the_second_edit_of_an_image_needs_no_search(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,9 +156,12 @@ def test_values_in_own_units(name: str, value: float | str, level: float) -> Non
         ("light", "#٣", ["light=#٣", "#0 to #3"]),
         ("light", "#" + "9" * 5000, ["light", "#0 to #3"]),
         ("weight", "#1", ["weight", "no value indices"]),
+        ("weight", None, ["weight=None", "not a number"]),
+        ("hue", [1], ["hue=[1]", "not a number"]),
+        ("hue", 10**400, ["hue=10", "not a number"]),
     ],
 )
-def test_a_wrong_value_is_named_with_what_fits(name: str, value: float | str, words: list[str]) -> None:
+def test_a_wrong_value_is_named_with_what_fits(name: str, value: Any, words: list[str]) -> None:
     with pytest.raises(UserError) as error:
         EVERY_KIND[name].level_of(value)
     assert all(word in str(error.value) for word in words)
@@ -188,6 +192,55 @@ def test_a_wrong_file_is_a_users_error(document: object, tmp_path: Path) -> None
 def test_a_size_is_neither_nothing_nor_endless(size: float) -> None:
     with pytest.raises(UserError, match=r"factor 'light': size \d+ is not between 1 and 1000000"):
         Factor.from_json({"name": "light", "size": size})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("size", 3.7, "a whole number"),
+        ("size", "4", "a whole number"),
+        ("size", True, "a whole number"),
+        ("size", math.nan, "a whole number"),
+        ("size", [4], "a whole number"),
+        ("range", ["0", 3], "a list of numbers"),
+        ("range", [0, True], "a list of numbers"),
+        ("range", "03", "a list of numbers"),
+        ("range", 5, "a list of numbers"),
+        ("range", [0, 10**400], "a list of numbers"),
+        ("grid", "0123", "a list of numbers"),
+        ("grid", [0, 1, "2"], "a list of numbers"),
+        ("grid", 3, "a list of numbers"),
+        ("as_classes", "false", "true or false"),
+        ("as_classes", 1, "true or false"),
+        ("grows", "no", "true or false"),
+        ("unit", 5, "words"),
+        ("categories", "abc", "a list of names"),
+        ("categories", ["a", None], "a list of names"),
+        ("categories", ["a", True], "a list of names"),
+        ("categories", ["a", ["b"]], "a list of names"),
+    ],
+)
+def test_a_field_of_another_type_is_named_with_its_value(field: str, value: object, wanted: str) -> None:
+    entry = {"name": "light", "kind": "categorical" if field == "categories" else "scalar", "size": 4}
+    with pytest.raises(UserError) as error:
+        Factor.from_json(entry | {field: value})
+    assert str(error.value) == f"factor 'light': {field} {json.dumps(value)[:40]}: must be {wanted}"
+
+
+def test_fields_that_are_null_or_whole_are_read() -> None:
+    empty = dict.fromkeys(("size", "range", "grid", "unit", "as_classes", "grows"))
+    assert Factor.from_json({"name": "light", **empty}) == Factor.scalar("light")
+    assert Factor.from_json({"name": "light", "size": 4.0, "as_classes": True}).size == 4
+    assert Factor.from_json({"name": "light", "kind": "categorical", "categories": [1, 2.5]}).categories == ("1", "2.5")
+
+
+@pytest.mark.parametrize("factor", EVERY_KIND.factors, ids=lambda f: f.name)
+def test_values_of_a_grid_survive_single_precision(factor: Factor) -> None:
+    for index in range(factor.size or 0):
+        level = factor.level_of_index(index)
+        assert factor.value_of(float(np.float32(level))) == factor.value_of(float(level))
+    between = float(np.float32(0.123456))
+    assert factor.kind == "categorical" or factor.value_of(between) != factor.value_of(round(between, 3))
 
 
 def test_a_name_has_one_line_and_a_unit_may_be_null() -> None:

@@ -264,6 +264,12 @@ def test_one_hot_vectors_are_one_class() -> None:
     assert labels.known_NF[:, 0].tolist() == [True, True, False, True]
 
 
+@pytest.mark.parametrize("label", [True, [True, False], [0.5, False], "1", {"a": 1}])
+def test_labels_are_numbers(label: object) -> None:
+    with pytest.raises(UserError, match=r"dataset\.json: label of '.*': .* is not a finite number"):
+        from_json(entries([label, [0.5, 1.5]]))
+
+
 def test_other_vectors_are_scalars() -> None:
     space, labels = from_json(entries([[0.5, 10], [1.5, 20], [None, 10]]))
     assert [(f.kind, f.low, f.high) for f in space] == [("scalar", 0.5, 1.5), ("scalar", 10, 20)]

@@ -116,7 +116,9 @@ class Model:
         """1 (grey) or 3 (RGB)."""
         return self.networks.config.channels
 
-    def generate(self, settings: Settings | None = None, seed: int = 0, count: int = 1) -> ImageArray:
+    def generate(
+        self, settings: Settings | None = None, seed: int = 0, count: int = 1, on_progress: OnProgress | None = None
+    ) -> ImageArray:
         """Draws images whose factors are as `settings` says.
 
         Factors not named are drawn from the prior that the model was trained with, anew for each image. The same seed
@@ -125,6 +127,7 @@ class Model:
         Args:
             settings: factor -> value in its own units, a category's name, or a value index as "#3".
             count: number of images.
+            on_progress: on_progress(images drawn, images in all).
 
         Returns:
             uint8, count x H x W x C.
@@ -137,7 +140,7 @@ class Model:
         start_N, level_NF = self.draw(seed, count)
         for name, level in self.levels(settings or {}).items():
             level_NF[:, self.factors.position(name)] = level
-        return self.images(start_N, level_NF)
+        return self.images(start_N, level_NF, on_progress)
 
     def encode(self, images: ImageArray) -> dict[str, npt.NDArray[Any]]:
         """Reads the factors off images.
@@ -198,11 +201,13 @@ class Model:
         """The z, code and styles that reproduce an image (uint8 H x W x C), from memory or `kept` where it was seen.
 
         Raises:
-            UserError: the array is not one image; or the model is an editor, which starts from the image itself and
-                searches nothing.
+            UserError: the array is not one image; steps below 0; or the model is an editor, which starts from the image
+                itself and searches nothing.
         """
         if self.edits_in_one_pass:
             raise UserError(f"{self.checkpoint}: this model starts from the image itself: nothing to search, use edit")
+        if steps < 0:
+            raise UserError(f"steps {steps}: give 0 or more")
         fitted = self.single(image)
         key = f"{steps} {hashlib.sha256(fitted.tobytes()).hexdigest()}"
         if key not in self._found:
@@ -333,11 +338,13 @@ class Model:
         return start_1, level_1F
 
     @torch.no_grad()
-    def images(self, start_N: Tensor, level_NF: Tensor) -> ImageArray:
+    def images(self, start_N: Tensor, level_NF: Tensor, on_progress: OnProgress | None = None) -> ImageArray:
         """G's images from z (or from images) and levels, uint8 N x H x W x C."""
-        out = []
+        out: list[ImageArray] = []
         for start, level in zip(start_N.split(BATCH), level_NF.split(BATCH), strict=True):
             out.append(to_uint8(self.networks.draw(start.to(self.device), self.factors.encode(level).to(self.device))))
+            if on_progress is not None:
+                on_progress(sum(map(len, out)), len(start_N))
         return np.concatenate(out)
 
     def read_levels(self, image_NHWC: ImageArray) -> npt.NDArray[np.float32]:

@@ -175,7 +175,7 @@ class Factor:
             raise UserError(f"{self.name}={value}: not a category; known are {', '.join(self.categories)}")
         try:
             number = float(value)
-        except ValueError:
+        except (TypeError, ValueError, OverflowError):
             raise UserError(f"{self.name}={value}: not a number; {self.name} takes {self.describe_range()}") from None
         span = self.high - self.low
         slack = 1e-6 * span
@@ -196,14 +196,22 @@ class Factor:
         return float(self.level_of_index(int(digits)))
 
     def value_of(self, level: float) -> Value:
-        """Level -> value in own units: a float, or a category's name."""
+        """Level -> value in own units: a float, or a category's name.
+
+        A level of the grid that single precision has rounded is that of the grid: class 2, not 2.0000000596.
+        """
+        level = float(level)
         if self.kind == "categorical":
-            return self.categories[int(np.clip(round(float(level)), 0, len(self.categories) - 1))]
+            return self.categories[int(np.clip(round(level), 0, len(self.categories) - 1))]
+        if self.size is not None:
+            steps = self.size if self.kind == "circular" else max(self.size - 1, 1)
+            nearest = float(np.rint(level * steps)) / steps
+            level = nearest if np.float32(nearest) == np.float32(level) else level
         if self.kind == "circular":
-            return self.low + (float(level) % 1.0) * (self.high - self.low)
+            return self.low + (level % 1.0) * (self.high - self.low)
         if self.grid is not None:
             return float(np.interp(level, np.linspace(0, 1, len(self.grid)), self.grid))
-        return self.low + float(level) * (self.high - self.low)
+        return self.low + level * (self.high - self.low)
 
     def levels(self, count: int) -> FloatArray:
         """`count` levels that span the factor (all its values where it has no more than `count`)."""
@@ -252,30 +260,36 @@ class Factor:
         for key in unknown_fields(entry):
             if difflib.get_close_matches(key.lower(), FIELDS, 1, 0.85):
                 raise UserError(f"factor {name!r}: unknown field {key!r}; known are {', '.join(FIELDS)}")
-        try:
-            if kind == "categorical":
-                if not isinstance(entry["categories"], list):
-                    raise UserError(f"factor {name!r}: categories must be a list of names")
-                return cls.categorical(name, [str(c) for c in entry["categories"]])
-            grid = None if entry.get("grid") is None else tuple(float(v) for v in entry["grid"])
-            size = None if entry.get("size") is None else int(entry["size"])
-            ends = entry.get("range", (0.0, 360.0 if kind == "circular" else 1.0))
-            if grid is not None and kind == "scalar":
-                if len(grid) < 2 and "range" not in entry:
-                    raise UserError(f"factor {name!r}: a grid needs at least two values")
-                size = len(grid) if size is None else size
-                ends = entry["range"] if "range" in entry else (min(grid), max(grid))
-            if len(ends) != 2:
-                raise UserError(f"factor {name!r}: range must list two numbers, the lowest and the highest")
-            low, high = (float(v) for v in ends)
-            as_classes = bool(entry.get("as_classes", False))
-            return cls(name, kind, size, low, high, unit=str(entry.get("unit") or ""), grid=grid, as_classes=as_classes)
-        except KeyError as error:
-            raise UserError(f"factor {name!r}: field {error} is missing") from None
-        except UserError:
-            raise
-        except (TypeError, ValueError, OverflowError) as error:
-            raise UserError(f"factor {name!r}: {error}") from None
+        says = {key: value for key, value in entry.items() if value is not None}  # null says nothing
+        if not isinstance(says.get("grows", False), bool):
+            raise _mistyped(name, "grows", says["grows"], "true or false")
+        if kind == "categorical":
+            if "categories" not in says:
+                raise UserError(f"factor {name!r}: field 'categories' is missing")
+            categories = says["categories"]
+            if not isinstance(categories, list) or not all(isinstance(c, str) or _is_number(c) for c in categories):
+                raise _mistyped(name, "categories", categories, "a list of names")
+            return cls.categorical(name, [str(c) for c in categories])
+        unit, as_classes = says.get("unit", ""), says.get("as_classes", False)
+        if not isinstance(unit, str):
+            raise _mistyped(name, "unit", unit, "words")
+        if not isinstance(as_classes, bool):
+            raise _mistyped(name, "as_classes", as_classes, "true or false")
+        grid = _numbers(name, "grid", says["grid"]) if "grid" in says else None
+        ends = _numbers(name, "range", says.get("range", (0, 360 if kind == "circular" else 1)))
+        size = says.get("size")
+        if size is not None:
+            if not _is_number(size) or size != int(size):
+                raise _mistyped(name, "size", size, "a whole number")
+            size = int(size)
+        if grid is not None and kind == "scalar":
+            if len(grid) < 2 and "range" not in says:
+                raise UserError(f"factor {name!r}: a grid needs at least two values")
+            size = len(grid) if size is None else size
+            ends = ends if "range" in says else (min(grid), max(grid))
+        if len(ends) != 2:
+            raise UserError(f"factor {name!r}: range must list two numbers, the lowest and the highest")
+        return cls(name, kind, size, *ends, unit=unit, grid=grid, as_classes=as_classes)
 
     def as_scalar(self) -> Factor:
         """The same values on a line: how the paper treats every factor (`--factor-kinds scalar`)."""
@@ -287,6 +301,27 @@ class Factor:
             return Factor.scalar(self.name, None, self.low, self.high, self.unit)
         last = self.low + (self.size - 1) * (self.high - self.low) / self.size
         return Factor.scalar(self.name, self.size, self.low, last, self.unit)
+
+
+def _mistyped(name: str, field: str, value: Any, wanted: str) -> UserError:
+    """A field of `factors.json` that is of another type."""
+    return UserError(f"factor {name!r}: {field} {json.dumps(value, ensure_ascii=False)[:40]}: must be {wanted}")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite number: of those in JSON, no true and no NaN; of whole ones, none that no float holds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _numbers(name: str, field: str, values: Any) -> tuple[float, ...]:
+    """Numbers of a field.
+
+    Raises:
+        UserError: anything else; names it.
+    """
+    if not isinstance(values, list | tuple) or not all(map(_is_number, values)):
+        raise _mistyped(name, field, values, "a list of numbers")
+    return tuple(float(value) for value in values)
 
 
 def unknown_fields(entry: Mapping[str, Any]) -> list[str]:

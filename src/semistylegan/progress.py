@@ -24,6 +24,8 @@ SECONDS_BETWEEN_LINES = 10.0
 """How often a log file (not a terminal) hears of progress."""
 QUIET_BELOW = 20_000
 """Quick work (reading headers) on fewer items than this shows no bar."""
+QUIET_PICTURES = 33
+"""The same of pictures that pass a network: one batch shows none."""
 
 
 class Meter(Protocol):
@@ -73,9 +75,9 @@ def bar(title: str, total: float, start: float = 0.0) -> Iterator[Meter]:
 
 
 @contextmanager
-def quiet_bar(title: str, total: int) -> Iterator[Callable[..., None]]:
+def quiet_bar(title: str, total: int, below: int = QUIET_BELOW) -> Iterator[Callable[..., None]]:
     """A bar where the work is long enough to need one, else nothing."""
-    if total >= QUIET_BELOW:
+    if total >= below:
         with bar(title, total) as meter:
             yield meter
     else:

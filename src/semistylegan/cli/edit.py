@@ -42,7 +42,7 @@ class Edit(Command):
     columns: int = 8
     """Most values in a strip."""
     strength: float = 1.0
-    """0 leaves the image as it is, 1 sets the value, between goes part of the way."""
+    """0 leaves the image as it is (an editor redraws it), 1 sets the value, between goes part of the way."""
     steps: int = 200
     """Updates of the search, where there is one."""
 
@@ -64,6 +64,8 @@ class Edit(Command):
             model.check_editable(name)
         wanted = values(model.factors, self.settings)
         swept = None if self.sweep is None else sweep_values(model, self.sweep, self.columns)
+        if self.sweep in wanted:
+            raise UserError(f"--set {self.sweep}={wanted[self.sweep]}: --sweep {self.sweep} sets it; leave out one")
         files = image_files(self.image, self.out)
         one = is_png(self.out)
         if one and (len(files) > 1 or self.image[0].is_dir()):

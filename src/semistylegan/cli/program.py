@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import io
 import os
 import signal
 import sys
@@ -60,6 +61,8 @@ FIXES: dict[int, str] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit status. What is no user's error is raised: a bug has a traceback."""
     args = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names that it has no letters for are written as stderr writes them
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # SIGTERM is taken as Ctrl-C is, so that what is half written is removed, by whatever removes it then.
         with warnings.catch_warnings(), heard_by({signal.SIGTERM: signal.default_int_handler}):

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Column, Table
 
 from semistylegan.files import write_text
+from semistylegan.progress import QUIET_PICTURES, quiet_bar
 
 if TYPE_CHECKING:
     from semistylegan.editing import Model
@@ -48,15 +50,19 @@ def print_study(study: Study, results: Sequence[Result]) -> None:
     from semistylegan.study.table import LEARNED, fields_of, name_of, spread
 
     fields = fields_of(results)
-    table = Table("setting", "runs", *map(name_of, fields))
-    table.columns[0].no_wrap = True
+    whole = (Column(head, no_wrap=True) for head in ("runs", *map(name_of, fields)))
+    table = Table("setting", *whole, padding=(0, 1, 0, 0))
     learned = False
     for setting in study.settings:
         done = sum(r.job.setting == setting and not r.failed for r in results)
         told = [spread(results, setting, field) for field in fields]
         learned = learned or any(t is not None and t.learned for t in told)
-        table.add_row(setting.name, str(done), *("-" if t is None else str(t) for t in told))
+        table.add_row(setting.name, str(done), *("-" if t is None else str(t).replace(" ± ", "\n± ") for t in told))
     console = _console()
+    # Names may wrap. Numbers may not: where they do not fit, the table is wider than the terminal.
+    wide = console.options.update(max_width=10_000)
+    names = Measurement.get(console, wide, "\n".join(["setting", *(s.name for s in study.settings)]))
+    console.width = max(console.width, Measurement.get(console, wide, table).maximum - names.span)
     console.print(table)
     if learned:
         console.print(LEARNED)
@@ -71,17 +77,19 @@ def readings(model: Model, images: Sequence[Path]) -> list[Row]:
     from semistylegan.data.pictures import load_image
 
     rows: list[Row] = []
-    for path in images:
-        row: Row = {"file_name": str(path)}
-        for name, value in model.encode(load_image(path)).items():
-            row[name] = _plain(value[0])
-        rows.append(row)
+    with quiet_bar("reading images", len(images), QUIET_PICTURES) as advance:
+        for path in images:
+            row: Row = {"file_name": str(path)}
+            for name, value in model.encode(load_image(path)).items():
+                row[name] = _plain(value[0])
+            rows.append(row)
+            advance()
     return rows
 
 
 def print_readings(rows: Sequence[Row]) -> None:
     """A line for each factor, so that names stay whole; a line for each image where there are more images."""
-    lines = [list(rows[0]), *([f"{v:.4g}" if isinstance(v, float) else v for v in row.values()] for row in rows)]
+    lines = [list(rows[0]), *([_short(v) if isinstance(v, float) else v for v in row.values()] for row in rows)]
     if len(lines) <= len(rows[0]):
         lines = [list(line) for line in zip(*lines, strict=True)]
     table = Table(*(Column(head, overflow="fold") for head in lines[0]))
@@ -113,6 +121,11 @@ def _title(metrics: Mapping[str, Any]) -> str | None:
 
 def _number(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, int | float) else "-"
+
+
+def _short(value: float) -> str:
+    """Four digits, and all of those before the point: 0.6581, 2, 12345."""
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}" if abs(value) < 1e15 else f"{value:g}"
 
 
 def _span(ends: Any) -> str:

@@ -21,6 +21,9 @@ Settings = Annotated[UseAppendAction[tuple[str, ...]], arg(name="set", metavar="
 Model = Annotated[Positional[str], arg(metavar="MODEL")]
 Images = Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE ...")]
 
+OTHER_PICTURES = (".gif", ".mp4", ".tif", ".tiff", ".svg", ".pdf", ".avif", ".heic")
+"""Endings of pictures that we do not read: no one means a folder of that name."""
+
 
 @dataclass(frozen=True)
 class Generate(Command):
@@ -45,12 +48,21 @@ class Generate(Command):
         from semistylegan.data.pictures import save_png, tile
         from semistylegan.editing import load
         from semistylegan.files import require_own
+        from semistylegan.progress import QUIET_PICTURES, quiet_bar
 
         model = load(self.model)
         grid, names = is_png(self.out), [f"{i:06d}.png" for i in range(self.count)]
         if not grid and self.out.is_dir():  # what an earlier, longer one drew may stay
             require_own(self.out, names + [p.name for p in self.out.iterdir() if re.fullmatch(r"\d{6}\.png", p.name)])
-        images = model.generate(values(model.factors, self.settings), seed=self.seed, count=self.count)
+        settings, before = values(model.factors, self.settings), 0
+        with quiet_bar("drawing", self.count, QUIET_PICTURES) as advance:
+
+            def tell(done: int, total: int) -> None:
+                nonlocal before
+                advance(done - before)
+                before = done
+
+            images = model.generate(settings, self.seed, self.count, tell)
         if grid:
             save_png(self.out, tile(images, columns=round(len(images) ** 0.5), gap=2))
         else:
@@ -109,10 +121,15 @@ class Encode(Command):
 
     def run(self) -> Path | None:
         from semistylegan.cli.tables import print_readings, readings, write_csv
+        from semistylegan.data.pictures import EXTENSIONS
         from semistylegan.editing import load
 
         if not self.image:
             raise UserError("IMAGE: none given; name one or more image files")
+        if self.csv is not None and self.json:
+            raise UserError(f"--json: not with --csv {self.csv}, which writes a table; leave out one of them")
+        if self.csv is not None and (self.csv.suffix.lower() in EXTENSIONS or self.csv in self.image):
+            raise UserError(f"--csv {self.csv}: is an image; name the table to write, e.g. --csv factors.csv")
         rows = readings(load(self.model), self.image)
         if self.csv is not None:
             write_csv(self.csv, rows)
@@ -132,7 +149,7 @@ def is_png(out: Path) -> bool:
     from semistylegan.data.pictures import EXTENSIONS
 
     ending = out.suffix.lower()
-    if ending != ".png" and ending in (*EXTENSIONS, ".gif", ".mp4") and not out.is_dir():
+    if ending != ".png" and ending in (*EXTENSIONS, *OTHER_PICTURES) and not out.is_dir():
         raise UserError(f"--out {out}: cannot write {ending}; take .png, or a folder")
     return ending == ".png" and not out.is_dir()
 
@@ -141,7 +158,13 @@ def values(space: FactorSpace, settings: Sequence[str]) -> dict[str, Value]:
     """`["hue=210", "shape=#2"]` -> {"hue": "210", "shape": "#2"}, all checked.
 
     Raises:
-        UserError: not of the form factor=value, an unknown factor, or a value that does not fit.
+        UserError: not of the form factor=value, an unknown factor, one that is set twice, or a value that does not fit.
     """
     space.parse_settings(settings)
-    return {**space.split_settings(settings)}
+    out: dict[str, Value] = {}
+    for setting in settings:
+        ((name, value),) = space.split_settings([setting]).items()
+        if name in out:
+            raise UserError(f"--set {setting}: {name} is set twice, first to {out[name]}; leave out one")
+        out[name] = value
+    return out

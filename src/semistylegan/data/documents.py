@@ -76,7 +76,7 @@ def _vector(label: Any, source: str, name: str) -> Any:
         return numbers
     out: list[float | None] = []
     for number in numbers:
-        if number is None or (isinstance(number, (int, float)) and _finite(number)):
+        if number is None or (type(number) in _PLAIN and _finite(number)):
             out.append(None if number is None else float(number))
         else:
             raise UserError(
