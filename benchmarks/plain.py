@@ -166,7 +166,7 @@ class Plain:
             weights = [v for k, v in self.weights.items() if k.startswith(network)]
             self.gradients[network] = torch.cat([v.grad.flatten() for v in weights if v.grad is not None])
 
-    def step(self, part, supervised: Callable[[Tensor, Tensor], Tensor], unsupervised: Callable[..., Tensor]) -> Tensor:  # type: ignore[no-untyped-def]
+    def step(self, part, supervised: Callable[..., Tensor], unsupervised: Callable[..., Tensor]) -> Tensor:  # type: ignore[no-untyped-def]
         """One update of D, E and G on a `Part`, in this class's dtype, before the rates fall; returns the fakes."""
         config, dtype = self.state.config, self.weights["G.const"].dtype
         real, z, code = (x.to(dtype) for x in (part.real_BCHW, part.z_BZ, part.code_BC))
@@ -177,10 +177,17 @@ class Plain:
         self.update("D", lambda: F.softplus(-self.judge(real)).mean() + F.softplus(self.judge(fake)).mean())
         share = part.share_2L[0].to(dtype)
         img = mix(labelled.img_LCHW.to(dtype), real, share)
-        aim = mix(labelled.code_LC.to(dtype), said, share)
+        label = labelled.code_LC.to(dtype)
+        aim = mix(label, said, share)
+        shifted = moved(labelled.img_LCHW.to(dtype), part.moves_2L)
 
         def loss_of_E() -> Tensor:
-            loss = config.alpha * sum(supervised(head, aim) for head in self.read(img))
+            known = labelled.known_LF
+            loss = config.alpha * sum(supervised(head, aim, known) for head in self.read(img))
+            if config.shift_keeps not in (None, "none"):
+                loss = loss + config.alpha * sum(
+                    supervised(head, label, known & part.stays_F) for head in self.read(shifted)
+                )
             if config.gamma_doubt:
                 loss = loss + part.doubt * unsupervised(self.read(fake)[-1], said)
             return loss
@@ -215,6 +222,15 @@ def normal(x: Tensor) -> Tensor:
 def mix(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
     share = share.reshape(-1, *[1] * (a.dim() - 1))
     return share * a + (1 - share) * b
+
+
+def moved(img: Tensor, by_2L: Tensor) -> Tensor:
+    """Each picture moved down and to the right; its edge is repeated."""
+    size, out = img.shape[-1], []
+    for x, (down, right) in zip(img, by_2L.t().tolist(), strict=True):
+        wide = F.pad(x[None], (size,) * 4, mode="replicate")[0]
+        out.append(wide[:, size - down : 2 * size - down, size - right : 2 * size - right])
+    return torch.stack(out)
 
 
 def soft(said: Tensor, space) -> Tensor:  # type: ignore[no-untyped-def]
@@ -256,7 +272,7 @@ def differences(state, batch, steps: int) -> Iterator[dict[str, float]]:  # type
         with default_dtype(dtype):
             (part,) = split(state, batch)
             terms = (
-                lambda said, aim, known=part.labelled.known_LF: losses.supervised(said, aim, known, space, weight),
+                lambda said, aim, known: losses.supervised(said, aim, known, space, weight),
                 lambda said, code: losses.unsupervised(said, code, space, weight),
             )
             found: dict[str, float] = {}

@@ -114,8 +114,12 @@ def test_two_processes_make_the_weights_of_one_that_takes_the_batch_in_two_parts
 
 
 @pytest.mark.timeout(180)
-def test_two_processes_make_the_model_of_one_where_labels_are_missing(sprites_zip: Path, tmp_path: Path) -> None:
-    """Images that are mixed with each other may have no label in common: one mean, over all processes' pairs."""
+@pytest.mark.parametrize("mix_with", ["labelled", "unlabelled"])
+def test_two_processes_make_the_model_of_one_where_labels_are_missing(
+    sprites_zip: Path, tmp_path: Path, mix_with: str
+) -> None:
+    """Images that are mixed with each other may have no label in common, and one that is moved none that it keeps: one
+    mean, over all processes' rows."""
     data, whole = tmp_path / "data", Dataset.open(sprites_zip)
     lines = ["file_name,scale,x"]
     for i, image in enumerate(whole.images(np.arange(32)).permute(0, 2, 3, 1).numpy()):
@@ -124,11 +128,26 @@ def test_two_processes_make_the_model_of_one_where_labels_are_missing(sprites_zi
         lines.append(f"{i:02d}.png,{'' if i % 3 == 0 else scale},{'' if i % 3 == 1 else x}")
     (data / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     one, two = tmp_path / "one", tmp_path / "two"
-    alone(data, one, label_fraction=1.0, mix_with="labelled")
-    assert launch(command(data, two, "--label-fraction", "1.0", "--mix-with", "labelled"), 2) == 0
+    alone(data, one, label_fraction=1.0, mix_with=mix_with)
+    assert launch(command(data, two, "--label-fraction", "1.0", "--mix-with", mix_with), 2) == 0
     assert_same_gradients(one, two)
     for first, second in zip(stats(one), stats(two), strict=True):
-        assert first["loss_sr"] == pytest.approx(second["loss_sr"], rel=1e-3)
+        for name in ("loss_sr", "loss_shift"):
+            assert first[name] == pytest.approx(second[name], rel=1e-3)
+
+
+@pytest.mark.parametrize(("given", "each"), [(None, "3"), ("5", "5")])
+def test_processes_share_the_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, each: str
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    with (tmp_path / "said").open("w") as said:
+        tell = [sys.executable, "-c", "import os; print(os.environ['OMP_NUM_THREADS'])"]
+        assert launch(tell, 2, said.fileno()) == 0
+    assert (tmp_path / "said").read_text().split() == [each, each]
 
 
 @pytest.mark.timeout(120)

@@ -14,7 +14,7 @@ import torch
 import semistylegan as ssg
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import held_out_rows
-from semistylegan.data.pictures import load_image, to_uint8
+from semistylegan.data.pictures import load_image, save_png, to_uint8
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.files import write_json
@@ -34,6 +34,7 @@ from semistylegan.training.scope import (
     class_factors,
     completed,
     guess_fine,
+    kept_factors,
     notes_on_choices,
     training_rows,
 )
@@ -280,6 +281,40 @@ def test_colours_are_as_classes_unless_someone_says_otherwise(sprites_zip: Path)
     assert own.code_width == 2 + 5
 
 
+def test_what_is_no_place_stays_in_moved_pictures(sprites_zip: Path) -> None:
+    def kept(space: FactorSpace, **fields: Any) -> tuple[str, ...]:
+        return kept_factors(TrainConfig.preset("semi", "data", "run", **{"shift": 0.25, **fields}), space)
+
+    sprites = Dataset.open(sprites_zip).space
+    assert kept(sprites) == ("shape", "hue", "scale")
+    assert kept(sprites, shift_keeps="x, hue") == ("hue", "x")
+    assert kept(sprites, shift_keeps="none") == kept(sprites, shift=0.0) == ()
+    with pytest.raises(UserError, match="unknown factor 'form'"):
+        kept(sprites, shift_keeps="form")
+    kitchen = FactorSpace.isaac3d().with_classes(("object_color",))
+    assert kept(kitchen) == ("object_scale", "lighting_intensity", "object_color", "wall_color")
+    places = (Factor.categorical("half", ("left", "right")), Factor.categorical("Place-of-thing", ("near", "far")))
+    shown = Factor.categorical("beside", ("cup", "leftover"))
+    assert kept(FactorSpace((*places, shown, Factor.circular("angle"), Factor.scalar("light", 3)))) == (
+        "beside",
+        "angle",
+    )
+
+
+def test_images_are_moved_where_things_move(sprites_zip: Path, tmp_path: Path) -> None:
+    def shift(data: Path, preset: str = "fine", **fields: Any) -> float | None:
+        return completed(TrainConfig.preset(preset, data, "run", **fields), Dataset.open(data)).shift
+
+    assert shift(sprites_zip) == shift(sprites_zip, "semi") == 0.25  # x and y are no fine factors, but say it
+    assert shift(sprites_zip, shift=0.1) == 0.1
+    assert shift(sprites_zip, "paper") == shift(sprites_zip, "info") == 0.0
+    for i in range(4):
+        save_png(tmp_path / f"{i}.png", render(i, 32))
+    table = "file_name,hair,hair_color\n0.png,short,0\n1.png,long,1\n2.png,long,2\n3.png,short,0\n"
+    (tmp_path / "metadata.csv").write_text(table, encoding="utf-8")
+    assert shift(tmp_path, "semi") == 0.0
+
+
 def test_own_code_reconstruction_teaches_to_copy(sprites_zip: Path) -> None:
     """With L_rec alone to speak of, the editor learns to give an image back."""
     data = Dataset.open(sprites_zip)
@@ -334,7 +369,7 @@ def test_a_run_of_the_preset_fine_can_be_used(sprites_zip: Path, tmp_path: Path,
     level[:, 1] = 0.25
     own = model.images(start, level)[0]
     ((_, values, images),) = model.traverse(0, columns=5, only=["scale"])
-    assert np.array_equal(images[values.index(pytest.approx(0.17))], own)
+    assert np.abs(images[values.index(pytest.approx(0.17))].astype(int) - own).max() <= 1  # in a batch of another size
     # Its page speaks of edits.
     scores = {"edit_error": 0.25, "edit_psnr": 21.5, "per_factor": {"hue": {"mae": 0.1, "edit_error": 0.375}}}
     write_json(whole.path / "metrics.json", scores)
@@ -455,20 +490,21 @@ def test_a_study_of_editors_goes_on(sprites_zip: Path, tmp_path: Path) -> None:
 def test_configurations_of_earlier_versions_mean_what_they_meant() -> None:
     for preset in ("semi", "info"):
         document = TrainConfig.preset(preset, "data", "run").to_json()
-        for field in ("gamma_doubt", "doubt_decay_from", "keep", "as_classes"):
+        for field in ("gamma_doubt", "doubt_decay_from", "keep", "shift", "as_classes", "shift_keeps"):
             del document[field]
         read = TrainConfig.from_json(document)
-        assert (read.gamma_doubt, read.doubt_decay_from, read.keep) == (0.0, 1.0, 0.0)
-        assert read.as_classes == (None if preset == "info" else "none")
+        assert (read.gamma_doubt, read.doubt_decay_from, read.keep, read.shift) == (0.0, 1.0, 0.0, 0.0)
+        assert read.as_classes == read.shift_keeps == (None if preset == "info" else "none")
 
 
 def test_what_is_chosen_by_name_is_said_and_recorded(sprites_zip: Path) -> None:
     data = Dataset.open(sprites_zip)
     given = config(sprites_zip, sprites_zip)
     chosen = completed(given, data)
-    assert (chosen.fine_factors, chosen.as_classes) == ("hue,scale", "none")
+    assert (chosen.fine_factors, chosen.as_classes, chosen.shift_keeps) == ("hue,scale", "none", "hue,scale")
     assert notes_on_choices(given, chosen) == [
-        "fine factors, chosen by their names: hue, scale (--fine-factors says otherwise)"
+        "fine factors, chosen by their names: hue, scale (--fine-factors says otherwise)",
+        "factors that moved images keep, chosen by their kinds and names: hue, scale (--shift-keeps says otherwise)",
     ]
     assert completed(chosen, data) == chosen and notes_on_choices(chosen, chosen) == []
     assert completed(TrainConfig.preset("info", str(sprites_zip), "run"), data).as_classes is None

@@ -34,6 +34,8 @@ def part_of(rows: int, value: float) -> Part:
         torch.ones(2, 0),
         torch.zeros(()),
         torch.zeros(rows, 1, dtype=torch.bool),
+        torch.zeros(2, 0, dtype=torch.int64),
+        torch.ones(1, dtype=torch.bool),
     )
 
 

@@ -136,3 +136,14 @@ def test_r1_of_a_linear_discriminator() -> None:
     penalty.backward()
     assert v.grad is not None
     torch.testing.assert_close(v.grad, 0.5 * v.detach())
+
+
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (3, -2), (-4, 1), (9, -9)])
+def test_a_moved_picture_repeats_its_edge(down: int, right: int) -> None:
+    img = torch.randn(3, 2, 8, 8)
+    by = torch.tensor([[down, 0, -1], [right, 0, 2]])
+    found = losses.moved(img, by)
+    wide = torch.nn.functional.pad(img[:1], (16,) * 4, mode="replicate")
+    assert torch.equal(found[:1], wide[:, :, 16 - down : 24 - down, 16 - right : 24 - right])
+    assert torch.equal(found[1], img[1])  # each by its own
+    assert torch.equal(found[2, :, :-1, 2:], img[2, :, 1:, :-2])

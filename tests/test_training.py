@@ -28,7 +28,7 @@ from semistylegan.data.dataset import Dataset
 from semistylegan.data.pictures import save_png, to_float
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
-from semistylegan.losses import unsupervised
+from semistylegan.losses import moved, unsupervised
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.checkpoint import load_model
 from semistylegan.training import Run, TrainConfig, loop, train
@@ -156,7 +156,11 @@ def test_both_gan_losses_train(gan: str) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"mix_with": "fakes", "beta": 1.0, "gamma_e": 1.0, "gan": "relativistic"}, {"mix_with": "labelled"}],
+    [
+        {},
+        {"mix_with": "fakes", "beta": 1.0, "gamma_e": 1.0, "gan": "relativistic"},
+        {"mix_with": "labelled", "shift": 0.25, "shift_keeps": "b"},
+    ],
 )
 @pytest.mark.parametrize("encoder", ["separate", "shared"])
 def test_a_batch_in_parts_gives_the_same_weights(fields: dict[str, Any], encoder: str) -> None:
@@ -184,7 +188,8 @@ def test_a_batch_in_parts_gives_the_same_weights_where_labels_are_missing(mix_wi
         assert batch.labelled is not None
         known = torch.tensor([[True, False], [False, mix_with == "labelled"], [True, True], [True, True]])
         batch = dataclasses.replace(batch, labelled=dataclasses.replace(batch.labelled, known_LF=known))
-        states = [make_state(batch=8, micro_batch=m, mix_with=mix_with, beta=1.0) for m in (0, 4)]
+        fields = {"mix_with": mix_with, "beta": 1.0, "shift": 0.25, "shift_keeps": "b"}
+        states = [make_state(batch=8, micro_batch=m, **fields) for m in (0, 4)]
         logs = [train_step(state, batch) for state in states]
     finally:
         torch.set_default_dtype(torch.float32)
@@ -199,6 +204,21 @@ def double(batch: Batch) -> Batch:
     assert labelled is not None
     labelled = LabelledBatch(labelled.img_LCHW.double(), labelled.code_LC.double(), labelled.known_LF)
     return Batch(batch.real_BCHW.double(), batch.code_BC.double(), labelled)
+
+
+def test_moved_images_teach_what_stays_and_nothing_else() -> None:
+    batch = make_batch()
+    state = make_state(shift=0.25, shift_keeps="b", gamma_doubt=0.0)
+    (part,) = split(state, batch)
+    assert part.labelled is not None and 0 < part.moves_2L.abs().max() <= 4  # a quarter of 16 pixels
+    with torch.no_grad():
+        said = state.E(moved(part.labelled.img_LCHW, part.moves_2L))
+    away = (said - part.labelled.code_LC)[:, 1].abs().mean()
+    assert float(train_step(state, batch)["loss_shift"]) == pytest.approx(float(away), rel=1e-4)
+    assert "loss_shift" not in train_step(make_state(shift=0.25, shift_keeps="none"), batch)
+    # What else a step draws does not depend on it.
+    (other,) = split(make_state(), batch)
+    assert torch.equal(other.z_BZ, part.z_BZ) and torch.equal(other.share_2L, part.share_2L)
 
 
 def test_real_and_generated_images_do_not_share_a_minibatch_deviation() -> None:
@@ -708,6 +728,9 @@ def test_divergence_stops_with_a_diagnosis(sprites_zip: Path, tmp_path: Path) ->
         ({"preset": "magic"}, "known are semi"),
         ({"preset": "info", "gamma_doubt": 0.1}, "--gamma-doubt: needs labels"),
         ({"preset": "info", "as_classes": "scale"}, "--as-classes: needs labels"),
+        ({"preset": "info", "shift": 0.1}, "--shift: needs labels"),
+        ({"shift": 0.6}, "--shift 0.6: must lie between 0 and 0.5"),
+        ({"shift_keeps": "shape,form"}, "unknown factor 'form'"),
         ({"keep": 0.5}, "--keep: belongs to the preset fine"),
         ({"device": "cuda:9"}, "not available"),
         ({"colour": 1}, "colour"),

@@ -64,7 +64,8 @@ def supervised(
 ) -> Tensor:
     """L_sup: mean d(E(x), c) over the rows that have a label. Zero where none has.
 
-    L_sr is the same function of mixed images and mixed codes (:func:`mix`).
+    L_sr is the same function of mixed images and mixed codes (:func:`mix`), L_shift of moved images (:func:`moved`)
+    and the labels that still hold.
 
     Args:
         count: divides the sum in place of the number of these rows, where they are a part of those that the mean is
@@ -85,6 +86,20 @@ def mix(a_B: Tensor, b_B: Tensor, share_B: Tensor) -> Tensor:
     """MixUp (Zhang et al. 2018): share x a + (1 - share) x b, row by row, for images or for codes."""
     share = share_B.reshape(-1, *[1] * (a_B.dim() - 1))
     return b_B + share * (a_B - b_B)
+
+
+def moved(img_BCHW: Tensor, by_2B: Tensor) -> Tensor:
+    """Each picture moved by so many pixels, down and to the right; what comes into sight repeats its edge.
+
+    Args:
+        by_2B: int64, on the device of the images: row 0 down, row 1 to the right; either may be negative.
+    """
+    height, width = img_BCHW.shape[2:]
+    place = torch.arange(max(height, width), device=img_BCHW.device)
+    row_BH = (place[:height] - by_2B[0, :, None]).clamp(0, height - 1)
+    column_BW = (place[:width] - by_2B[1, :, None]).clamp(0, width - 1)
+    which_B = torch.arange(len(img_BCHW), device=img_BCHW.device)
+    return img_BCHW[which_B[:, None, None], :, row_BH[:, :, None], column_BW[:, None]].permute(0, 3, 1, 2)
 
 
 def pixels(img_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:

@@ -77,6 +77,14 @@ class TrainConfig:
     """Weight of a categorical factor's cross-entropy beside the distance of the others."""
     label_noise: float = 0.03
     """Standard deviation of the noise on labelled images (images span [-1, 1]), against learning them by heart."""
+    shift: float | None = None
+    """How far labelled images are moved, up, down and sideways, when E is shown them once more: at most this part of
+    their side, 0 to 0.5. So E need not learn each class anew for each place. 0: not at all. Not given: 0.25 where a
+    factor may be a place, so that things move in these pictures, else 0."""
+    shift_keeps: str | None = None
+    """Factors whose value stays what it is when the picture is moved; with commas between, or none. E learns these
+    alone from moved images. Not given: classes, angles, and numbers named like colours, light or sizes; none named
+    like a place."""
     gan: Literal["logistic", "relativistic"] = "logistic"
     """L_GAN: non-saturating logistic with R1 (the paper), or relativistic pairs with R1 and R2 (R3GAN)."""
     r1_gamma: float | None = None
@@ -183,6 +191,8 @@ class TrainConfig:
         for option in ("label_fraction", "gamma_e_from", "lr_decay_from", "doubt_decay_from", "keep"):
             if (part := getattr(self, option)) is not None and not 0 <= part <= 1:
                 raise UserError(f"--{option.replace('_', '-')} {part}: must lie between 0 and 1")
+        if self.shift is not None and not 0 <= self.shift <= 0.5:
+            raise UserError(f"--shift {self.shift}: must lie between 0 and 0.5")
         if self.system != "info" and self.label_fraction == 0:
             raise UserError(
                 f"--label-fraction 0: the preset {self.system} needs labels; use --preset info to train without"
@@ -197,7 +207,7 @@ class TrainConfig:
         for option in (*of_fine, "keep", "gamma_rec", "gamma_cycle"):
             if self.system != "fine" and getattr(self, option):
                 raise UserError(f"--{option.replace('_', '-')}: belongs to the preset fine; add --preset fine")
-        for option in ("gamma_doubt", "as_classes"):
+        for option in ("gamma_doubt", "shift", "shift_keeps", "as_classes"):
             if self.system == "info" and getattr(self, option):
                 raise UserError(f"--{option.replace('_', '-')}: needs labels; leave it out with --preset info")
         if self.system == "info" and (self.label_fraction or self.alpha or self.beta):
@@ -276,8 +286,8 @@ class TrainConfig:
         if unknown := sorted(set(document) - known):
             raise UserError(f"unknown field {unknown[0]!r}; was it written by another version?")
         meant = {**EARLIER, **document}
-        if meant.get("as_classes") is None and meant.get("system") != "info":
-            meant["as_classes"] = "none"
+        if meant.get("system") != "info":
+            meant |= {key: "none" for key in ("as_classes", "shift_keeps") if meant.get(key) is None}
         return cls(**meant).validated()
 
 
@@ -304,6 +314,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "gamma_doubt": 0.0,
         "alpha": 0.0,
         "beta": 0.0,
+        "shift": 0.0,
     },
     # Little mixing: G would paint the faint second images that E learns to read in mixtures (docs/results/editing.md).
     "fine": {"gamma_g": 30.0, "gamma_doubt": 0.4, "keep": 0.5, "xi": 0.1, "gamma_rec": 10.0, "ce_weight": 0.15},
@@ -331,6 +342,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "beta": 1.0,
         "mix_with": "fakes",
         "label_noise": 0.0,
+        "shift": 0.0,
         "ema_kimg": 10.0,
         "snap_kimg": 100.0,
         "tick_kimg": 10.0,
@@ -338,8 +350,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """The fields in which a preset differs from the defaults."""
 
-EARLIER: dict[str, Any] = {"gamma_doubt": 0.0, "doubt_decay_from": 1.0, "keep": 0.0}
-"""What a `config.json` means that was written before these fields were (and before classes were chosen by name)."""
+EARLIER: dict[str, Any] = {"gamma_doubt": 0.0, "doubt_decay_from": 1.0, "keep": 0.0, "shift": 0.0}
+"""What a `config.json` means that was written before these fields were, and before names and kinds chose factors."""
 
 LEARNING_RATES: dict[str, tuple[float, float, float]] = {
     "tiny": (0.006, 0.004, 0.015),

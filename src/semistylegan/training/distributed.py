@@ -98,7 +98,8 @@ def wait(device: torch.device) -> None:
 def launch(command: Sequence[str], processes: int, stdout: int | None = None) -> int:
     """Runs `command` in so many processes on this machine, as torchrun does; returns the exit status.
 
-    Their output goes to the file descriptor `stdout` where it is given.
+    They share the cores: unless OMP_NUM_THREADS is set, each computes with its part of this process's threads. Their
+    output goes to the file descriptor `stdout` where it is given.
 
     Where one of them fails, the others are ended too, and the status is the failed one's.
     """
@@ -106,6 +107,7 @@ def launch(command: Sequence[str], processes: int, stdout: int | None = None) ->
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    place["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS") or str(max(torch.get_num_threads() // processes, 1))
     started = [
         subprocess.Popen(command, env={**os.environ, **place, "RANK": str(i), "LOCAL_RANK": str(i)}, stdout=stdout)
         for i in range(processes)

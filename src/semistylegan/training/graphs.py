@@ -107,11 +107,16 @@ class Recorded(Passes):
         return dict(zip(names, torch.stack([self.log.means[name] for name in names]).unbind(), strict=True))
 
 
+OF_PART = ("real_BCHW", "code_BC", "z_BZ", "share_2L", "doubt", "keeps_BC", "moves_2L", "stays_F")
+"""Its tensors, beside those of its labelled images."""
+
+
 def tensors_of(part: Part) -> list[Tensor]:
     """What a part is made of."""
     labelled = part.labelled
     rest = [] if labelled is None else [labelled.img_LCHW, labelled.code_LC, labelled.known_LF]
-    return [part.real_BCHW, part.code_BC, part.z_BZ, part.share_2L, part.doubt, part.keeps_BC, *rest]
+    own = [getattr(part, name) for name in OF_PART]
+    return [*own, *rest]
 
 
 def copy_of(part: Part) -> Part:
@@ -124,5 +129,4 @@ def copy_of(part: Part) -> Part:
             code_LC=labelled.code_LC.clone(),
             known_LF=labelled.known_LF.clone(),
         )
-    real_BCHW, code_BC, z_BZ = part.real_BCHW.clone(), part.code_BC.clone(), part.z_BZ.clone()
-    return Part(real_BCHW, code_BC, z_BZ, labelled, part.share_2L.clone(), part.doubt.clone(), part.keeps_BC.clone())
+    return Part(labelled=labelled, **{name: getattr(part, name).clone() for name in OF_PART})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import held_out_rows
 from semistylegan.errors import UserError
-from semistylegan.factors import FactorSpace
+from semistylegan.factors import Factor, FactorSpace
 from semistylegan.training.config import TrainConfig
 
 
@@ -44,7 +45,7 @@ def notes_on_labels(config: TrainConfig, data: Dataset) -> list[str]:
 
 def completed(config: TrainConfig, data: Dataset) -> TrainConfig:
     """The configuration, checked, with all that the data decides: what depends on the resolution, the factors that an
-    editor edits, those whose codes are as classes.
+    editor edits, those whose codes are as classes, those that a moved picture keeps.
 
     Raises:
         UserError: a value that cannot be, an unknown factor, or no name that sounds fine.
@@ -56,15 +57,25 @@ def completed(config: TrainConfig, data: Dataset) -> TrainConfig:
     if config.system == "fine":
         space = fine_factors(config.fine_factors, space)
         config = dataclasses.replace(config, fine_factors=",".join(space.names))
-    classes = class_factors(config, space.with_kinds(config.factor_kinds))
-    return dataclasses.replace(config, as_classes=",".join(classes) or "none")
+    if config.shift is None:
+        every = data.space.with_kinds(config.factor_kinds)
+        every = every.with_classes(class_factors(config, every))
+        config = dataclasses.replace(config, shift=0.0 if all(map(keeps_value, every)) else SHIFT)
+    space = space.with_kinds(config.factor_kinds)
+    classes = class_factors(config, space)
+    kept = kept_factors(config, space.with_classes(classes))
+    return dataclasses.replace(config, as_classes=",".join(classes) or "none", shift_keeps=",".join(kept) or "none")
 
 
 def notes_on_choices(given: TrainConfig, config: TrainConfig) -> list[str]:
-    """What :func:`completed` chose by the factors' names, a line each."""
-    chosen = (("fine_factors", "fine factors"), ("as_classes", "as classes"))
+    """What :func:`completed` chose by the factors' names and kinds, a line each."""
+    chosen = (
+        ("fine_factors", "fine factors, chosen by their names"),
+        ("as_classes", "as classes, chosen by their names"),
+        ("shift_keeps", "factors that moved images keep, chosen by their kinds and names"),
+    )
     return [
-        f"{what}, chosen by their names: {names.replace(',', ', ')} (--{field.replace('_', '-')} says otherwise)"
+        f"{what}: {names.replace(',', ', ')} (--{field.replace('_', '-')} says otherwise)"
         for field, what in chosen
         if getattr(given, field) is None and (names := getattr(config, field)) not in (None, "none")
     ]
@@ -118,6 +129,40 @@ def listed(names: str, space: FactorSpace) -> list[str]:
     return found
 
 
+def kept_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
+    """The factors whose value stays when the picture is moved: those of `--shift-keeps`; where it is left out, by their
+    kinds and names (:func:`keeps_value`).
+
+    Raises:
+        UserError: an unknown factor.
+    """
+    chosen = config.shift_keeps
+    if chosen == "none" or not config.shift:
+        return ()
+    if chosen is not None:
+        return space.only(listed(chosen, space)).names
+    return tuple(factor.name for factor in space if keeps_value(factor))
+
+
+def keeps_value(factor: Factor) -> bool:
+    """Whether a factor seems to stay what it is when the picture is moved: classes, angles, and numbers whose names
+    speak of colour, light or size; but none that is named like a place, or has values that are."""
+    words = set(re.findall(r"[a-z]+", " ".join((factor.name, *(factor.categories or ()))).lower()))
+    if words & PLACE_WORDS:
+        return False
+    named = any(word in factor.name.lower() for word in KEPT_WORDS)
+    return named or factor.has_classes or factor.kind == "circular"
+
+
+SHIFT = 0.25
+"""What --shift is where it is left out and things move in the pictures (docs/results/studies.md)."""
+KEPT_WORDS = ("colo", "hue", "satur", "bright", "intensity", "scale", "size")
+"""Of names of numbers that stay what they are when the picture is moved."""
+PLACE_WORDS = {
+    *("place", "position", "pos", "location", "where", "corner", "quadrant", "row", "column"),
+    *("left", "right", "top", "bottom"),
+}
+"""Of names of factors and of their values that tell where in the picture something is."""
 ISAAC3D_FINE = ("object_scale", "lighting_intensity", "object_color", "wall_color")
 """What the paper edits in the kitchen; in Falcor3D it is the four factors of the light."""
 MOST_CLASSES = 8

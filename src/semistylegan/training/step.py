@@ -16,8 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from semistylegan import losses
+from semistylegan.factors import FactorSpace
 from semistylegan.models.layers import in_full
 from semistylegan.training import distributed
+from semistylegan.training.config import TrainConfig
+from semistylegan.training.scope import listed
 from semistylegan.training.state import TrainState
 from semistylegan.training.streams import Aside, to_device
 
@@ -56,6 +59,10 @@ class Part:
     """Weight of L_doubt now, a number on the device."""
     keeps_BC: Tensor
     """Entries of the codes of factors that an edit keeps as they are read; bool."""
+    moves_2L: Tensor
+    """Pixels by which L_shift moves the labelled images: down, to the right."""
+    stays_F: Tensor
+    """Factors whose labels hold for the moved images; bool."""
     own_BC: Tensor | None = None
     """The averaged E's reading of the real images, as a code (:func:`read_once`)."""
     counts: dict[str, Tensor] = field(default_factory=dict)
@@ -178,6 +185,10 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
     keeps_BF = torch.from_numpy(random.random((rows * processes, len(state.space))) < config.keep)
     keeps_BC = keeps_BF.repeat_interleave(torch.tensor(state.space.widths), dim=1)
 
+    reach = round((config.shift or 0.0) * batch.real_BCHW.shape[-1])
+    moves_2L = torch.from_numpy(random.integers(-reach, reach, (2, labels), endpoint=True))
+    stays_F = torch.tensor([name in stay(config, state.space) for name in state.space.names])
+
     count = rows // config.micro_batch if config.micro_batch else 1
     parts = []
     for i in range(count):
@@ -195,6 +206,8 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
                 share_2L=to_device(piece(share_2L.t(), k, whole).t(), device),
                 doubt=torch.full((), gamma_doubt_now(state), device=device),
                 keeps_BC=to_device(piece(keeps_BC, k, whole), device),
+                moves_2L=to_device(piece(moves_2L.t(), k, whole).t(), device),
+                stays_F=to_device(stays_F, device),
             )
         )
     return parts
@@ -213,21 +226,32 @@ def counted(state: TrainState, parts: list[Part]) -> list[Part]:
     # Every row that a training draws has a label, in all processes, but two may have none in common.
     pairs = state.config.mix_with == "labelled" and distributed.count() > 1
     cut = len(parts) * (distributed.count() if pairs else 1)
-    known = [known_labels(state, part.labelled) for part in parts if part.labelled is not None]
+    known = [known_labels(state, part, part.labelled) for part in parts if part.labelled is not None]
     if cut == 1 or not known:
         return parts
     counts = {}
     for name in known[0]:
-        count = torch.stack([of_part[name].any(dim=1).sum() for of_part in known]).sum()
+        count = torch.stack([rows_counted(of_part, name) for of_part in known]).sum()
         counts[name] = (distributed.sum_(count) if pairs else count).clamp_min(1) / cut
     return [dataclasses.replace(part, counts=counts) for part in parts]
 
 
-def known_labels(state: TrainState, labelled: LabelledBatch) -> dict[str, Tensor]:
-    """Which labels count in L_sup, and which in L_sr, L x F: what both know, where they are mixed with each other."""
+def known_labels(state: TrainState, part: Part, labelled: LabelledBatch) -> dict[str, Tensor]:
+    """Which labels count, L x F: in L_sup all that are known; in L_sr what both know, where they are mixed with each
+    other; in L_shift those of factors that a moved picture keeps."""
     known_LF = labelled.known_LF
     shared_LF = known_LF & known_LF[neighbours(known_LF)] if state.config.mix_with == "labelled" else known_LF
-    return {"loss_sup": known_LF, "loss_sr": shared_LF}
+    return {"loss_sup": known_LF, "loss_sr": shared_LF, "loss_shift": known_LF & part.stays_F}
+
+
+def rows_counted(known: dict[str, Tensor], name: str) -> Tensor:
+    """How many rows the mean of a loss is over: those with a label, whether a moved picture keeps it or not."""
+    return known["loss_sup" if name == "loss_shift" else name].any(dim=1).sum()
+
+
+def stay(config: TrainConfig, space: FactorSpace) -> list[str]:
+    """The factors that L_shift teaches: those that `scope.completed` has filled in."""
+    return listed(config.shift_keeps, space) if config.shift and config.shift_keeps not in (None, "none") else []
 
 
 def neighbours(rows_L: Tensor) -> Tensor:
@@ -255,10 +279,10 @@ def mixed_precision(state: TrainState, x: Tensor) -> AbstractContextManager[Any]
 
 
 def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Tensor:
-    """-L_GAN + gamma_E L_unsup + beta L_sup + alpha L_sr + gamma_doubt L_doubt."""
+    """-L_GAN + gamma_E L_unsup + beta L_sup + alpha (L_sr + L_shift) + gamma_doubt L_doubt."""
     config, labelled = state.config, part.labelled
     read: dict[str, tuple[Tensor, Tensor]] = {}
-    known = known_labels(state, labelled) if labelled is not None else {}
+    known = known_labels(state, part, labelled) if labelled is not None else {}
     if labelled is not None and config.beta:
         read["loss_sup"] = labelled.img_LCHW, labelled.code_LC
     if labelled is not None and config.alpha:
@@ -272,7 +296,9 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
             assert part.own_BC is not None
             img_LCHW, code_LC = part.real_BCHW[rows], part.own_BC[rows]
         read["loss_sr"] = mixed(labelled, img_LCHW, code_LC, part.share_2L[0])
-    weights = {"loss_sup": config.beta, "loss_sr": config.alpha}
+        if stay(config, state.space):
+            read["loss_shift"] = losses.moved(labelled.img_LCHW, part.moves_2L), labelled.code_LC
+    weights = {"loss_sup": config.beta, "loss_sr": config.alpha, "loss_shift": config.alpha}
 
     images = [img for img, _ in read.values()]
     if (gamma_e := gamma_e_now(state)) or config.gamma_doubt:
@@ -285,7 +311,7 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
     log.add("loss_gan_d", loss)
     for said in by_head:
         for said_LC, (name, (_, code_LC)) in zip(said, read.items(), strict=False):
-            count = part.counts.get(name)
+            count = part.counts.get(name, rows_counted(known, name).clamp_min(1))
             term = losses.supervised(said_LC, code_LC, known[name], state.space, config.ce_weight, count)
             loss = loss + weights[name] * term
             if said is by_head[0]:
