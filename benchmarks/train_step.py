@@ -10,8 +10,8 @@
 shape,hue,scale` has what `train` has by default on sprites); `plain` is the same step, plainly written (`plain.py`);
 `public` also convolves at the large resolution, as StyleGAN2 does. `bfloat16` and `public_bfloat16` are these in that
 precision. On a GPU `eager` is ours without CUDA graphs, `compiled` ours without graphs and with the networks through
-`torch.compile` (not in R1, whose second derivative it does not have). What the first steps took there, where kernels are
-chosen, compiled and recorded, is told apart.
+`torch.compile` (not in R1, whose second derivative it does not have). What the first steps took there, where kernels
+are chosen, compiled and recorded, is told apart.
 
 Every width is `--width` maps at every resolution (0: the widths of `--size`). Random images: what is timed does not
 depend on them. Times are medians over steps with R1 in its turn.
