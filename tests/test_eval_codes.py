@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -188,8 +189,10 @@ def test_a_factor_of_very_many_numbers_is_binned_and_told(tmp_path: Path) -> Non
         ("f.npz", {"codes": CODES[:2], "factors": np.array([[np.nan], [1.0]])}, "holds blanks, NaN"),
         ("g.npz", {"codes": CODES[:2], "factors": np.array([["ring"], [""]])}, "holds blanks, NaN"),
         ("h.npz", {"codes": CODES[:2], "factors": np.zeros((2, 0))}, "at least one column"),
+        ("i.npz", {"codes": CODES[:2], "factors": np.array([[1j], [2j]])}, "factor 0 holds complex numbers"),
         ("a.csv", b"code,shape\n", "holds no row"),
         ("b.csv", b"code,shape\n1,2,3\n", "line 2: 3 cells"),
+        ("semicolons.csv", b"code;shape\n1,5;a\n", "line 2: 2 cells.*; commas stand between columns"),
         ("c.csv", b"code,shape\n1,a\nx,b\n", "line 3: code is 'x', not a number"),
         ("d.csv", b"z1,shape\n1,a\n", "no codes"),
         ("e.csv", b"code,code\n1,2\n", "the same name"),
@@ -216,6 +219,23 @@ def test_blank_lines_at_the_end_of_a_csv_are_no_images(tmp_path: Path) -> None:
 def test_a_blank_column_without_a_name_is_none(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("code,shape,\n1,ring,\n2,box,\n", encoding="utf-8")
     assert read_codes(tmp_path / "a.csv").factor_names == ("shape",)
+
+
+@pytest.mark.parametrize("name_of", [str, lambda i: f"img-{i}"])
+def test_a_column_that_names_the_images_is_no_factor_and_no_code(tmp_path: Path, name_of: Callable[[int], str]) -> None:
+    lines = [
+        f"{name_of(i)},{c[0]!r},{c[1]!r},{f[1]}" for i, (c, f) in enumerate(zip(CODES.tolist(), MANY, strict=True))
+    ]
+    file = tmp_path / "a.csv"
+    file.write_text("\n".join(["id,code_0,z1,size", *lines]) + "\n", encoding="utf-8")
+    chosen = read_codes(file, ["size"])
+    assert chosen.code_NL.shape == (480, 2) and chosen.factor_names == ("size",)
+    assert chosen.notes == ("id differs in every row: it names the images and is left out, unless --factors has it.",)
+    file.write_text("\n".join(["id,code_0,code_1,size", *lines]) + "\n", encoding="utf-8")
+    assert read_codes(file).factor_names == ("size",)
+    assert read_codes(file, ["id", "size"]).factor_names == ("id", "size")
+    file.write_text("\n".join(["id,code_0,code_1,size", *lines[:100]]) + "\n", encoding="utf-8")
+    assert read_codes(file).factor_names == ("id", "size")  # so few may be values
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

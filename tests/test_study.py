@@ -16,11 +16,13 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from semistylegan import files
 from semistylegan.cli.program import main
 from semistylegan.cli.studying import Sweep
+from semistylegan.cli.tables import print_study
 from semistylegan.data.dataset import Dataset
 from semistylegan.errors import UserError
 from semistylegan.metrics import oracle as oracle_module
@@ -89,6 +91,21 @@ def test_baselines() -> None:
     assert (alone.mix_with, alone.encoder, alone.label_fraction) == ("labelled", "separate", 0.01)
     assert (alone.gamma_e, alone.gamma_doubt) == (0.0, 0.0)  # E looks at nothing that G drew
     assert by_name["all-labels"].label_fraction is None and by_name["info"].system == "info"
+
+
+def test_info_beside_info_is_that_preset_as_it_is() -> None:
+    study = plan({"gamma_e": (3.0,)}, baselines=("info",), fields={"preset": "info", "size": "small"})
+    assert [(j.setting.name, j.config.system) for j in study.jobs] == [("gamma-e 3", "info"), ("info", "info")]
+    assert study.jobs[1].config == dataclasses.replace(study.jobs[0].config, gamma_e=1.0, out=study.jobs[1].config.out)
+    with pytest.raises(UserError, match="nothing is varied"):
+        plan({}, fields={"preset": "info"})
+
+
+def test_python_may_say_what_the_command_says() -> None:
+    fields = {"preset": "fine", "gamma-e": 2.0}
+    study = plan({"gamma-g": np.array([1.0, 10.0])}, seeds=np.arange(2), fields=fields)
+    same = plan({"gamma_g": (1.0, 10.0)}, seeds=(0, 1), fields={"system": "fine", "gamma_e": 2.0})
+    assert study == same and {type(job.seed) for job in study.jobs} == {int}
 
 
 def test_no_labels_beside_another_preset_differ_in_the_labels_alone() -> None:
@@ -175,7 +192,7 @@ def test_axes_that_cannot_be_are_one_line(over: str, says: str) -> None:
         ({"lr_g": (0.001, 0.0010000001)}, {}, "two settings would be called lr-g-0.001"),
         ({"gamma_g": (-1.0,)}, {}, "gamma-g -1: --gamma-g -1.0: must be at least 0"),
         ({"gamma_g": (1.0,)}, {"seeds": ()}, "no value"),
-        ({"gamma_g": (1.0,)}, {"fields": {"gamma_g": 2.0}}, "option too"),
+        ({"gamma_g": (1.0,)}, {"fields": {"gamma-g": 2.0}}, "option too"),
         ({"gamma_g": (1.0,)}, {"baselines": ("best",)}, "known are labels-only"),
         ({"mix_with": ("nobody",)}, {}, "known are fakes"),
         ({"label_fraction": (0.0,)}, {"baselines": ("labels-only",)}, "--baselines labels-only: no setting .* labels"),
@@ -459,6 +476,7 @@ def test_ray_is_asked_for_each_run(sprites_zip: Path, tmp_path: Path, monkeypatc
 
     ray = types.ModuleType("ray")
     ray.__dict__.update(
+        is_initialized=lambda: False,
         init=lambda **_: asked.append("init"),
         cluster_resources=dict,
         remote=remote,
@@ -472,9 +490,44 @@ def test_ray_is_asked_for_each_run(sprites_zip: Path, tmp_path: Path, monkeypatc
     assert [job for _, job in asked[1:3]] == [r.job for r in results]
     assert asked[1][0] == {"num_cpus": 1, "num_gpus": 0}
     assert (tmp_path / "s" / "runs" / "label-fraction-0.1" / "seed-0.log").read_text(encoding="utf-8")
+
+    class Died(Exception):
+        pass
+
+    def die(tasks: list[Any]) -> list[Any]:
+        raise Died("Worker killed: memory.\nMore.")
+
+    other = type("Other", (Exception,), {})
+    ray.__dict__["exceptions"] = types.SimpleNamespace(
+        RayTaskError=other, WorkerCrashedError=other, NodeDiedError=other, OutOfMemoryError=Died
+    )
+    ray.__dict__["get"] = die
+    with pytest.raises(UserError, match=r"--cluster ray: workers died .*\(Worker killed: memory\.\); .* goes on"):
+        go(sprites_zip, tmp_path / "t", cluster="ray")
+    assert asked[-1] == "shutdown"
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"semistylegan\[cluster\]"):
         go(sprites_zip, tmp_path / "t", cluster="ray")
+
+
+def test_a_cluster_that_does_not_start_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: Any) -> None:
+        raise Exception("The current node timed out.\nMore.")
+
+    ray = types.ModuleType("ray")
+    ray.__dict__.update(is_initialized=lambda: False, init=init)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with pytest.raises(UserError, match=r"^--cluster ray: The current node timed out\.; set RAY_ADDRESS"):
+        list(running.on_ray([], running.Measure((), 100)))
+
+
+def test_one_run_a_core_is_one_a_core_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+    monkeypatch.setattr(running, "in_pool", lambda jobs, measure, count, gpus: used.append(count) or iter(()))
+    monkeypatch.setattr(running, "kimg_of", lambda job: 0.0)
+    monkeypatch.setattr(running, "cores", lambda: 3)
+    jobs = plan({"gamma_g": (1.0, 2.0)}, seeds=(0, 1), fields={"device": "cpu"}).jobs
+    assert list(running.ended(jobs, running.Measure((), 100), None, None)) == [] and used == [3]
 
 
 def test_a_study_begun_with_a_relative_path_goes_on(
@@ -508,7 +561,24 @@ def test_a_study_takes_no_one_s_folder(sprites_folder: Path, capsys: pytest.Capt
     assert sorted(sprites_folder.rglob("*")) == before
 
 
-def test_the_command(sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("columns", "scores"), [(200, 5), (80, 5), (80, 20), (30, 20)])
+def test_numbers_on_the_screen_are_whole(
+    columns: int, scores: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    study = plan({"label_fraction": (0.0, 0.1), "gamma_g": (1.0, 10.0)}, seeds=(0, 1))
+    names = ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", *(f"more_{i}" for i in range(15)))[:scores]
+    print_study(study, [Result(j, {name: 1.0 + j.seed + i for i, name in enumerate(names)}) for j in study.jobs])
+    said = capsys.readouterr().out
+    assert "…" not in said and all(f"{1.5 + i:.{3 if i < 9 else 2}f}" in said for i in range(scores))
+    assert said.count("± 0.707") + said.count("± 0.71 ") == 4 * scores
+    assert max(map(len, said.splitlines())) <= columns or scores > 5
+
+
+def test_the_command(
+    sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     out = tmp_path / "s"
     words = ["sweep", "--data", str(sprites_zip), "--out", str(out), "--over", "label-fraction=0.1", "--seeds", "0,1"]
     words += ["--kimg", "0.016", "--device", "cpu", "--images", "100", "--workers", "1", "--gamma-g", "2"]

@@ -247,7 +247,7 @@ def read_codes(path: Path, factors: Sequence[str] = ()) -> Codes:
 
     .npz: arrays `codes` (N x L) and `factors` (N x F; whole numbers are value indices, other numbers are numbered by
     size). .csv: a head with names; columns whose name begins with `code` are entries of the code, a column `file_name`
-    is skipped, all others are factors, of numbers or words.
+    is skipped, one that numbers the images too, all others are factors, of numbers or words.
 
     Args:
         path: the file.
@@ -299,7 +299,8 @@ def _read_csv(path: Path, factors: Sequence[str]) -> Codes:
     head = [name.strip() for name in rows[0]]
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(head):
-            raise UserError(f"{path}, line {number}: {len(row)} cells, but the head has {len(head)}")
+            fix = "commas stand between columns, and no other; a cell that holds one stands in quotes"
+            raise UserError(f"{path}, line {number}: {len(row)} cells, but the head has {len(head)}; {fix}")
     if absent := [name for name in factors if name not in head]:
         raise UserError(f"{path}: no column {absent[0]!r}; it has {', '.join(head)}")
     is_factor = [name in factors if factors else not name.lower().startswith("code") for name in head]
@@ -310,6 +311,11 @@ def _read_csv(path: Path, factors: Sequence[str]) -> Codes:
     if "" in columns and (columns.pop("") != "").any():  # what tables of numbered rows begin with
         place = head.index("") + 1
         raise UserError(f"{path}: column {place} has no name; name it, or leave it out (pandas: index=False)")
+    notes = []
+    for name in list(columns):
+        if name not in factors and not name.lower().startswith("code") and _is_id(columns[name]):
+            del columns[name]
+            notes.append(f"{name} differs in every row: it names the images and is left out, unless --factors has it.")
     code_names = [name for name, own in zip(head, is_factor, strict=True) if not own and name in columns]
     factor_names = [name for name, own in zip(head, is_factor, strict=True) if own and name in columns]
     if not code_names or not factor_names:
@@ -319,7 +325,18 @@ def _read_csv(path: Path, factors: Sequence[str]) -> Codes:
     for name in factor_names:
         if len(blank := np.flatnonzero(columns[name] == "")):
             raise UserError(f"{path}, line {blank[0] + 2}: {name} is blank; leave those images out")
-    return _understood(path, codes, {name: columns[name] for name in factor_names})
+    return _understood(path, codes, {name: columns[name] for name in factor_names}, notes)
+
+
+def _is_id(cells: npt.NDArray[Any]) -> bool:
+    """Whether a column names its rows: more than MOST_VALUES words or whole numbers, each of them once."""
+    if len(np.unique(cells)) < max(len(cells), MOST_VALUES + 1):
+        return False
+    try:
+        numbers = cells.astype(np.float64)
+    except ValueError:
+        return True
+    return bool((numbers == np.rint(numbers)).all())
 
 
 def _numbers(path: Path, name: str, cells: npt.NDArray[Any]) -> Floats:
@@ -334,12 +351,16 @@ def _numbers(path: Path, name: str, cells: npt.NDArray[Any]) -> Floats:
         raise
 
 
-def _understood(path: Path, codes: npt.NDArray[Any], columns: dict[str, npt.NDArray[Any]]) -> Codes:
+def _understood(
+    path: Path, codes: npt.NDArray[Any], columns: dict[str, npt.NDArray[Any]], said: Sequence[str] = ()
+) -> Codes:
     """Columns of factors -> value indices."""
     if codes.dtype.kind not in "fiub":
         raise UserError(f"{path}: codes hold {codes.dtype}, not numbers")
-    notes, indices = [], []
+    notes, indices = list(said), []
     for name, column in columns.items():
+        if column.dtype.kind == "c":
+            raise UserError(f"{path}: {name} holds complex numbers; give real ones or words")
         cells = column
         if cells.dtype.kind not in "fiub":
             try:

@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import numpy as np
+import numpy.typing as npt
+
 from semistylegan.errors import UserError
 from semistylegan.training.config import PRESETS, TrainConfig
 
+Values = Sequence[Any] | npt.NDArray[Any]
+"""Of an axis, or seeds."""
 LABELS_ONLY: dict[str, Any] = {"mix_with": "labelled", "encoder": "separate", "gamma_e": 0.0, "gamma_doubt": 0.0}
 """E on its own trunk sees the labelled images, mixed with each other, and nothing else; G learns from that E."""
 BASELINES = ("labels-only", "info", "all-labels")
@@ -20,10 +25,12 @@ BASELINES = ("labels-only", "info", "all-labels")
 all-labels: every label there is. Each for every preset of the study."""
 NOT_SWEPT = ("data", "out", "seed", "device", "threads", "tick_kimg", "snap_kimg")
 """Fields that are no axis: they belong to the whole study, or (`seed`) have an option of their own."""
-ABOUT_LABELS = ("label_fraction", "alpha", "beta", "gamma_doubt", "as_classes")
+ABOUT_LABELS = ("label_fraction", "alpha", "beta", "gamma_doubt", "shift", "shift_keeps", "as_classes")
 """Fields that mean nothing to the preset info, and that it refuses."""
 WRITTEN = {"system": "preset"}
 """Fields whose option has another name."""
+FIELD = {name: field for field, name in WRITTEN.items()}
+"""The same, the other way round."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +81,8 @@ class Study:
         cls,
         data: Path | str,
         out: Path | str,
-        over: Mapping[str, Sequence[Any]],
-        seeds: Sequence[int] = (0,),
+        over: Mapping[str, Values],
+        seeds: Values = (0,),
         baselines: Sequence[str] = (),
         fields: Mapping[str, Any] | None = None,
     ) -> Study:
@@ -84,16 +91,16 @@ class Study:
         Args:
             data: the data set.
             out: folder of the study.
-            over: field of TrainConfig -> values; `label_fraction` 0 is training without labels, as by the preset info.
-                May be empty where there are baselines.
+            over: field of TrainConfig, or its option's name -> values; `label_fraction` 0 is training without labels,
+                as by the preset info. May be empty where there are baselines.
             seeds: each setting is trained with each of them.
             baselines: names of BASELINES.
-            fields: what differs from the preset in every run.
+            fields: what differs from the preset in every run; names as in `over`.
 
         Raises:
             UserError: an unknown field or baseline, a value that cannot be, or nothing to train.
         """
-        common = dict(fields or {})
+        common = {field_of(name): value for name, value in (fields or {}).items()}
         axes = {checked_axis(field): unique(values, option(field)) for field, values in over.items()}
         if twice := [field for field in axes if field in common]:
             raise UserError(f"--over {option(twice[0])}: is given as an option too; leave out one of them")
@@ -105,12 +112,13 @@ class Study:
         folders = [setting.folder for setting in settings]
         if twice := [folder for folder in folders if folders.count(folder) > 1]:
             raise UserError(f"--over: two settings would be called {twice[0]}; leave out one of them")
+        seeds = unique(seeds, "seeds")
         jobs = []
-        for seed in unique(seeds, "seeds"):
+        for seed in seeds:
             for setting in settings:
                 run = Path(out).absolute() / "runs" / setting.folder / f"seed-{seed}"
                 jobs.append(Job(setting, seed, config_of(setting, common, str(Path(data).absolute()), str(run), seed)))
-        return cls(Path(out), axes, tuple(settings), tuple(seeds), tuple(jobs))
+        return cls(Path(out), axes, tuple(settings), seeds, tuple(jobs))
 
 
 def config_of(setting: Setting, common: Mapping[str, Any], data: str, out: str, seed: int) -> TrainConfig:
@@ -145,8 +153,10 @@ def combinations(axes: Mapping[str, tuple[Any, ...]], baseline: str = "") -> lis
 def baseline_settings(name: str, axes: Mapping[str, tuple[Any, ...]], common: Mapping[str, Any]) -> list[Setting]:
     """The settings that a baseline adds: one for each preset that has labels; labels-only for each label fraction, too.
 
+    Where nothing else than the preset info is trained, `info` is that preset as it is.
+
     Raises:
-        UserError: an unknown baseline, or a study without labels.
+        UserError: an unknown baseline, or one that needs labels in a study without.
     """
     if name not in BASELINES:
         raise UserError(f"--baselines {name}: known are {', '.join(BASELINES)}")
@@ -154,7 +164,8 @@ def baseline_settings(name: str, axes: Mapping[str, tuple[Any, ...]], common: Ma
     settings = []
     for setting in combinations({field: values for field, values in axes.items() if field in shared}, name):
         fields = {**common, **setting.values}
-        if fields.get("system") != "info" and (name != "labels-only" or fields.get("label_fraction") != 0):
+        labelled = fields.get("system") != "info" and (name != "labels-only" or fields.get("label_fraction") != 0)
+        if labelled or (name == "info" and "system" not in axes):
             settings.append(setting)
     if not settings:
         raise UserError(f"--baselines {name}: no setting of the study has labels; leave it out")
@@ -173,16 +184,17 @@ def parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
     name, found, values = text.partition("=")
     if not found or not values.strip():
         raise UserError(f"--over {text}: write FIELD=VALUE,VALUE, e.g. label-fraction=0,0.01,1")
-    field = checked_axis({v: k for k, v in WRITTEN.items()}.get(name, name.replace("-", "_")))
+    field = checked_axis(name)
     return field, tuple(parsed(field, value.strip()) for value in values.split(","))
 
 
-def checked_axis(field: str) -> str:
-    """A field that can be varied.
+def checked_axis(name: str) -> str:
+    """A field that can be varied, by its own or its option's name.
 
     Raises:
         UserError: there is none of this name, or it is not for varying.
     """
+    field = field_of(name)
     known = [f.name for f in dataclasses.fields(TrainConfig) if f.name not in NOT_SWEPT]
     if field == "seed":
         raise UserError("--over seed: seeds have an option of their own, --seeds 0,1,2")
@@ -215,13 +227,14 @@ def parsed(field: str, text: str) -> Any:
     return text
 
 
-def unique(values: Sequence[Any], name: str) -> tuple[Any, ...]:
-    """The values, as they are.
+def unique(values: Values, name: str) -> tuple[Any, ...]:
+    """The values, as they are; those of an array as plain numbers.
 
     Raises:
         UserError: none, or one twice.
     """
-    if not values:
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    if not len(values):
         raise UserError(f"--{name}: no value is given")
     if twice := [value for i, value in enumerate(values) if value in values[:i]]:
         raise UserError(f"--{name}: {shown(twice[0])} is given twice")
@@ -231,6 +244,11 @@ def unique(values: Sequence[Any], name: str) -> tuple[Any, ...]:
 def option(field: str) -> str:
     """label_fraction -> label-fraction; system -> preset."""
     return WRITTEN.get(field, field).replace("_", "-")
+
+
+def field_of(name: str) -> str:
+    """label-fraction -> label_fraction; preset -> system; a field -> itself."""
+    return FIELD.get(name, name.replace("-", "_"))
 
 
 def shown(value: Any) -> str:

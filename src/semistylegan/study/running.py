@@ -22,13 +22,15 @@ from typing import Any, Literal
 import torch
 
 from semistylegan import files, progress
+from semistylegan.data.cluster import joined
 from semistylegan.data.dataset import Dataset
+from semistylegan.data.storage import cores
 from semistylegan.errors import UserError
 from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names, require_images
 from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.models.checkpoint import WEIGHTS_FILE
 from semistylegan.signals import heard_by
-from semistylegan.study.plan import Job, Study
+from semistylegan.study.plan import Job, Study, Values
 from semistylegan.study.plots import draw
 from semistylegan.study.table import Result, to_csv, to_markdown
 from semistylegan.training import Run, train
@@ -56,8 +58,8 @@ class Measure:
 def sweep(
     data: Path | str,
     out: Path | str,
-    over: Mapping[str, Sequence[Any]],
-    seeds: Sequence[int] = (0,),
+    over: Mapping[str, Values],
+    seeds: Values = (0,),
     baselines: Sequence[str] = (),
     fields: Mapping[str, Any] | None = None,
     *,
@@ -212,7 +214,7 @@ def ended(
 ) -> Iterator[Result]:
     """Results as runs end, with progress: of each run where there is one process, else of all of them together."""
     gpus = gpus_of(jobs)
-    count = min(workers or len(gpus) or os.cpu_count() or 1, len(jobs))
+    count = min(workers or len(gpus) or cores(), len(jobs))
     if cluster is None and count <= 1:
         for i, job in enumerate(jobs, start=1):
             progress.console().print(
@@ -251,7 +253,7 @@ def in_pool(jobs: Sequence[Job], measure: Measure, count: int, gpus: Sequence[st
     devices: Queue[str] = context.Queue()
     for i in range(count):
         devices.put(gpus[i % len(gpus)] if gpus else "")
-    threads = max((os.cpu_count() or 1) // count, 1)
+    threads = max(cores() // count, 1)
     with ProcessPoolExecutor(count, context, start_worker, (devices, threads)) as pool, forwarding():
         todo = iter(jobs)  # one job a process at a time: those that a pool has taken cannot be called off
 
@@ -312,24 +314,13 @@ def on_ray(jobs: Sequence[Job], measure: Measure) -> Iterator[Result | None]:
     """Results as they come from a Ray cluster, a core (and a GPU where it has some) for each run; None now and then.
 
     Raises:
-        UserError: Ray is not installed, or the cluster cannot be reached.
+        UserError: Ray is not installed, the cluster cannot be reached, or its workers die again and again.
     """
-    try:
-        import ray
-    except ImportError:
-        raise UserError("--cluster ray: Ray is not installed; pip install 'semistylegan[cluster]'") from None
-    try:
-        ray.init(ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)
-    except (ConnectionError, RuntimeError) as error:
-        raise UserError(f"--cluster ray: {str(error).splitlines()[0]}; set RAY_ADDRESS to a running cluster") from None
-    try:
-        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        gpus = 1 if jobs and jobs[0].config.device == "auto" and resources.get("GPU") else 0
+    with joined() as ray:
+        gpus = 1 if jobs and jobs[0].config.device == "auto" and ray.cluster_resources().get("GPU") else 0
         remote = ray.remote(num_cpus=1, num_gpus=gpus)(done_aside)
         waiting = [remote.remote(job, measure) for job in jobs]
         while waiting:
             ready, waiting = ray.wait(waiting, timeout=SECONDS)
             yield from ray.get(ready)
             yield None
-    finally:
-        ray.shutdown()
