@@ -184,4 +184,5 @@ def test_any_edits_read_back_as_any_reader_has_them(
 
 
 def normal(cell: str) -> str:
-    return cell.replace("\r\n", "\n").replace("\r", "\n").strip()
+    """Words of several lines are one: pictures and options name them so."""
+    return " ".join(line.strip() for line in cell.replace("\r\n", "\n").replace("\r", "\n").strip().split("\n"))

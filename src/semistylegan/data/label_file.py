@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from semistylegan.data.table import Table, column_name
+from semistylegan.data.table import Table, on_one_line
 from semistylegan.errors import UserError
 from semistylegan.files import atomic_path
 
@@ -62,7 +62,7 @@ class LabelFile:
         if len(filled) - 1 != len(table.rows):
             raise UserError(f"{path}: its rows cannot be told apart; save the table as CSV again")
         self._row = dict(zip(table.rows.tolist(), filled[1:], strict=True))
-        self.columns = [column_name(_bare(c)) for c in self._cells(self._header)]
+        self.columns = [on_one_line(_bare(c)) for c in self._cells(self._header)]
         self._end = self._lines[self._header][len(self._lines[self._header].rstrip("\r\n")) :] or "\n"
         number = re.compile(rf"(?:^|{self._delimiter})\s*-?\d+,\d+\s*(?={self._delimiter}|$)", re.MULTILINE)
         self._decimal_comma = self._delimiter != "," and number.search(text) is not None
@@ -77,7 +77,7 @@ class LabelFile:
             found = dict(zip(self.columns, map(_bare, self._cells(self._row[image])), strict=True))
         else:
             found = self._new.get(image, {})
-        return {name: cell for name, cell in found.items() if cell and name != "file_name"}
+        return {name: on_one_line(cell) for name, cell in found.items() if cell and name != "file_name"}
 
     def set(self, image: int, cells: Mapping[str, str]) -> None:
         """Sets cells of one image ("" blanks one); columns that are new are added. Nothing is written yet.

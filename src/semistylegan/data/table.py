@@ -101,7 +101,7 @@ class Table:
                 f"{source} line {unknown[0][0]}: {unknown[0][1]!r} is no image of this data{more}; "
                 "correct file_name (relative to the folder, with /) or delete the row"
             )
-        columns = {name: [row[i] for row in cells] for i, name in enumerate(header) if i != key}
+        columns = {name: [on_one_line(row[i]) for row in cells] for i, name in enumerate(header) if i != key}
         lines = list(line_of.values())
         for line, cell in zip(lines, columns.pop("", ()), strict=False):
             if cell:
@@ -208,8 +208,8 @@ class Table:
         return value if math.isfinite(value) and "_" not in cell else None
 
 
-def column_name(cell: str) -> str:
-    """A cell of the first row as a name: on one line, though spreadsheets let a heading have several."""
+def on_one_line(cell: str) -> str:
+    """A name or a value as it stands in a cell, in which spreadsheets let it have several lines."""
     return " ".join(line.strip() for line in cell.split("\n"))
 
 
@@ -274,7 +274,7 @@ def _header(text: str, source: str) -> tuple[str, list[str]]:
         with suppress(UserError):  # a quote that opens with this delimiter alone
             _, cells = next(_rows(text, source, delimiter), (1, []))
             if "file_name" in cells:
-                found.append((delimiter, [column_name(cell) for cell in cells]))
+                found.append((delimiter, [on_one_line(cell) for cell in cells]))
     if not found:
         first = next((line for line in text.split("\n") if line.strip()), "")
         raise UserError(
