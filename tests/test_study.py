@@ -295,6 +295,13 @@ def test_the_page_of_a_study_names_every_length_and_size() -> None:
     assert "<dd>3 kimg each</dd>" in text and "<dd>tiny</dd>" in text
 
 
+def test_the_page_of_a_study_says_what_all_runs_share() -> None:
+    text = page(plan({"gamma_g": (1.0, 5.0)}, fields={"system": "fine", "label_fraction": 0.1}), [])
+    assert "<dt>preset</dt><dd>fine</dd>" in text and "<dt>label-fraction</dt><dd>0.1</dd>" in text
+    text = page(plan({"label_fraction": (0.0, 0.1)}), [])
+    assert "<dt>label-fraction</dt>" not in text and "<dt>preset</dt>" not in text
+
+
 def test_a_figure_takes_its_colours_from_the_page() -> None:
     study = plan({"gamma_g": (1.0, 5.0)})
     assert draw(study, []) == {} and "<table" not in page(study, [])

@@ -185,7 +185,7 @@ def failures(results: Sequence[Result]) -> str:
 def settings(study: Study) -> str:
     """What all runs share, and what each baseline is."""
     usual = TrainConfig.preset("semi", "", "").to_json()
-    varied = {*study.axes, "data", "out", "seed", "system", "label_fraction"}
+    varied = {*study.axes, "data", "out", "seed"}
     plain = next((j.config for j in study.jobs if not j.setting.baseline and j.config.system == "semi"), None)
     config = (plain or study.jobs[0].config).to_json()
     rows = "".join(
