@@ -287,7 +287,8 @@ class TrainConfig:
             raise UserError(f"unknown field {unknown[0]!r}; was it written by another version?")
         meant = {**EARLIER, **document}
         if meant.get("system") != "info":
-            meant |= {key: "none" for key in ("as_classes", "shift_keeps") if meant.get(key) is None}
+            meant.setdefault("shift_keeps", "none")
+            meant["as_classes"] = meant.get("as_classes") or "none"
         return cls(**meant).validated()
 
 
