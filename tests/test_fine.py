@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,11 @@ def test_images_are_moved_where_things_move(sprites_zip: Path, tmp_path: Path) -
     table = "file_name,hair,hair_color\n0.png,short,0\n1.png,long,1\n2.png,long,2\n3.png,short,0\n"
     (tmp_path / "metadata.csv").write_text(table, encoding="utf-8")
     assert shift(tmp_path, "semi") == 0.0
+    assert shift(tmp_path, "semi", shift_keeps="hair") == 0.25  # asked for
+    (tmp_path / "metadata.csv").write_text(re.sub("hair,hair_color", "left,x", table), encoding="utf-8")
+    given = TrainConfig.preset("semi", tmp_path, "run", shift=0.1)
+    (said,) = notes_on_choices(given, completed(given, Dataset.open(tmp_path)))
+    assert said.startswith("--shift 0.1: no factor seems to stay")
 
 
 def test_own_code_reconstruction_teaches_to_copy(sprites_zip: Path) -> None:

@@ -1,4 +1,5 @@
-"""What a run is about: the images that it may see, the factors that an editor edits."""
+"""What a run is about: the images that it may see; which factors an editor edits, which are as classes, which stay what
+they are in moved images."""
 
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ def completed(config: TrainConfig, data: Dataset) -> TrainConfig:
     if config.shift is None:
         every = data.space.with_kinds(config.factor_kinds)
         every = every.with_classes(class_factors(config, every))
-        config = dataclasses.replace(config, shift=0.0 if all(map(keeps_value, every)) else SHIFT)
+        moves = config.shift_keeps is not None or not all(map(keeps_value, every))
+        config = dataclasses.replace(config, shift=SHIFT if moves else 0.0)
     space = space.with_kinds(config.factor_kinds)
     classes = class_factors(config, space)
     kept = kept_factors(config, space.with_classes(classes))
@@ -68,17 +70,20 @@ def completed(config: TrainConfig, data: Dataset) -> TrainConfig:
 
 
 def notes_on_choices(given: TrainConfig, config: TrainConfig) -> list[str]:
-    """What :func:`completed` chose by the factors' names and kinds, a line each."""
+    """What :func:`completed` chose by the factors' names and kinds, a line each, and what found nothing to choose."""
     chosen = (
         ("fine_factors", "fine factors, chosen by their names"),
         ("as_classes", "as classes, chosen by their names"),
         ("shift_keeps", "factors that moved images keep, chosen by their kinds and names"),
     )
-    return [
+    notes = [
         f"{what}: {names.replace(',', ', ')} (--{field.replace('_', '-')} says otherwise)"
         for field, what in chosen
         if getattr(given, field) is None and (names := getattr(config, field)) not in (None, "none")
     ]
+    if given.shift and given.shift_keeps is None and config.shift_keeps == "none":
+        notes.append(f"--shift {given.shift}: no factor seems to stay in moved images; --shift-keeps names some")
+    return notes
 
 
 def fine_factors(chosen: str | None, space: FactorSpace) -> FactorSpace:

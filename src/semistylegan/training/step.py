@@ -187,7 +187,8 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
 
     reach = round((config.shift or 0.0) * batch.real_BCHW.shape[-1])
     moves_2L = torch.from_numpy(random.integers(-reach, reach, (2, labels), endpoint=True))
-    stays_F = torch.tensor([name in stay(config, state.space) for name in state.space.names])
+    kept = stay(config, state.space)
+    stays_F = torch.tensor([name in kept for name in state.space.names])
 
     count = rows // config.micro_batch if config.micro_batch else 1
     parts = []
