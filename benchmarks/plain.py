@@ -179,14 +179,14 @@ class Plain:
         img = mix(labelled.img_LCHW.to(dtype), real, share)
         label = labelled.code_LC.to(dtype)
         aim = mix(label, said, share)
-        shifted = moved(labelled.img_LCHW.to(dtype), part.moves_2L)
+        changed = tinted(moved(labelled.img_LCHW.to(dtype), part.moves_2L), part.tints_LCD.to(dtype))
 
         def loss_of_E() -> Tensor:
             known = labelled.known_LF
             loss = config.alpha * sum(supervised(head, aim, known) for head in self.read(img))
-            if config.shift_keeps not in (None, "none"):
+            if part.stays_LF.any():
                 loss = loss + config.alpha * sum(
-                    supervised(head, label, known & part.stays_F) for head in self.read(shifted)
+                    supervised(head, label, known & part.stays_LF) for head in self.read(changed)
                 )
             if config.gamma_doubt:
                 loss = loss + part.doubt * unsupervised(self.read(fake)[-1], said)
@@ -230,6 +230,15 @@ def moved(img: Tensor, by_2L: Tensor) -> Tensor:
     for x, (down, right) in zip(img, by_2L.t().tolist(), strict=True):
         wide = F.pad(x[None], (size,) * 4, mode="replicate")[0]
         out.append(wide[:, size - down : 2 * size - down, size - right : 2 * size - right])
+    return torch.stack(out)
+
+
+def tinted(img: Tensor, by_LCD: Tensor) -> Tensor:
+    """Each picture in other colours."""
+    out = []
+    for x, by in zip(img, by_LCD, strict=True):
+        one = torch.ones_like(x[:1])
+        out.append((by @ torch.cat([x, one]).flatten(1)).reshape(x.shape).clamp(-1, 1))
     return torch.stack(out)
 
 

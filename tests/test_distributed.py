@@ -132,7 +132,7 @@ def test_two_processes_make_the_model_of_one_where_labels_are_missing(
     assert launch(command(data, two, "--label-fraction", "1.0", "--mix-with", mix_with), 2) == 0
     assert_same_gradients(one, two)
     for first, second in zip(stats(one), stats(two), strict=True):
-        for name in ("loss_sr", "loss_shift"):
+        for name in ("loss_sr", "loss_aug"):
             assert first[name] == pytest.approx(second[name], rel=1e-3)
 
 

@@ -37,6 +37,8 @@ from semistylegan.training.scope import (
     guess_fine,
     kept_factors,
     notes_on_choices,
+    stays_when_moved,
+    stays_when_tinted,
     training_rows,
 )
 from semistylegan.training.state import TrainState
@@ -283,13 +285,13 @@ def test_colours_are_as_classes_unless_someone_says_otherwise(sprites_zip: Path)
 
 
 def test_what_is_no_place_stays_in_moved_pictures(sprites_zip: Path) -> None:
-    def kept(space: FactorSpace, **fields: Any) -> tuple[str, ...]:
-        return kept_factors(TrainConfig.preset("semi", "data", "run", **{"shift": 0.25, **fields}), space)
+    def kept(space: FactorSpace, shift_keeps: str | None = None) -> tuple[str, ...]:
+        return kept_factors(shift_keeps, space, stays_when_moved)
 
     sprites = Dataset.open(sprites_zip).space
     assert kept(sprites) == ("shape", "hue", "scale")
     assert kept(sprites, shift_keeps="x, hue") == ("hue", "x")
-    assert kept(sprites, shift_keeps="none") == kept(sprites, shift=0.0) == ()
+    assert kept(sprites, shift_keeps="none") == ()
     with pytest.raises(UserError, match="unknown factor 'form'"):
         kept(sprites, shift_keeps="form")
     kitchen = FactorSpace.isaac3d().with_classes(("object_color",))
@@ -300,6 +302,47 @@ def test_what_is_no_place_stays_in_moved_pictures(sprites_zip: Path) -> None:
         "beside",
         "angle",
     )
+
+
+def test_what_is_named_like_a_form_stays_in_tinted_pictures() -> None:
+    def kept(*factors: Factor) -> str:
+        return " ".join(kept_factors(None, FactorSpace(factors), stays_when_tinted))
+
+    assert " ".join(kept_factors(None, FactorSpace.isaac3d(), stays_when_tinted)) == (
+        "object_shape robot_x-move robot_y-move camera_height object_scale lighting_y-dir"
+    )
+    assert kept(*FactorSpace.shapes3d()) == "scale shape orientation"
+    assert kept(Factor.scalar("pos_x"), Factor.circular("Yaw"), Factor.scalar("light_angle")) == "pos_x Yaw light_angle"
+    # What may be of colour or light, by its own name or by those of its values, and what could be anything.
+    shades = (Factor.circular("hue"), Factor.scalar("x_brightness"), Factor.scalar("grayscale"))
+    valued = (Factor.categorical("shape", ("red box", "ball")), Factor.categorical("pose", ("day-lit", "lamp-lit")))
+    assert kept(*shades, *valued, Factor.scalar("skin"), Factor.circular("season"), Factor.scalar("xylophone")) == ""
+
+
+def test_images_are_tinted_where_something_is_no_colour(sprites_zip: Path, tmp_path: Path) -> None:
+    def tint(data: Path, preset: str = "fine", **fields: Any) -> tuple[float | None, str | None]:
+        config = completed(TrainConfig.preset(preset, data, "run", **fields), Dataset.open(data))
+        return config.tint, config.tint_keeps
+
+    assert tint(sprites_zip, "semi") == (1.0, "shape,scale,x,y")
+    assert tint(sprites_zip) == (1.0, "scale")  # an editor of hue and scale
+    assert tint(sprites_zip, fine_factors="hue") == (0.0, "none")
+    assert tint(sprites_zip, "semi", tint=0.2, tint_keeps="x") == (0.2, "x")
+    assert tint(sprites_zip, "semi", tint=0.0, tint_keeps="x") == (0.0, "none")
+    assert tint(sprites_zip, "paper") == (0.0, "none") and tint(sprites_zip, "info") == (0.0, None)
+    for name, channels in (("colours", slice(None)), ("grey", slice(1))):
+        for i in range(4):
+            save_png(tmp_path / name / f"{i}.png", render(i, 32)[..., channels])
+        table = "file_name,skin,x\n0.png,0,1\n1.png,1,2\n2.png,2,1\n3.png,0,2\n"
+        (tmp_path / name / "metadata.csv").write_text(table, encoding="utf-8")
+    assert tint(tmp_path / "colours", "semi") == (1.0, "x")
+    assert tint(tmp_path / "grey", "semi") == (0.0, "none")
+    assert tint(tmp_path / "grey", "semi", tint_keeps="x,skin") == (1.0, "skin,x")  # asked for
+    (tmp_path / "colours" / "metadata.csv").write_text(table.replace(",x", ",hair"), encoding="utf-8")
+    assert tint(tmp_path / "colours", "semi") == (0.0, "none")
+    given = TrainConfig.preset("semi", tmp_path / "colours", "run", tint=0.1)
+    (said,) = notes_on_choices(given, completed(given, Dataset.open(tmp_path / "colours")))
+    assert said.startswith("--tint 0.1: no factor seems to stay in tinted images")
 
 
 def test_images_are_moved_where_things_move(sprites_zip: Path, tmp_path: Path) -> None:
@@ -317,7 +360,7 @@ def test_images_are_moved_where_things_move(sprites_zip: Path, tmp_path: Path) -
     assert shift(tmp_path, "semi", shift_keeps="hair") == 0.25  # asked for
     (tmp_path / "metadata.csv").write_text(re.sub("hair,hair_color", "left,x", table), encoding="utf-8")
     given = TrainConfig.preset("semi", tmp_path, "run", shift=0.1)
-    (said,) = notes_on_choices(given, completed(given, Dataset.open(tmp_path)))
+    *_, said = notes_on_choices(given, completed(given, Dataset.open(tmp_path)))
     assert said.startswith("--shift 0.1: no factor seems to stay")
 
 
@@ -496,11 +539,12 @@ def test_a_study_of_editors_goes_on(sprites_zip: Path, tmp_path: Path) -> None:
 def test_configurations_of_earlier_versions_mean_what_they_meant() -> None:
     for preset in ("semi", "info"):
         document = TrainConfig.preset(preset, "data", "run").to_json()
-        for field in ("gamma_doubt", "doubt_decay_from", "keep", "shift", "as_classes", "shift_keeps"):
+        new = ("gamma_doubt", "doubt_decay_from", "keep", "shift", "tint")
+        for field in (*new, "as_classes", "shift_keeps", "tint_keeps"):
             del document[field]
         read = TrainConfig.from_json(document)
-        assert (read.gamma_doubt, read.doubt_decay_from, read.keep, read.shift) == (0.0, 1.0, 0.0, 0.0)
-        assert read.as_classes == read.shift_keeps == (None if preset == "info" else "none")
+        assert [getattr(read, field) for field in new] == [0.0, 1.0, 0.0, 0.0, 0.0]
+        assert read.as_classes == read.shift_keeps == read.tint_keeps == (None if preset == "info" else "none")
 
 
 def test_what_is_chosen_by_name_is_said_and_recorded(sprites_zip: Path) -> None:
@@ -511,6 +555,7 @@ def test_what_is_chosen_by_name_is_said_and_recorded(sprites_zip: Path) -> None:
     assert notes_on_choices(given, chosen) == [
         "fine factors, chosen by their names: hue, scale (--fine-factors says otherwise)",
         "factors that moved images keep, chosen by their kinds and names: hue, scale (--shift-keeps says otherwise)",
+        "factors that tinted images keep, chosen by their names: scale (--tint-keeps says otherwise)",
     ]
     assert completed(chosen, data) == chosen and notes_on_choices(chosen, chosen) == []
     assert completed(TrainConfig.preset("info", str(sprites_zip), "run"), data).as_classes is None

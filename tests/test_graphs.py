@@ -35,7 +35,8 @@ def part_of(rows: int, value: float) -> Part:
         torch.zeros(()),
         torch.zeros(rows, 1, dtype=torch.bool),
         torch.zeros(2, 0, dtype=torch.int64),
-        torch.ones(1, dtype=torch.bool),
+        torch.ones(0, 3, 4),
+        torch.ones(0, 1, dtype=torch.bool),
     )
 
 

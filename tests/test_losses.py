@@ -147,3 +147,40 @@ def test_a_moved_picture_repeats_its_edge(down: int, right: int) -> None:
     assert torch.equal(found[:1], wide[:, :, 16 - down : 24 - down, 16 - right : 24 - right])
     assert torch.equal(found[1], img[1])  # each by its own
     assert torch.equal(found[2, :, :-1, 2:], img[2, :, 1:, :-2])
+
+
+def test_tints_turn_hues_and_keep_grey_grey() -> None:
+    """Without noise in saturation, contrast and brightness a tint is a turn about the grey axis."""
+
+    class Turns:
+        def uniform(self, low: float, high: float, count: int) -> np.ndarray:
+            return np.array([0.0, 2 / 3, -2 / 3, 0.4])
+
+        def normal(self, size: tuple[int, int]) -> np.ndarray:
+            return np.zeros(size)
+
+    by = losses.tint_matrix(4, 3, 1.0, Turns())  # type: ignore[arg-type]
+    img = torch.rand(4, 3, 5, 5) - 0.5
+    found = losses.tinted(img, by)
+    torch.testing.assert_close(found[0], img[0])
+    torch.testing.assert_close(found[1], img[1].roll(1, 0))  # a third of the circle: red becomes green
+    torch.testing.assert_close(found[2], img[2].roll(-1, 0))
+    torch.testing.assert_close(found[3].square().sum(0), img[3].square().sum(0))  # neither longer nor nearer to grey
+    torch.testing.assert_close(found[3].mean(0), img[3].mean(0))
+    half = losses.tint_matrix(4, 3, 0.5, Turns())  # type: ignore[arg-type]
+    torch.testing.assert_close(losses.tinted(losses.tinted(img, half), half), found)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tints_have_the_strength_that_is_asked_for(channels: int) -> None:
+    random = np.random.default_rng(0)
+    grey = torch.full((4000, channels, 1, 1), 0.2)
+    by = losses.tint_matrix(4000, channels, 0.5, random)
+    assert by.dtype == torch.float32 and by.shape == (4000, channels, channels + 1)
+    found = losses.tinted(grey, by)[:, :, 0, 0]
+    torch.testing.assert_close(found, found[:, :1].expand(-1, channels))  # grey stays grey
+    brightness, contrast = by[:, 0, -1], by[:, 0, :-1].sum(dim=1).log2()
+    assert brightness.std().item() == pytest.approx(0.05, rel=0.05)
+    assert contrast.std().item() == pytest.approx(0.125, rel=0.05)
+    assert losses.tinted(1e3 * grey, by).max() == 1
+    torch.testing.assert_close(losses.tinted(grey, losses.tint_matrix(4000, channels, 0.0, random)), grey)

@@ -27,9 +27,9 @@ def plain_module() -> ModuleType:
     return module
 
 
-def state_and_batch(dtype: torch.dtype, gamma_doubt: float, shift_keeps: str) -> tuple[TrainState, Batch]:
+def state_and_batch(dtype: torch.dtype, gamma_doubt: float, keeps: str) -> tuple[TrainState, Batch]:
     fields = {"kimg": 100.0, "batch": 4, "labelled_batch": 4, "gamma_doubt": gamma_doubt}
-    fields |= {"shift": 0.25, "shift_keeps": shift_keeps}
+    fields |= {"shift": 0.25, "shift_keeps": keeps, "tint": 1.0, "tint_keeps": keeps}
     config = TrainConfig.preset("semi", "none", "none", **fields).resolved(16)
     with plain_module().default_dtype(dtype):
         state = TrainState.create(config, config.networks(16, 3, SPACE.code_width), SPACE, torch.device("cpu"))
@@ -43,12 +43,10 @@ def state_and_batch(dtype: torch.dtype, gamma_doubt: float, shift_keeps: str) ->
     return state, Batch(images(), codes[1], labelled)
 
 
-@pytest.mark.parametrize(("gamma_doubt", "shift_keeps"), [(0.0, "none"), (0.2, "b,c")])
+@pytest.mark.parametrize(("gamma_doubt", "keeps"), [(0.0, "none"), (0.2, "b,c")])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_the_step_is_the_plain_step_in_double_precision(
-    dtype: torch.dtype, gamma_doubt: float, shift_keeps: str
-) -> None:
-    found = list(plain_module().differences(*state_and_batch(dtype, gamma_doubt, shift_keeps), steps=20))
+def test_the_step_is_the_plain_step_in_double_precision(dtype: torch.dtype, gamma_doubt: float, keeps: str) -> None:
+    found = list(plain_module().differences(*state_and_batch(dtype, gamma_doubt, keeps), steps=20))
     for key in ("images", "G", "D", "E"):
         steps = [step[key] for step in found]
         if dtype == torch.float64:

@@ -109,7 +109,7 @@ def test_python_may_say_what_the_command_says() -> None:
 
 
 def test_no_labels_beside_another_preset_differ_in_the_labels_alone() -> None:
-    of_losses = {"system", "label_fraction", "gamma_g", "gamma_e", "gamma_doubt", "shift", "alpha", "beta"}
+    of_losses = {"system", "label_fraction", "gamma_g", "gamma_e", "gamma_doubt", "shift", "tint", "alpha", "beta"}
     fields = {"system": "paper", "beta": 3.0, "batch": 16}
     jobs = plan({"label_fraction": (0.0, 0.1)}, baselines=("info",), fields=fields).jobs
     none, some, baseline = (job.config.to_json() for job in jobs)

@@ -28,7 +28,7 @@ from semistylegan.data.dataset import Dataset
 from semistylegan.data.pictures import save_png, to_float
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
-from semistylegan.losses import moved, unsupervised
+from semistylegan.losses import moved, tinted, unsupervised
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.checkpoint import load_model
 from semistylegan.training import Run, TrainConfig, loop, train
@@ -159,7 +159,7 @@ def test_both_gan_losses_train(gan: str) -> None:
     [
         {},
         {"mix_with": "fakes", "beta": 1.0, "gamma_e": 1.0, "gan": "relativistic"},
-        {"mix_with": "labelled", "shift": 0.25, "shift_keeps": "b"},
+        {"mix_with": "labelled", "shift": 0.25, "shift_keeps": "b", "tint": 1.0, "tint_keeps": "a"},
     ],
 )
 @pytest.mark.parametrize("encoder", ["separate", "shared"])
@@ -188,7 +188,7 @@ def test_a_batch_in_parts_gives_the_same_weights_where_labels_are_missing(mix_wi
         assert batch.labelled is not None
         known = torch.tensor([[True, False], [False, mix_with == "labelled"], [True, True], [True, True]])
         batch = dataclasses.replace(batch, labelled=dataclasses.replace(batch.labelled, known_LF=known))
-        fields = {"mix_with": mix_with, "beta": 1.0, "shift": 0.25, "shift_keeps": "b"}
+        fields = {"mix_with": mix_with, "beta": 1.0, "shift": 0.25, "shift_keeps": "b", "tint": 1.0, "tint_keeps": "a"}
         states = [make_state(batch=8, micro_batch=m, **fields) for m in (0, 4)]
         logs = [train_step(state, batch) for state in states]
     finally:
@@ -206,19 +206,40 @@ def double(batch: Batch) -> Batch:
     return Batch(batch.real_BCHW.double(), batch.code_BC.double(), labelled)
 
 
-def test_moved_images_teach_what_stays_and_nothing_else() -> None:
+@pytest.mark.parametrize("kind", ["shift", "tint"])
+def test_changed_images_teach_what_stays_and_nothing_else(kind: str) -> None:
     batch = make_batch()
-    state = make_state(shift=0.25, shift_keeps="b", gamma_doubt=0.0)
+    state = make_state(**{kind: 0.25, f"{kind}_keeps": "b"}, gamma_doubt=0.0)
     (part,) = split(state, batch)
-    assert part.labelled is not None and 0 < part.moves_2L.abs().max() <= 4  # a quarter of 16 pixels
+    assert part.labelled is not None
+    if kind == "shift":
+        assert 0 < part.moves_2L.abs().max() <= 4  # a quarter of 16 pixels
+        changed = moved(part.labelled.img_LCHW, part.moves_2L)
+    else:
+        changed = tinted(part.labelled.img_LCHW, part.tints_LCD)
+        assert (changed - part.labelled.img_LCHW).abs().flatten(1).amax(1).min() > 0.01
     with torch.no_grad():
-        said = state.E(moved(part.labelled.img_LCHW, part.moves_2L))
-    away = (said - part.labelled.code_LC)[:, 1].abs().mean()
-    assert float(train_step(state, batch)["loss_shift"]) == pytest.approx(float(away), rel=1e-4)
-    assert "loss_shift" not in train_step(make_state(shift=0.25, shift_keeps="none"), batch)
+        away = (state.E(changed) - part.labelled.code_LC)[:, 1].abs().mean()
+    assert float(train_step(state, batch)["loss_aug"]) == pytest.approx(float(away), rel=1e-4)
+    for nothing in ({kind: 0.25, f"{kind}_keeps": "none"}, {kind: 0.0, f"{kind}_keeps": "b"}):
+        assert "loss_aug" not in train_step(make_state(**nothing), batch)
     # What else a step draws does not depend on it.
     (other,) = split(make_state(), batch)
     assert torch.equal(other.z_BZ, part.z_BZ) and torch.equal(other.share_2L, part.share_2L)
+
+
+@pytest.mark.parametrize("micro_batch", [0, 2])
+def test_images_are_moved_and_tinted_by_turns(micro_batch: int) -> None:
+    fields = {"shift": 0.25, "shift_keeps": "b", "tint": 1.0, "tint_keeps": "a", "micro_batch": micro_batch}
+    parts = split(make_state(**fields), make_batch())
+    moves_L2 = torch.cat([part.moves_2L for part in parts], dim=1).t()
+    tints_LCD = torch.cat([part.tints_LCD for part in parts])
+    stays_LF = torch.cat([part.stays_LF for part in parts])
+    as_they_are = torch.eye(3, 4)
+    assert stays_LF.tolist() == [[False, True], [True, False]] * 2
+    assert moves_L2[::2].any(dim=1).all() and not moves_L2[1::2].any()
+    assert torch.equal(tints_LCD[::2], as_they_are.expand(2, -1, -1))
+    assert (tints_LCD[1::2] != as_they_are).flatten(1).any(dim=1).all()
 
 
 def test_real_and_generated_images_do_not_share_a_minibatch_deviation() -> None:
@@ -731,6 +752,9 @@ def test_divergence_stops_with_a_diagnosis(sprites_zip: Path, tmp_path: Path) ->
         ({"preset": "info", "shift": 0.1}, "--shift: needs labels"),
         ({"shift": 0.6}, "--shift 0.6: must lie between 0 and 0.5"),
         ({"shift_keeps": "shape,form"}, "unknown factor 'form'"),
+        ({"preset": "info", "tint": 0.1}, "--tint: needs labels"),
+        ({"tint": 1.1}, "--tint 1.1: must lie between 0 and 1"),
+        ({"tint_keeps": "shape,form"}, "unknown factor 'form'"),
         ({"keep": 0.5}, "--keep: belongs to the preset fine"),
         ({"device": "cuda:9"}, "not available"),
         ({"colour": 1}, "colour"),

@@ -12,6 +12,8 @@ Suffixes: B batch, C code or channels, F factors, H x W pixels.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -64,8 +66,8 @@ def supervised(
 ) -> Tensor:
     """L_sup: mean d(E(x), c) over the rows that have a label. Zero where none has.
 
-    L_sr is the same function of mixed images and mixed codes (:func:`mix`), L_shift of moved images (:func:`moved`)
-    and the labels that still hold.
+    L_sr is the same function of mixed images and mixed codes (:func:`mix`), L_aug of images that are moved or tinted
+    (:func:`moved`, :func:`tinted`) and the labels that still hold.
 
     Args:
         count: divides the sum in place of the number of these rows, where they are a part of those that the mean is
@@ -100,6 +102,34 @@ def moved(img_BCHW: Tensor, by_2B: Tensor) -> Tensor:
     column_BW = (place[:width] - by_2B[1, :, None]).clamp(0, width - 1)
     which_B = torch.arange(len(img_BCHW), device=img_BCHW.device)
     return img_BCHW[which_B[:, None, None], :, row_BH[:, :, None], column_BW[:, None]].permute(0, 3, 1, 2)
+
+
+def tint_matrix(count: int, channels: int, strength: float, random: np.random.Generator) -> Tensor:
+    """How :func:`tinted` changes each of `count` images: float32, count x channels x (channels + 1), the last column
+    being added. With strength s: hues turned by up to s half turns about the grey axis, saturation times 2^N(0, s/2),
+    contrast times 2^N(0, s/4), brightness plus N(0, s/10): of the augmentations of Karras et al. 2020, those of colour.
+
+    Args:
+        channels: 3; with any other number there are no hues: contrast and brightness alone.
+        strength: 0 (nothing changes) to 1.
+    """
+    turn, (saturation, contrast, brightness) = random.uniform(-1, 1, count), random.normal(size=(3, count))
+    linear = np.tile(np.eye(channels), (count, 1, 1))
+    if channels == 3:
+        grey = np.full((3, 3), 1 / 3)
+        across = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+        angle = math.pi * strength * turn[:, None, None]
+        turned = np.cos(angle) * (np.eye(3) - grey) + np.sin(angle) * across
+        linear = grey + np.exp2(strength / 2 * saturation)[:, None, None] * turned
+    linear = np.exp2(strength / 4 * contrast)[:, None, None] * linear
+    added = np.broadcast_to((strength / 10 * brightness)[:, None, None], (count, channels, 1))
+    return torch.from_numpy(np.concatenate([linear, added], axis=2).astype(np.float32))
+
+
+def tinted(img_BCHW: Tensor, by_BCD: Tensor) -> Tensor:
+    """Each picture in other colours: those that :func:`tint_matrix` says, cut to [-1, 1]."""
+    linear_BCC, added_BC = by_BCD[:, :, :-1].to(img_BCHW.dtype), by_BCD[:, :, -1].to(img_BCHW.dtype)
+    return (torch.einsum("bkc,bchw->bkhw", linear_BCC, img_BCHW) + added_BC[:, :, None, None]).clamp(-1, 1)
 
 
 def pixels(img_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:

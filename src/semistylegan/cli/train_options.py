@@ -21,7 +21,7 @@ GROUPS = {
     "code": ("factor_kinds", "as_classes", "prior"),
     "loss": (
         *("gamma_g", "gamma_e", "gamma_e_from", "gamma_doubt", "doubt_decay_from", "alpha", "beta", "xi", "mix_with"),
-        *("ce_weight", "label_noise", "shift", "shift_keeps", "gan", "r1_gamma", "r1_interval"),
+        *("ce_weight", "label_noise", "shift", "shift_keeps", "tint", "tint_keeps", "gan", "r1_gamma", "r1_interval"),
     ),
     "optimisation": ("batch", "labelled_batch", "lr_g", "lr_d", "lr_e", "lr_decay_from", "ema_kimg"),
     "editor": ("fine_factors", "coarse", "seen", "blend", "knows_source", "keep", "gamma_rec", "gamma_cycle"),

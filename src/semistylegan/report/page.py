@@ -200,8 +200,12 @@ def training(facts: Facts) -> str:
             ),
             Chart(
                 "Learning from labels",
-                "Distance on labelled images, plain or mixed with others",
-                [line("L_sup", "loss_sup", "i"), line("L_sr, mixed", "loss_sr", "e")],
+                "Distance on labelled images: plain, mixed with others, moved or tinted",
+                [
+                    line("L_sup", "loss_sup", "i"),
+                    line("L_sr, mixed", "loss_sr", "e"),
+                    line("L_aug, moved or tinted", "loss_aug", "g"),
+                ],
                 low=0,
             ),
             Chart(

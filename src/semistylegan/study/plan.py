@@ -25,7 +25,10 @@ BASELINES = ("labels-only", "info", "all-labels")
 all-labels: every label there is. Each for every preset of the study."""
 NOT_SWEPT = ("data", "out", "seed", "device", "threads", "tick_kimg", "snap_kimg")
 """Fields that are no axis: they belong to the whole study, or (`seed`) have an option of their own."""
-ABOUT_LABELS = ("label_fraction", "alpha", "beta", "gamma_doubt", "shift", "shift_keeps", "as_classes")
+ABOUT_LABELS = (
+    *("label_fraction", "alpha", "beta", "gamma_doubt", "as_classes"),
+    *("shift", "shift_keeps", "tint", "tint_keeps"),
+)
 """Fields that mean nothing to the preset info, and that it refuses."""
 WRITTEN = {"system": "preset"}
 """Fields whose option has another name."""

@@ -85,6 +85,13 @@ class TrainConfig:
     """Factors whose value stays what it is when the picture is moved; with commas between, or none. E learns these
     alone from moved images. Not given: classes, angles, and numbers named like colours, light or sizes; none named
     like a place."""
+    tint: float | None = None
+    """How far the colours of labelled images are changed (hue, saturation, contrast, brightness) when E is shown them
+    once more: 0 to 1. So E need not learn each shape anew for each colour. 0: not at all. Not given: 1 where images
+    have colours and a factor is named like a shape, a size, a place or an angle, else 0."""
+    tint_keeps: str | None = None
+    """Factors whose value stays what it is when the picture's colours change; with commas between, or none. E learns
+    these alone from tinted images. Not given: those named like a shape, a size, a place or an angle."""
     gan: Literal["logistic", "relativistic"] = "logistic"
     """L_GAN: non-saturating logistic with R1 (the paper), or relativistic pairs with R1 and R2 (R3GAN)."""
     r1_gamma: float | None = None
@@ -193,6 +200,8 @@ class TrainConfig:
                 raise UserError(f"--{option.replace('_', '-')} {part}: must lie between 0 and 1")
         if self.shift is not None and not 0 <= self.shift <= 0.5:
             raise UserError(f"--shift {self.shift}: must lie between 0 and 0.5")
+        if self.tint is not None and not 0 <= self.tint <= 1:
+            raise UserError(f"--tint {self.tint}: must lie between 0 and 1")
         if self.system != "info" and self.label_fraction == 0:
             raise UserError(
                 f"--label-fraction 0: the preset {self.system} needs labels; use --preset info to train without"
@@ -207,7 +216,7 @@ class TrainConfig:
         for option in (*of_fine, "keep", "gamma_rec", "gamma_cycle"):
             if self.system != "fine" and getattr(self, option):
                 raise UserError(f"--{option.replace('_', '-')}: belongs to the preset fine; add --preset fine")
-        for option in ("gamma_doubt", "shift", "shift_keeps", "as_classes"):
+        for option in ("gamma_doubt", "shift", "shift_keeps", "tint", "tint_keeps", "as_classes"):
             if self.system == "info" and getattr(self, option):
                 raise UserError(f"--{option.replace('_', '-')}: needs labels; leave it out with --preset info")
         if self.system == "info" and (self.label_fraction or self.alpha or self.beta):
@@ -288,6 +297,7 @@ class TrainConfig:
         meant = {**EARLIER, **document}
         if meant.get("system") != "info":
             meant.setdefault("shift_keeps", "none")
+            meant.setdefault("tint_keeps", "none")
             meant["as_classes"] = meant.get("as_classes") or "none"
         return cls(**meant).validated()
 
@@ -316,6 +326,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "alpha": 0.0,
         "beta": 0.0,
         "shift": 0.0,
+        "tint": 0.0,
     },
     # Little mixing: G would paint the faint second images that E learns to read in mixtures (docs/results/editing.md).
     "fine": {"gamma_g": 30.0, "gamma_doubt": 0.4, "keep": 0.5, "xi": 0.1, "gamma_rec": 10.0, "ce_weight": 0.15},
@@ -344,6 +355,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "mix_with": "fakes",
         "label_noise": 0.0,
         "shift": 0.0,
+        "tint": 0.0,
         "ema_kimg": 10.0,
         "snap_kimg": 100.0,
         "tick_kimg": 10.0,
@@ -351,7 +363,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """The fields in which a preset differs from the defaults."""
 
-EARLIER: dict[str, Any] = {"gamma_doubt": 0.0, "doubt_decay_from": 1.0, "keep": 0.0, "shift": 0.0}
+EARLIER: dict[str, Any] = {"gamma_doubt": 0.0, "doubt_decay_from": 1.0, "keep": 0.0, "shift": 0.0, "tint": 0.0}
 """What a `config.json` means that was written before these fields were, and before names and kinds chose factors."""
 
 LEARNING_RATES: dict[str, tuple[float, float, float]] = {

@@ -107,7 +107,7 @@ class Recorded(Passes):
         return dict(zip(names, torch.stack([self.log.means[name] for name in names]).unbind(), strict=True))
 
 
-OF_PART = ("real_BCHW", "code_BC", "z_BZ", "share_2L", "doubt", "keeps_BC", "moves_2L", "stays_F")
+OF_PART = ("real_BCHW", "code_BC", "z_BZ", "share_2L", "doubt", "keeps_BC", "moves_2L", "tints_LCD", "stays_LF")
 """Its tensors, beside those of its labelled images."""
 
 

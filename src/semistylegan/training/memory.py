@@ -165,7 +165,8 @@ def estimate(config: TrainConfig, model: ModelConfig, space: FactorSpace, rows: 
         doubt=torch.empty((), device=meta),
         keeps_BC=torch.empty(rows, space.code_width, dtype=torch.bool, device=meta),
         moves_2L=torch.empty(2, labels, dtype=torch.int64, device=meta),
-        stays_F=torch.empty(len(space), dtype=torch.bool, device=meta),
+        tints_LCD=torch.empty(labels, model.channels, model.channels + 1, device=meta),
+        stays_LF=torch.empty(labels, len(space), dtype=torch.bool, device=meta),
     )
     part = read_once(state, part)
     # The storages themselves, so that no address is given out twice while they are counted.

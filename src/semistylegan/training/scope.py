@@ -1,11 +1,11 @@
 """What a run is about: the images that it may see; which factors an editor edits, which are as classes, which stay what
-they are in moved images."""
+they are in moved images and in tinted ones."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +46,7 @@ def notes_on_labels(config: TrainConfig, data: Dataset) -> list[str]:
 
 def completed(config: TrainConfig, data: Dataset) -> TrainConfig:
     """The configuration, checked, with all that the data decides: what depends on the resolution, the factors that an
-    editor edits, those whose codes are as classes, those that a moved picture keeps.
+    editor edits, those whose codes are as classes, those that a moved picture keeps, and a tinted one.
 
     Raises:
         UserError: a value that cannot be, an unknown factor, or no name that sounds fine.
@@ -61,12 +61,18 @@ def completed(config: TrainConfig, data: Dataset) -> TrainConfig:
     if config.shift is None:
         every = data.space.with_kinds(config.factor_kinds)
         every = every.with_classes(class_factors(config, every))
-        moves = config.shift_keeps is not None or not all(map(keeps_value, every))
+        moves = config.shift_keeps is not None or not all(map(stays_when_moved, every))
         config = dataclasses.replace(config, shift=SHIFT if moves else 0.0)
+    if config.tint is None:
+        tints = config.tint_keeps is not None or (data.channels == 3 and any(map(stays_when_tinted, space)))
+        config = dataclasses.replace(config, tint=TINT if tints else 0.0)
     space = space.with_kinds(config.factor_kinds)
     classes = class_factors(config, space)
-    kept = kept_factors(config, space.with_classes(classes))
-    return dataclasses.replace(config, as_classes=",".join(classes) or "none", shift_keeps=",".join(kept) or "none")
+    space = space.with_classes(classes)
+    of_moved = kept_factors(config.shift_keeps if config.shift else "none", space, stays_when_moved)
+    of_tinted = kept_factors(config.tint_keeps if config.tint else "none", space, stays_when_tinted)
+    as_classes, shift_keeps, tint_keeps = (",".join(names) or "none" for names in (classes, of_moved, of_tinted))
+    return dataclasses.replace(config, as_classes=as_classes, shift_keeps=shift_keeps, tint_keeps=tint_keeps)
 
 
 def notes_on_choices(given: TrainConfig, config: TrainConfig) -> list[str]:
@@ -75,14 +81,17 @@ def notes_on_choices(given: TrainConfig, config: TrainConfig) -> list[str]:
         ("fine_factors", "fine factors, chosen by their names"),
         ("as_classes", "as classes, chosen by their names"),
         ("shift_keeps", "factors that moved images keep, chosen by their kinds and names"),
+        ("tint_keeps", "factors that tinted images keep, chosen by their names"),
     )
     notes = [
         f"{what}: {names.replace(',', ', ')} (--{field.replace('_', '-')} says otherwise)"
         for field, what in chosen
         if getattr(given, field) is None and (names := getattr(config, field)) not in (None, "none")
     ]
-    if given.shift and given.shift_keeps is None and config.shift_keeps == "none":
-        notes.append(f"--shift {given.shift}: no factor seems to stay in moved images; --shift-keeps names some")
+    for option, images in (("shift", "moved"), ("tint", "tinted")):
+        much, chosen = getattr(given, option), getattr(given, f"{option}_keeps")
+        if much and chosen is None and getattr(config, f"{option}_keeps") == "none":
+            notes.append(f"--{option} {much}: no factor seems to stay in {images} images; --{option}-keeps names some")
     return notes
 
 
@@ -134,29 +143,40 @@ def listed(names: str, space: FactorSpace) -> list[str]:
     return found
 
 
-def kept_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
-    """The factors whose value stays when the picture is moved: those of `--shift-keeps`; where it is left out, by their
-    kinds and names (:func:`keeps_value`).
+def kept_factors(chosen: str | None, space: FactorSpace, stays: Callable[[Factor], bool]) -> tuple[str, ...]:
+    """The factors whose value stays when the picture is changed: those named (`--shift-keeps`, `--tint-keeps`); where
+    this is left out, those that seem to.
 
     Raises:
         UserError: an unknown factor.
     """
-    chosen = config.shift_keeps
-    if chosen == "none" or not config.shift:
-        return ()
     if chosen is not None:
-        return space.only(listed(chosen, space)).names
-    return tuple(factor.name for factor in space if keeps_value(factor))
+        return space.only(listed(chosen, space)).names if chosen != "none" else ()
+    return tuple(factor.name for factor in space if stays(factor))
 
 
-def keeps_value(factor: Factor) -> bool:
+def stays_when_moved(factor: Factor) -> bool:
     """Whether a factor seems to stay what it is when the picture is moved: classes, angles, and numbers whose names
     speak of colour, light or size; but none that is named like a place, or has values that are."""
-    words = set(re.findall(r"[a-z]+", " ".join((factor.name, *(factor.categories or ()))).lower()))
-    if words & PLACE_WORDS:
+    if words_of(factor) & PLACE_WORDS:
         return False
     named = any(word in factor.name.lower() for word in KEPT_WORDS)
     return named or factor.has_classes or factor.kind == "circular"
+
+
+def stays_when_tinted(factor: Factor) -> bool:
+    """Whether a factor seems to stay what it is when the picture's colours change: its name speaks of a shape, a size,
+    a place or an angle, and neither it nor a value's name of colour or light. Others (skin, season) may be colours."""
+    words = words_of(factor)
+    if any(part in word for word in words for part in COLOR_PARTS) or words & COLOR_WORDS:
+        return False
+    named = set(re.findall(r"[a-z]+", factor.name.lower()))
+    return bool(named & (FORM_WORDS | PLACE_WORDS)) or any(part in word for word in named for part in FORM_PARTS)
+
+
+def words_of(factor: Factor) -> set[str]:
+    """Of its name and of the names of its values."""
+    return set(re.findall(r"[a-z]+", " ".join((factor.name, *(factor.categories or ()))).lower()))
 
 
 SHIFT = 0.25
@@ -168,6 +188,20 @@ PLACE_WORDS = {
     *("left", "right", "top", "bottom"),
 }
 """Of names of factors and of their values that tell where in the picture something is."""
+TINT = 1.0
+"""What --tint is where it is left out and some factor is not of colour (docs/results/studies.md)."""
+FORM_PARTS = (
+    *("shape", "size", "scale", "angle", "rotat", "orient", "direction", "azimuth", "elevation", "movement"),
+    *("pose", "height", "width", "length", "distance", "axis", "camera"),
+)
+"""In names of factors that stay what they are when colours change."""
+FORM_WORDS = {"form", "x", "y", "z", "dir", "rot", "yaw", "pitch", "roll", "tilt", "zoom", "depth"}
+COLOR_PARTS = ("colo", "hue", "satur", "bright", "intensity", "tint", "shade", "tone", "gray", "grey")
+"""In names of factors, and of their values, that tell of colour or light."""
+COLOR_WORDS = {
+    *("red", "orange", "yellow", "green", "blue", "purple", "violet", "pink", "brown"),
+    *("black", "white", "dark", "day", "night"),
+}
 ISAAC3D_FINE = ("object_scale", "lighting_intensity", "object_color", "wall_color")
 """What the paper edits in the kitchen; in Falcor3D it is the four factors of the light."""
 MOST_CLASSES = 8

@@ -60,9 +60,11 @@ class Part:
     keeps_BC: Tensor
     """Entries of the codes of factors that an edit keeps as they are read; bool."""
     moves_2L: Tensor
-    """Pixels by which L_shift moves the labelled images: down, to the right."""
-    stays_F: Tensor
-    """Factors whose labels hold for the moved images; bool."""
+    """Pixels by which L_aug moves the labelled images: down, to the right."""
+    tints_LCD: Tensor
+    """How L_aug changes their colours: `losses.tint_matrix`."""
+    stays_LF: Tensor
+    """Which labels hold for these changed images; bool."""
     own_BC: Tensor | None = None
     """The averaged E's reading of the real images, as a code (:func:`read_once`)."""
     counts: dict[str, Tensor] = field(default_factory=dict)
@@ -185,10 +187,7 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
     keeps_BF = torch.from_numpy(random.random((rows * processes, len(state.space))) < config.keep)
     keeps_BC = keeps_BF.repeat_interleave(torch.tensor(state.space.widths), dim=1)
 
-    reach = round((config.shift or 0.0) * batch.real_BCHW.shape[-1])
-    moves_2L = torch.from_numpy(random.integers(-reach, reach, (2, labels), endpoint=True))
-    kept = stay(config, state.space)
-    stays_F = torch.tensor([name in kept for name in state.space.names])
+    moves_2L, tints_LCD, stays_LF = changes(config, state.space, labels, batch.real_BCHW, random)
 
     count = rows // config.micro_batch if config.micro_batch else 1
     parts = []
@@ -208,7 +207,8 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
                 doubt=torch.full((), gamma_doubt_now(state), device=device),
                 keeps_BC=to_device(piece(keeps_BC, k, whole), device),
                 moves_2L=to_device(piece(moves_2L.t(), k, whole).t(), device),
-                stays_F=to_device(stays_F, device),
+                tints_LCD=to_device(piece(tints_LCD, k, whole), device),
+                stays_LF=to_device(piece(stays_LF, k, whole), device),
             )
         )
     return parts
@@ -239,20 +239,43 @@ def counted(state: TrainState, parts: list[Part]) -> list[Part]:
 
 def known_labels(state: TrainState, part: Part, labelled: LabelledBatch) -> dict[str, Tensor]:
     """Which labels count, L x F: in L_sup all that are known; in L_sr what both know, where they are mixed with each
-    other; in L_shift those of factors that a moved picture keeps."""
+    other; in L_aug those that the changed pictures keep."""
     known_LF = labelled.known_LF
     shared_LF = known_LF & known_LF[neighbours(known_LF)] if state.config.mix_with == "labelled" else known_LF
-    return {"loss_sup": known_LF, "loss_sr": shared_LF, "loss_shift": known_LF & part.stays_F}
+    return {"loss_sup": known_LF, "loss_sr": shared_LF, "loss_aug": known_LF & part.stays_LF}
 
 
 def rows_counted(known: dict[str, Tensor], name: str) -> Tensor:
-    """How many rows the mean of a loss is over: those with a label, whether a moved picture keeps it or not."""
-    return known["loss_sup" if name == "loss_shift" else name].any(dim=1).sum()
+    """How many rows the mean of a loss is over: those with a label, whether a changed picture keeps it or not."""
+    return known["loss_sup" if name == "loss_aug" else name].any(dim=1).sum()
 
 
-def stay(config: TrainConfig, space: FactorSpace) -> list[str]:
-    """The factors that L_shift teaches: those that `scope.completed` has filled in."""
-    return listed(config.shift_keeps, space) if config.shift and config.shift_keeps not in (None, "none") else []
+def changes(
+    config: TrainConfig, space: FactorSpace, labels: int, img_BCHW: Tensor, random: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """How L_aug changes so many labelled images of the shape of `img_BCHW`, `Part`'s `moves_2L`, `tints_LCD` and
+    `stays_LF`: every other image is moved and every other one tinted, where both can teach something."""
+    channels, side = img_BCHW.shape[1], img_BCHW.shape[-1]
+    reach = round((config.shift or 0.0) * side)
+    moves_2L = torch.from_numpy(random.integers(-reach, reach, (2, labels), endpoint=True))
+    tints_LCD = losses.tint_matrix(labels, channels, config.tint or 0.0, random)
+    by_moved, by_tinted = stay(config, space)
+    moved_L = torch.arange(labels) % 2 == 0 if by_moved and by_tinted else torch.full((labels,), bool(by_moved))
+    moved_F, tinted_F = (torch.tensor([name in kept for name in space.names]) for kept in (by_moved, by_tinted))
+    return (
+        torch.where(moved_L, moves_2L, 0),
+        torch.where(moved_L[:, None, None], torch.eye(channels, channels + 1), tints_LCD),
+        torch.where(moved_L[:, None], moved_F, tinted_F),
+    )
+
+
+def stay(config: TrainConfig, space: FactorSpace) -> tuple[list[str], list[str]]:
+    """The factors that L_aug teaches by moved images, and by tinted ones: what `scope.completed` has filled in."""
+
+    def kept(much: float | None, names: str | None) -> list[str]:
+        return listed(names, space) if much and names not in (None, "none") else []
+
+    return kept(config.shift, config.shift_keeps), kept(config.tint, config.tint_keeps)
 
 
 def neighbours(rows_L: Tensor) -> Tensor:
@@ -280,7 +303,7 @@ def mixed_precision(state: TrainState, x: Tensor) -> AbstractContextManager[Any]
 
 
 def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) -> Tensor:
-    """-L_GAN + gamma_E L_unsup + beta L_sup + alpha (L_sr + L_shift) + gamma_doubt L_doubt."""
+    """-L_GAN + gamma_E L_unsup + beta L_sup + alpha (L_sr + L_aug) + gamma_doubt L_doubt."""
     config, labelled = state.config, part.labelled
     read: dict[str, tuple[Tensor, Tensor]] = {}
     known = known_labels(state, part, labelled) if labelled is not None else {}
@@ -297,9 +320,13 @@ def loss_of_D_and_E(state: TrainState, part: Part, fake_BCHW: Tensor, log: Log) 
             assert part.own_BC is not None
             img_LCHW, code_LC = part.real_BCHW[rows], part.own_BC[rows]
         read["loss_sr"] = mixed(labelled, img_LCHW, code_LC, part.share_2L[0])
-        if stay(config, state.space):
-            read["loss_shift"] = losses.moved(labelled.img_LCHW, part.moves_2L), labelled.code_LC
-    weights = {"loss_sup": config.beta, "loss_sr": config.alpha, "loss_shift": config.alpha}
+        by_moved, by_tinted = stay(config, state.space)
+        changed_LCHW = losses.moved(labelled.img_LCHW, part.moves_2L) if by_moved else labelled.img_LCHW
+        if by_tinted:
+            changed_LCHW = losses.tinted(changed_LCHW, part.tints_LCD)
+        if by_moved or by_tinted:
+            read["loss_aug"] = changed_LCHW, labelled.code_LC
+    weights = {"loss_sup": config.beta, "loss_sr": config.alpha, "loss_aug": config.alpha}
 
     images = [img for img, _ in read.values()]
     if (gamma_e := gamma_e_now(state)) or config.gamma_doubt:
