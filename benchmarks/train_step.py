@@ -6,8 +6,9 @@
     python benchmarks/train_step.py --resolutions 64 --memory                 # what `train` expects, and what is held
     python benchmarks/train_step.py --resolutions 64 --same                   # ours beside the plain step, in numbers
 
-`ours` is `train_step` as `train` runs it, but without doubt and moved images (`--gamma-doubt 0.2 --shift-keeps
-shape,hue,scale` has what `train` has by default on sprites); `plain` is the same step, plainly written (`plain.py`);
+`ours` is `train_step` as `train` runs it, but without doubt, moved and tinted images (`--gamma-doubt 0.2 --shift-keeps
+shape,hue,scale --tint-keeps shape,scale,x,y` has what `train` has by default on sprites); `plain` is the same step,
+plainly written (`plain.py`);
 `public` also convolves at the large resolution, as StyleGAN2 does. `bfloat16` and `public_bfloat16` are these in that
 precision. On a GPU `eager` is ours without CUDA graphs, `compiled` ours without graphs and with the networks through
 `torch.compile` (not in R1, whose second derivative it does not have). What the first steps took there, where kernels
@@ -43,7 +44,7 @@ from semistylegan.training import TrainConfig, distributed
 from semistylegan.training.graphs import passes_for
 from semistylegan.training.loop import own_rows
 from semistylegan.training.memory import estimate, keep_freed_memory, peak_memory
-from semistylegan.training.scope import SHIFT
+from semistylegan.training.scope import SHIFT, TINT
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Batch, LabelledBatch, Passes, split, train_step
 
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--gamma-doubt", type=float, default=0.0, help="as in `train`")
     parser.add_argument("--shift-keeps", default="none", help="as in `train`, with its --shift 0.25")
+    parser.add_argument("--tint-keeps", default="none", help="as in `train`, with its --tint 1")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--micro-batch", type=int, default=0, help="for ours: as in `train`")
     parser.add_argument("--methods", type=lambda t: t.split(","), default=["ours", "plain", "public"])
@@ -125,7 +127,7 @@ def make(args: argparse.Namespace, resolution: int, device: torch.device, **fiel
     """A state at its first step and this process's rows of a batch."""
     sizes = {"batch": args.batch, "labelled_batch": args.batch, "micro_batch": args.micro_batch, "size": args.size}
     fields |= {"width": args.width or None, "gamma_doubt": args.gamma_doubt}
-    fields |= {"shift": SHIFT, "shift_keeps": args.shift_keeps}
+    fields |= {"shift": SHIFT, "shift_keeps": args.shift_keeps, "tint": TINT, "tint_keeps": args.tint_keeps}
     config = TrainConfig.preset("semi", "none", "none", kimg=1e6, **sizes, **fields).resolved(resolution)
     model = config.networks(resolution, 3, FACTORS.code_width)
     generator = torch.Generator().manual_seed(0)

@@ -338,11 +338,17 @@ def test_images_are_tinted_where_something_is_no_colour(sprites_zip: Path, tmp_p
     assert tint(tmp_path / "colours", "semi") == (1.0, "x")
     assert tint(tmp_path / "grey", "semi") == (0.0, "none")
     assert tint(tmp_path / "grey", "semi", tint_keeps="x,skin") == (1.0, "skin,x")  # asked for
-    (tmp_path / "colours" / "metadata.csv").write_text(table.replace(",x", ",hair"), encoding="utf-8")
-    assert tint(tmp_path / "colours", "semi") == (0.0, "none")
-    given = TrainConfig.preset("semi", tmp_path / "colours", "run", tint=0.1)
-    (said,) = notes_on_choices(given, completed(given, Dataset.open(tmp_path / "colours")))
-    assert said.startswith("--tint 0.1: no factor seems to stay in tinted images")
+    for name, given, note in (
+        ("colours", {"tint": 0.1}, "--tint 0.1: no factor seems to stay in tinted images"),
+        ("colours", {}, "no tinted images: no factor is named like a shape"),
+        ("colours", {"tint": 0.0}, None),
+        ("colours", {"tint_keeps": "hair"}, None),
+        ("grey", {}, None),
+    ):
+        (tmp_path / name / "metadata.csv").write_text(table.replace(",x", ",hair"), encoding="utf-8")
+        asked, data = TrainConfig.preset("semi", tmp_path / name, "run", **given), Dataset.open(tmp_path / name)
+        said = notes_on_choices(asked, completed(asked, data), data)
+        assert len(said) == (note is not None) and all(line.startswith(str(note)) for line in said)
 
 
 def test_images_are_moved_where_things_move(sprites_zip: Path, tmp_path: Path) -> None:
@@ -359,8 +365,8 @@ def test_images_are_moved_where_things_move(sprites_zip: Path, tmp_path: Path) -
     assert shift(tmp_path, "semi") == 0.0
     assert shift(tmp_path, "semi", shift_keeps="hair") == 0.25  # asked for
     (tmp_path / "metadata.csv").write_text(re.sub("hair,hair_color", "left,x", table), encoding="utf-8")
-    given = TrainConfig.preset("semi", tmp_path, "run", shift=0.1)
-    *_, said = notes_on_choices(given, completed(given, Dataset.open(tmp_path)))
+    given, data = TrainConfig.preset("semi", tmp_path, "run", shift=0.1), Dataset.open(tmp_path)
+    *_, said = notes_on_choices(given, completed(given, data), data)
     assert said.startswith("--shift 0.1: no factor seems to stay")
 
 
@@ -552,10 +558,10 @@ def test_what_is_chosen_by_name_is_said_and_recorded(sprites_zip: Path) -> None:
     given = config(sprites_zip, sprites_zip)
     chosen = completed(given, data)
     assert (chosen.fine_factors, chosen.as_classes, chosen.shift_keeps) == ("hue,scale", "none", "hue,scale")
-    assert notes_on_choices(given, chosen) == [
+    assert notes_on_choices(given, chosen, data) == [
         "fine factors, chosen by their names: hue, scale (--fine-factors says otherwise)",
         "factors that moved images keep, chosen by their kinds and names: hue, scale (--shift-keeps says otherwise)",
         "factors that tinted images keep, chosen by their names: scale (--tint-keeps says otherwise)",
     ]
-    assert completed(chosen, data) == chosen and notes_on_choices(chosen, chosen) == []
+    assert completed(chosen, data) == chosen and notes_on_choices(chosen, chosen, data) == []
     assert completed(TrainConfig.preset("info", str(sprites_zip), "run"), data).as_classes is None

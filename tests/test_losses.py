@@ -182,5 +182,8 @@ def test_tints_have_the_strength_that_is_asked_for(channels: int) -> None:
     brightness, contrast = by[:, 0, -1], by[:, 0, :-1].sum(dim=1).log2()
     assert brightness.std().item() == pytest.approx(0.05, rel=0.05)
     assert contrast.std().item() == pytest.approx(0.125, rel=0.05)
+    if channels == 3:  # what becomes of red less green, whose length is contrast x saturation
+        length = (by[:, :, 0] - by[:, :, 1]).norm(dim=1) / math.sqrt(2)
+        assert length.log2().std().item() == pytest.approx(math.hypot(0.25, 0.125), rel=0.05)
     assert losses.tinted(1e3 * grey, by).max() == 1
     torch.testing.assert_close(losses.tinted(grey, losses.tint_matrix(4000, channels, 0.0, random)), grey)

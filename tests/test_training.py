@@ -211,7 +211,7 @@ def test_changed_images_teach_what_stays_and_nothing_else(kind: str) -> None:
     batch = make_batch()
     state = make_state(**{kind: 0.25, f"{kind}_keeps": "b"}, gamma_doubt=0.0)
     (part,) = split(state, batch)
-    assert part.labelled is not None
+    assert part.labelled is not None and batch.labelled is not None
     if kind == "shift":
         assert 0 < part.moves_2L.abs().max() <= 4  # a quarter of 16 pixels
         changed = moved(part.labelled.img_LCHW, part.moves_2L)
@@ -221,6 +221,13 @@ def test_changed_images_teach_what_stays_and_nothing_else(kind: str) -> None:
     with torch.no_grad():
         away = (state.E(changed) - part.labelled.code_LC)[:, 1].abs().mean()
     assert float(train_step(state, batch)["loss_aug"]) == pytest.approx(float(away), rel=1e-4)
+    # The mean is over all rows that have a label, also those whose label a changed image does not keep.
+    labelled = dataclasses.replace(part.labelled, known_LF=torch.tensor([[True, True], [True, False]] * 2))
+    some = dataclasses.replace(batch, labelled=dataclasses.replace(labelled, img_LCHW=batch.labelled.img_LCHW))
+    with torch.no_grad():
+        away = (make_state(gamma_doubt=0.0).E(changed) - labelled.code_LC)[::2, 1].abs().sum() / 4
+    found = train_step(make_state(**{kind: 0.25, f"{kind}_keeps": "b"}, gamma_doubt=0.0), some)["loss_aug"]
+    assert float(found) == pytest.approx(float(away), rel=1e-4)
     for nothing in ({kind: 0.25, f"{kind}_keeps": "none"}, {kind: 0.0, f"{kind}_keeps": "b"}):
         assert "loss_aug" not in train_step(make_state(**nothing), batch)
     # What else a step draws does not depend on it.

@@ -89,7 +89,7 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     check_parts(config, data.resolution)
     run = Run(Path(config.out))
     labels, space = labels_and_space(config, data)
-    notes = [*notes_on_choices(given, config), *notes_on_labels(config, data)]
+    notes = [*notes_on_choices(given, config, data), *notes_on_labels(config, data)]
     for line in [*notes, *notes_on_growing(config, data.resolution)]:
         progress.console().print(line, markup=False)
     config = with_prior(config, labels, space)

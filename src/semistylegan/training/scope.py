@@ -75,7 +75,7 @@ def completed(config: TrainConfig, data: Dataset) -> TrainConfig:
     return dataclasses.replace(config, as_classes=as_classes, shift_keeps=shift_keeps, tint_keeps=tint_keeps)
 
 
-def notes_on_choices(given: TrainConfig, config: TrainConfig) -> list[str]:
+def notes_on_choices(given: TrainConfig, config: TrainConfig, data: Dataset) -> list[str]:
     """What :func:`completed` chose by the factors' names and kinds, a line each, and what found nothing to choose."""
     chosen = (
         ("fine_factors", "fine factors, chosen by their names"),
@@ -92,6 +92,9 @@ def notes_on_choices(given: TrainConfig, config: TrainConfig) -> list[str]:
         much, chosen = getattr(given, option), getattr(given, f"{option}_keeps")
         if much and chosen is None and getattr(config, f"{option}_keeps") == "none":
             notes.append(f"--{option} {much}: no factor seems to stay in {images} images; --{option}-keeps names some")
+    if given.tint is None and not config.tint and data.channels == 3:
+        what = "no factor is named like a shape, a size, a place or an angle"
+        notes.append(f"no tinted images: {what}; --tint-keeps names those that other colours leave as they are")
     return notes
 
 
