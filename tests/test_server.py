@@ -418,7 +418,7 @@ async () => {
   document.body.append(Object.assign(document.createElement("img"), { src: "http://localhost:1/x.png" }));
   document.body.append(Object.assign(document.createElement("iframe"), { src: "/static/base.css" }));
   await fetch("http://localhost:1/").catch(() => null);
-  await new Promise((go) => setTimeout(go, 100));
+  for (let i = 0; i < 100 && seen.length < 4; i++) await new Promise((go) => setTimeout(go, 100));
   return { seen: seen.sort(), ran: window.ran ?? false };
 }
 """

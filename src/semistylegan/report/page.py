@@ -200,11 +200,11 @@ def training(facts: Facts) -> str:
             ),
             Chart(
                 "Learning from labels",
-                "Distance on labelled images: plain, mixed with others, moved or tinted",
+                "Distance on labelled images: plain, mixed with others, changed (moved or tinted)",
                 [
                     line("L_sup", "loss_sup", "i"),
                     line("L_sr, mixed", "loss_sr", "e"),
-                    line("L_aug, moved or tinted", "loss_aug", "g"),
+                    line("L_aug, changed", "loss_aug", "g"),
                 ],
                 low=0,
             ),
