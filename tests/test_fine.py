@@ -314,9 +314,11 @@ def test_what_is_named_like_a_form_stays_in_tinted_pictures() -> None:
     assert kept(*FactorSpace.shapes3d()) == "scale shape orientation"
     assert kept(Factor.scalar("pos_x"), Factor.circular("Yaw"), Factor.scalar("light_angle")) == "pos_x Yaw light_angle"
     # What may be of colour or light, by its own name or by those of its values, and what could be anything.
-    shades = (Factor.circular("hue"), Factor.scalar("x_brightness"), Factor.scalar("grayscale"))
+    shades = ("x_brightness", "grayscale", "wavelength", "y_exposure")
     valued = (Factor.categorical("shape", ("red box", "ball")), Factor.categorical("pose", ("day-lit", "lamp-lit")))
-    assert kept(*shades, *valued, Factor.scalar("skin"), Factor.circular("season"), Factor.scalar("xylophone")) == ""
+    anything = ("skin", "camera", "xylophone")
+    circles = (Factor.circular("hue"), Factor.circular("season"))
+    assert kept(*circles, *valued, *map(Factor.scalar, (*shades, *anything))) == ""
 
 
 def test_images_are_tinted_where_something_is_no_colour(sprites_zip: Path, tmp_path: Path) -> None:

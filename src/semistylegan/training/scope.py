@@ -195,11 +195,11 @@ TINT = 1.0
 """What --tint is where it is left out and some factor is not of colour (docs/results/studies.md)."""
 FORM_PARTS = (
     *("shape", "size", "scale", "angle", "rotat", "orient", "direction", "azimuth", "elevation", "movement"),
-    *("pose", "height", "width", "length", "distance", "axis", "camera"),
+    *("pose", "height", "width", "length", "distance", "axis"),
 )
 """In names of factors that stay what they are when colours change."""
 FORM_WORDS = {"form", "x", "y", "z", "dir", "rot", "yaw", "pitch", "roll", "tilt", "zoom", "depth"}
-COLOR_PARTS = ("colo", "hue", "satur", "bright", "intensity", "tint", "shade", "tone", "gray", "grey")
+COLOR_PARTS = ("colo", "hue", "satur", "bright", "intensity", "tint", "shade", "tone", "gray", "grey", "wave", "expos")
 """In names of factors, and of their values, that tell of colour or light."""
 COLOR_WORDS = {
     *("red", "orange", "yellow", "green", "blue", "purple", "violet", "pink", "brown"),
