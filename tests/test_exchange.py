@@ -370,11 +370,12 @@ def test_convert(data: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert words in capsys.readouterr().err
 
 
-def test_a_factor_named_as_the_column_of_images(tmp_path: Path) -> None:
-    with ZipWriter(tmp_path / "a.zip", FactorSpace.grid({"image": 3})) as out:
+@pytest.mark.parametrize(("name", "form"), [("image", "huggingface"), ("file_name", "folder")])
+def test_a_factor_named_as_a_column_beside_it(name: str, form: str, tmp_path: Path) -> None:
+    with ZipWriter(tmp_path / "a.zip", FactorSpace.grid({name: 3})) as out:
         out.add("0.png", picture(0), [0.5])
-    with pytest.raises(UserError, match=r"a\.zip: a factor 'image', .*; rename"):
-        export_dataset(Dataset.open(tmp_path / "a.zip"), "huggingface", tmp_path / "out")
+    with pytest.raises(UserError, match=rf"a\.zip: a factor '{name}', .*; rename"):
+        export_dataset(Dataset.open(tmp_path / "a.zip"), form, tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
 
 

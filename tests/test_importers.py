@@ -466,6 +466,19 @@ def test_a_table_that_lies_too_deep_is_told(packed: bool, tmp_path: Path, capsys
     assert warning.file == f"{path}/photos/metadata.csv"
 
 
+@pytest.mark.parametrize("folder", [".", "photos"])
+def test_a_table_of_another_kind_is_told(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "in"
+    save_png(path / folder / "0.png", picture(0))
+    (path / folder / "metadata.jsonl").write_text('{"file_name": "0.png", "x": 1}\n')
+    (warning,) = check(path).warnings
+    assert warning.file == str(path / folder / "metadata.jsonl").replace("/./", "/")
+    assert "`import huggingface` reads it" in warning.fix
+    imported("folder", path, tmp_path / "out.zip")
+    assert "metadata.jsonl is not read" in " ".join(capsys.readouterr().err.split())
+    assert open_source("huggingface", path / folder).space.names == ("x",)
+
+
 def test_names_that_differ_in_their_ending_alone(tmp_path: Path) -> None:
     for name in ("a.png", "a.jpg", "b.jpg"):
         Image.new("RGB", (16, 16)).save(tmp_path / name)

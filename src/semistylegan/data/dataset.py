@@ -164,15 +164,20 @@ def read_labels(store: ImageStore) -> tuple[FactorSpace, Labels]:
 
 
 def unread_table(store: ImageStore) -> Problem | None:
-    """A `metadata.csv` in a folder of the images, where it is not read: a zip of a folder often holds it there."""
+    """A table of labels that is not read: `metadata.jsonl`, or a `metadata.csv` in a folder of the images.
+
+    A zip of a folder often holds the latter there.
+    """
     if store.other_file("metadata.csv") is not None or store.other_file("dataset.json") is not None:
         return None
     inside = {name.rpartition("/")[0] for name in store.names}
     folders = {folder for path in map(PurePosixPath, inside) for folder in (path, *path.parents) if folder.name}
-    for table in (f"{folder}/metadata.csv" for folder in sorted(folders)):
-        if store.other_file(table) is not None:
-            fix = "give the folder that holds it (of a zip: unpack it first)"
-            return Problem(f"{store.path}/{table}", "is not read, so its labels are unknown", fix)
+    here = "give the folder that holds it (of a zip: unpack it first)"
+    tables = {"metadata.csv": here, "metadata.jsonl": f"`import huggingface` reads it: {here}"}
+    for folder in ["", *(f"{folder}/" for folder in sorted(folders))]:
+        for table, fix in tables.items():
+            if store.other_file(folder + table) is not None:
+                return Problem(f"{store.path}/{folder}{table}", "is not read, so its labels are unknown", fix)
     return None
 
 

@@ -9,7 +9,7 @@ import csv
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ def export_dataset(data: Dataset, form: str, out: str | Path) -> Path:
 
 def _folder(data: Dataset, folder: Path, advance: progress.Meter) -> None:
     """Images, and `metadata.csv` in own units; rows without any label are left out."""
+    _refuse_names(data, ("file_name",))
     for i, name in enumerate(data.names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +63,15 @@ def _folder(data: Dataset, folder: Path, advance: progress.Meter) -> None:
                 writer.writerow([data.names[i], *(_words(data, i, f) for f in range(len(data.space)))])
 
 
+def _refuse_names(data: Dataset, columns: Collection[str]) -> None:
+    """
+    Raises:
+        UserError: a factor is named as one of the columns beside it.
+    """
+    if taken := [name for name in data.space.names if name in columns]:
+        raise UserError(f"{data.path}: a factor {taken[0]!r}, as the column beside it is named; rename the factor")
+
+
 def _huggingface(data: Dataset, folder: Path, advance: progress.Meter) -> None:
     """`data/train-*.parquet`, as the hub holds it: `load_dataset(OUT)` reads it. Classes are ClassLabels."""
     try:
@@ -71,8 +81,7 @@ def _huggingface(data: Dataset, folder: Path, advance: progress.Meter) -> None:
     except ImportError:
         raise missing_extra("writing HF datasets", "formats") from None
     columns: dict[str, Any] = {"image": datasets.Image(), "file_name": datasets.Value("string")}
-    if taken := [name for name in data.space.names if name in columns]:
-        raise UserError(f"{data.path}: a factor {taken[0]!r}, as the column beside it is named; rename the factor")
+    _refuse_names(data, columns)
     for factor in data.space:
         words = factor.kind == "categorical"
         columns[factor.name] = (
