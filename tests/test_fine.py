@@ -302,6 +302,14 @@ def test_what_is_no_place_stays_in_moved_pictures(sprites_zip: Path) -> None:
         "beside",
         "angle",
     )
+    # Numbers as classes are places all the same, and so is what a name says in capitals.
+    mpi = FactorSpace.mpi3d()
+    assert kept(mpi.with_classes(mpi.names)) == tuple(n for n in mpi.names if not n.endswith("_axis"))
+    turned = (Factor.circular("x_rotation"), Factor.categorical("letter", ("w", "x", "y")))
+    shelf = Factor.categorical("shelf", ("Upper", "LOWER"))
+    axes = (Factor.scalar("camX", 3), Factor.scalar("y", 3), Factor.scalar("digit", 3))
+    found = FactorSpace((*turned, shelf, Factor.categorical("leftEye", ("open", "shut")), *axes))
+    assert kept(found.with_classes([factor.name for factor in axes])) == ("x_rotation", "letter", "digit")
 
 
 def test_what_is_named_like_a_form_stays_in_tinted_pictures() -> None:
@@ -338,6 +346,9 @@ def test_images_are_tinted_where_something_is_no_colour(sprites_zip: Path, tmp_p
         table = "file_name,skin,x\n0.png,0,1\n1.png,1,2\n2.png,2,1\n3.png,0,2\n"
         (tmp_path / name / "metadata.csv").write_text(table, encoding="utf-8")
     assert tint(tmp_path / "colours", "semi") == (1.0, "x")
+    words = table.replace(",0,", ",short,").replace("skin", "shape").replace(",1,", ",red,").replace(",2,", ",long,")
+    (tmp_path / "colours" / "metadata.csv").write_text(words, encoding="utf-8")
+    assert tint(tmp_path / "colours", "semi", factor_kinds="scalar") == (1.0, "x")  # a shape that is red
     assert tint(tmp_path / "grey", "semi") == (0.0, "none")
     assert tint(tmp_path / "grey", "semi", tint_keeps="x,skin") == (1.0, "skin,x")  # asked for
     for name, given, note in (
@@ -359,12 +370,13 @@ def test_images_are_moved_where_things_move(sprites_zip: Path, tmp_path: Path) -
 
     assert shift(sprites_zip) == shift(sprites_zip, "semi") == 0.25  # x and y are no fine factors, but say it
     assert shift(sprites_zip, shift=0.1) == 0.1
+    assert shift(sprites_zip, "semi", as_classes="x,y") == 0.25
     assert shift(sprites_zip, "paper") == shift(sprites_zip, "info") == 0.0
     for i in range(4):
         save_png(tmp_path / f"{i}.png", render(i, 32))
     table = "file_name,hair,hair_color\n0.png,short,0\n1.png,long,1\n2.png,long,2\n3.png,short,0\n"
     (tmp_path / "metadata.csv").write_text(table, encoding="utf-8")
-    assert shift(tmp_path, "semi") == 0.0
+    assert shift(tmp_path, "semi") == shift(tmp_path, "semi", factor_kinds="scalar") == 0.0
     assert shift(tmp_path, "semi", shift_keeps="hair") == 0.25  # asked for
     (tmp_path / "metadata.csv").write_text(re.sub("hair,hair_color", "left,x", table), encoding="utf-8")
     given, data = TrainConfig.preset("semi", tmp_path, "run", shift=0.1), Dataset.open(tmp_path)

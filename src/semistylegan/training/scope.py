@@ -58,20 +58,18 @@ def completed(config: TrainConfig, data: Dataset) -> TrainConfig:
     if config.system == "fine":
         space = fine_factors(config.fine_factors, space)
         config = dataclasses.replace(config, fine_factors=",".join(space.names))
+    as_classes = ",".join(class_factors(config, space.with_kinds(config.factor_kinds))) or "none"
+    # What an image keeps does not depend on --factor-kinds: the factors as the data set has them.
+    every, space = own_with_classes(config, data.space), own_with_classes(config, space)
     if config.shift is None:
-        every = data.space.with_kinds(config.factor_kinds)
-        every = every.with_classes(class_factors(config, every))
         moves = config.shift_keeps is not None or not all(map(stays_when_moved, every))
         config = dataclasses.replace(config, shift=SHIFT if moves else 0.0)
     if config.tint is None:
         tints = config.tint_keeps is not None or (data.channels == 3 and any(map(stays_when_tinted, space)))
         config = dataclasses.replace(config, tint=TINT if tints else 0.0)
-    space = space.with_kinds(config.factor_kinds)
-    classes = class_factors(config, space)
-    space = space.with_classes(classes)
     of_moved = kept_factors(config.shift_keeps if config.shift else "none", space, stays_when_moved)
     of_tinted = kept_factors(config.tint_keeps if config.tint else "none", space, stays_when_tinted)
-    as_classes, shift_keeps, tint_keeps = (",".join(names) or "none" for names in (classes, of_moved, of_tinted))
+    shift_keeps, tint_keeps = (",".join(names) or "none" for names in (of_moved, of_tinted))
     return dataclasses.replace(config, as_classes=as_classes, shift_keeps=shift_keeps, tint_keeps=tint_keeps)
 
 
@@ -136,6 +134,12 @@ def class_factors(config: TrainConfig, space: FactorSpace) -> tuple[str, ...]:
     return tuple(name for name in few if any(word in name.lower() for word in CLASS_WORDS))
 
 
+def own_with_classes(config: TrainConfig, space: FactorSpace) -> FactorSpace:
+    """The factors as the data set has them, and those numbers as classes whose codes will be."""
+    chosen = class_factors(config, space.with_kinds(config.factor_kinds))
+    return space.with_classes([factor.name for factor in space if factor.kind == "scalar" and factor.name in chosen])
+
+
 def listed(names: str, space: FactorSpace) -> list[str]:
     """`"a, b"` -> ["a", "b"]; a factor's name may hold commas itself."""
     parts, found = names.split(","), []
@@ -160,8 +164,10 @@ def kept_factors(chosen: str | None, space: FactorSpace, stays: Callable[[Factor
 
 def stays_when_moved(factor: Factor) -> bool:
     """Whether a factor seems to stay what it is when the picture is moved: classes, angles, and numbers whose names
-    speak of colour, light or size; but none that is named like a place, or has values that are."""
-    if words_of(factor) & PLACE_WORDS:
+    speak of colour, light or size; but none that is named like a place, or has values that are, and nothing along an
+    axis of the picture but an angle."""
+    along = words_in(factor.name) & AXIS_WORDS and factor.kind != "circular"
+    if along or words_of(factor) & PLACE_WORDS:
         return False
     named = any(word in factor.name.lower() for word in KEPT_WORDS)
     return named or factor.has_classes or factor.kind == "circular"
@@ -173,13 +179,20 @@ def stays_when_tinted(factor: Factor) -> bool:
     words = words_of(factor)
     if any(part in word for word in words for part in COLOR_PARTS) or words & COLOR_WORDS:
         return False
-    named = set(re.findall(r"[a-z]+", factor.name.lower()))
-    return bool(named & (FORM_WORDS | PLACE_WORDS)) or any(part in word for word in named for part in FORM_PARTS)
+    named = words_in(factor.name)
+    return bool(named & (FORM_WORDS | PLACE_WORDS | AXIS_WORDS)) or any(
+        part in word for word in named for part in FORM_PARTS
+    )
 
 
 def words_of(factor: Factor) -> set[str]:
     """Of its name and of the names of its values."""
-    return set(re.findall(r"[a-z]+", " ".join((factor.name, *(factor.categories or ()))).lower()))
+    return words_in(" ".join((factor.name, *factor.categories)))
+
+
+def words_in(text: str) -> set[str]:
+    """`"cameraPos X, left_eye"` -> camera, pos, x, left, eye."""
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text)}
 
 
 SHIFT = 0.25
@@ -188,9 +201,11 @@ KEPT_WORDS = ("colo", "hue", "satur", "bright", "intensity", "scale", "size")
 """Of names of numbers that stay what they are when the picture is moved."""
 PLACE_WORDS = {
     *("place", "position", "pos", "location", "where", "corner", "quadrant", "row", "column"),
-    *("left", "right", "top", "bottom"),
+    *("left", "right", "top", "bottom", "upper", "lower", "center", "centre"),
 }
 """Of names of factors and of their values that tell where in the picture something is."""
+AXIS_WORDS = {"x", "y", "axis", "horizontal", "vertical"}
+"""Of names of factors, angles aside, that tell the same."""
 TINT = 1.0
 """What --tint is where it is left out and some factor is not of colour (docs/results/studies.md)."""
 FORM_PARTS = (
@@ -198,7 +213,7 @@ FORM_PARTS = (
     *("pose", "height", "width", "length", "distance", "axis"),
 )
 """In names of factors that stay what they are when colours change."""
-FORM_WORDS = {"form", "x", "y", "z", "dir", "rot", "yaw", "pitch", "roll", "tilt", "zoom", "depth"}
+FORM_WORDS = {"form", "z", "dir", "rot", "yaw", "pitch", "roll", "tilt", "zoom", "depth"}
 COLOR_PARTS = ("colo", "hue", "satur", "bright", "intensity", "tint", "shade", "tone", "gray", "grey", "wave", "expos")
 """In names of factors, and of their values, that tell of colour or light."""
 COLOR_WORDS = {
