@@ -321,10 +321,13 @@ def test_what_is_named_like_a_form_stays_in_tinted_pictures() -> None:
     )
     assert kept(*FactorSpace.shapes3d()) == "scale shape orientation"
     assert kept(Factor.scalar("pos_x"), Factor.circular("Yaw"), Factor.scalar("light_angle")) == "pos_x Yaw light_angle"
+    assert kept(*map(Factor.scalar, ("headPose", "PosX", "orient_a"))) == "headPose PosX orient_a"
     # What may be of colour or light, by its own name or by those of its values, and what could be anything.
-    shades = ("x_brightness", "grayscale", "wavelength", "y_exposure")
+    shades = ("x_brightness", "grayscale", "wavelength", "y_exposure", "fitzpatrick_scale", "color_temperature_scale")
+    shades += ("contrast_scale", "flux_x", "SkinToneScale")
     valued = (Factor.categorical("shape", ("red box", "ball")), Factor.categorical("pose", ("day-lit", "lamp-lit")))
-    anything = ("skin", "camera", "xylophone")
+    valued += (Factor.categorical("top", ("navy", "Beige")),)
+    anything = ("skin", "camera", "xylophone", "purpose", "adipose_share", "decomposed", "oriental")
     circles = (Factor.circular("hue"), Factor.circular("season"))
     assert kept(*circles, *valued, *map(Factor.scalar, (*shades, *anything))) == ""
 

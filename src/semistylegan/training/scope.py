@@ -201,7 +201,7 @@ KEPT_WORDS = ("colo", "hue", "satur", "bright", "intensity", "scale", "size")
 """Of names of numbers that stay what they are when the picture is moved."""
 PLACE_WORDS = {
     *("place", "position", "pos", "location", "where", "corner", "quadrant", "row", "column"),
-    *("left", "right", "top", "bottom", "upper", "lower", "center", "centre"),
+    *("left", "right", "top", "bottom", "upper", "lower"),
 }
 """Of names of factors and of their values that tell where in the picture something is."""
 AXIS_WORDS = {"x", "y", "axis", "horizontal", "vertical"}
@@ -209,15 +209,22 @@ AXIS_WORDS = {"x", "y", "axis", "horizontal", "vertical"}
 TINT = 1.0
 """What --tint is where it is left out and some factor is not of colour (docs/results/studies.md)."""
 FORM_PARTS = (
-    *("shape", "size", "scale", "angle", "rotat", "orient", "direction", "azimuth", "elevation", "movement"),
-    *("pose", "height", "width", "length", "distance", "axis"),
+    *("shape", "size", "scale", "angle", "rotat", "orientation", "direction", "azimuth", "elevation", "movement"),
+    *("height", "width", "length", "distance", "axis"),
 )
 """In names of factors that stay what they are when colours change."""
-FORM_WORDS = {"form", "z", "dir", "rot", "yaw", "pitch", "roll", "tilt", "zoom", "depth"}
-COLOR_PARTS = ("colo", "hue", "satur", "bright", "intensity", "tint", "shade", "tone", "gray", "grey", "wave", "expos")
+FORM_WORDS = {
+    *("form", "z", "dir", "rot", "yaw", "pitch", "roll", "tilt", "zoom", "depth"),
+    *("pose", "poses", "orient", "oriented"),
+}
+COLOR_PARTS = (
+    *("colo", "hue", "satur", "bright", "intensity", "tint", "shade", "tone", "gray", "grey", "wave", "expos"),
+    *("contrast", "lumin", "flux", "chrom", "albedo", "temperature", "skin", "fitzpatrick", "pigment"),
+)
 """In names of factors, and of their values, that tell of colour or light."""
 COLOR_WORDS = {
-    *("red", "orange", "yellow", "green", "blue", "purple", "violet", "pink", "brown"),
+    *("red", "orange", "yellow", "green", "blue", "purple", "violet", "pink", "brown", "beige", "cyan", "magenta"),
+    *("turquoise", "teal", "navy", "gold", "golden", "silver", "blond", "blonde"),
     *("black", "white", "dark", "day", "night"),
 }
 ISAAC3D_FINE = ("object_scale", "lighting_intensity", "object_color", "wall_color")
