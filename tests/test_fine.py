@@ -367,6 +367,43 @@ def test_images_are_tinted_where_something_is_no_colour(sprites_zip: Path, tmp_p
         assert len(said) == (note is not None) and all(line.startswith(str(note)) for line in said)
 
 
+@pytest.mark.parametrize(
+    ("preset", "fields", "found", "said"),
+    [
+        ("semi", {"alpha": 0.0, "beta": 1.0}, (0.0, 0.0), ()),
+        ("semi", {"alpha": 0.0, "shift": 0.1}, (0.1, 0.0), ("--shift 0.1: no images are moved with --alpha 0",)),
+        (
+            "semi",
+            {"alpha": 0.0, "tint_keeps": "x"},
+            (0.0, 0.0),
+            ("--tint-keeps x: no images are tinted with --alpha 0",),
+        ),
+        ("paper", {"tint_keeps": "x", "shift_keeps": "none"}, (0.0, 0.0), ("--tint-keeps x: .* add --tint 1.0",)),
+        (
+            "paper",
+            {"shift_keeps": "hue,x"},
+            (0.0, 0.0),
+            ("--shift-keeps hue,x: no images are moved; add --shift 0.25",),
+        ),
+    ],
+)
+def test_changed_images_that_teach_nothing_are_told(
+    sprites_zip: Path, preset: str, fields: dict[str, Any], found: tuple[float, float], said: tuple[str, ...]
+) -> None:
+    given, data = TrainConfig.preset(preset, sprites_zip, "run", **fields), Dataset.open(sprites_zip)
+    config = completed(given, data)
+    assert (config.shift, config.tint, config.shift_keeps, config.tint_keeps) == (*found, "none", "none")
+    notes = notes_on_choices(given, config, data)
+    assert len(notes) == len(said) and all(map(re.match, said, notes))
+
+
+def test_a_shift_of_less_than_a_pixel_is_told(sprites_zip: Path) -> None:
+    data = Dataset.open(sprites_zip)
+    given = TrainConfig.preset("semi", sprites_zip, "run", shift=0.4 / data.resolution, tint=0.0)
+    *_, said = notes_on_choices(given, completed(given, data), data)
+    assert f"less than a pixel of {data.resolution}, so no image is moved" in said
+
+
 def test_images_are_moved_where_things_move(sprites_zip: Path, tmp_path: Path) -> None:
     def shift(data: Path, preset: str = "fine", **fields: Any) -> float | None:
         return completed(TrainConfig.preset(preset, data, "run", **fields), Dataset.open(data)).shift

@@ -759,6 +759,7 @@ def test_divergence_stops_with_a_diagnosis(sprites_zip: Path, tmp_path: Path) ->
         ({"preset": "info", "shift": 0.1}, "--shift: needs labels"),
         ({"shift": 0.6}, "--shift 0.6: must lie between 0 and 0.5"),
         ({"shift_keeps": "shape,form"}, "unknown factor 'form'"),
+        ({"shift_keeps": "form", "shift": 0.0}, "unknown factor 'form'"),
         ({"preset": "info", "tint": 0.1}, "--tint: needs labels"),
         ({"tint": 1.1}, "--tint 1.1: must lie between 0 and 1"),
         ({"tint_keeps": "shape,form"}, "unknown factor 'form'"),

@@ -63,13 +63,14 @@ def completed(config: TrainConfig, data: Dataset) -> TrainConfig:
     every, space = own_with_classes(config, data.space), own_with_classes(config, space)
     if config.shift is None:
         moves = config.shift_keeps is not None or not all(map(stays_when_moved, every))
-        config = dataclasses.replace(config, shift=SHIFT if moves else 0.0)
+        config = dataclasses.replace(config, shift=SHIFT if moves and config.alpha else 0.0)
     if config.tint is None:
         tints = config.tint_keeps is not None or (data.channels == 3 and any(map(stays_when_tinted, space)))
-        config = dataclasses.replace(config, tint=TINT if tints else 0.0)
-    of_moved = kept_factors(config.shift_keeps if config.shift else "none", space, stays_when_moved)
-    of_tinted = kept_factors(config.tint_keeps if config.tint else "none", space, stays_when_tinted)
-    shift_keeps, tint_keeps = (",".join(names) or "none" for names in (of_moved, of_tinted))
+        config = dataclasses.replace(config, tint=TINT if tints and config.alpha else 0.0)
+    of_moved = kept_factors(config.shift_keeps, space, stays_when_moved)
+    of_tinted = kept_factors(config.tint_keeps, space, stays_when_tinted)
+    shift_keeps = ",".join(of_moved if config.shift and config.alpha else ()) or "none"
+    tint_keeps = ",".join(of_tinted if config.tint and config.alpha else ()) or "none"
     return dataclasses.replace(config, as_classes=as_classes, shift_keeps=shift_keeps, tint_keeps=tint_keeps)
 
 
@@ -86,11 +87,22 @@ def notes_on_choices(given: TrainConfig, config: TrainConfig, data: Dataset) -> 
         for field, what in chosen
         if getattr(given, field) is None and (names := getattr(config, field)) not in (None, "none")
     ]
-    for option, images in (("shift", "moved"), ("tint", "tinted")):
-        much, chosen = getattr(given, option), getattr(given, f"{option}_keeps")
-        if much and chosen is None and getattr(config, f"{option}_keeps") == "none":
-            notes.append(f"--{option} {much}: no factor seems to stay in {images} images; --{option}-keeps names some")
-    if given.tint is None and not config.tint and data.channels == 3:
+    for option, images, usual in (("shift", "moved", SHIFT), ("tint", "tinted", TINT)):
+        much, named = getattr(given, option), getattr(given, f"{option}_keeps")
+        if named == "none" or not (much or named):
+            continue
+        asked = f"--{option} {much}" if much else f"--{option}-keeps {named}"
+        if not config.alpha:
+            notes.append(f"{asked}: no images are {images} with --alpha 0, which is their weight; give it another")
+        elif not getattr(config, option):
+            notes.append(f"{asked}: no images are {images}; add --{option} {usual}")
+        elif getattr(config, f"{option}_keeps") == "none":
+            notes.append(f"{asked}: no factor seems to stay in {images} images; --{option}-keeps names some")
+        elif option == "shift" and much and round(much * data.resolution) == 0:
+            notes.append(
+                f"{asked}: less than a pixel of {data.resolution}, so no image is moved; --shift 0 leaves it out"
+            )
+    if given.tint is None and not config.tint and data.channels == 3 and config.alpha:
         what = "no factor is named like a shape, a size, a place or an angle"
         notes.append(f"no tinted images: {what}; --tint-keeps names those that other colours leave as they are")
     return notes
