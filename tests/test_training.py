@@ -249,6 +249,17 @@ def test_images_are_moved_and_tinted_by_turns(micro_batch: int) -> None:
     assert (tints_LCD[1::2] != as_they_are).flatten(1).any(dim=1).all()
 
 
+def test_a_single_labelled_image_is_moved_in_one_step_and_tinted_in_the_next() -> None:
+    fields = {"shift": 0.25, "shift_keeps": "b", "tint": 1.0, "tint_keeps": "a", "labelled_batch": 1}
+    state, batch, stays = make_state(**fields), make_batch(), []
+    assert batch.labelled is not None
+    one = LabelledBatch(batch.labelled.img_LCHW[:1], batch.labelled.code_LC[:1], batch.labelled.known_LF[:1])
+    for state.step in range(3):
+        (part,) = split(state, dataclasses.replace(batch, labelled=one))
+        stays += part.stays_LF.tolist()
+    assert stays == [[False, True], [True, False], [False, True]]
+
+
 def test_real_and_generated_images_do_not_share_a_minibatch_deviation() -> None:
     """D must not see whether other real images are like its generated ones."""
     state, (a, b, c) = make_state(), torch.randn(3, 4, 3, 16, 16)

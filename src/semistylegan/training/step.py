@@ -187,7 +187,7 @@ def split(state: TrainState, batch: Batch) -> list[Part]:
     keeps_BF = torch.from_numpy(random.random((rows * processes, len(state.space))) < config.keep)
     keeps_BC = keeps_BF.repeat_interleave(torch.tensor(state.space.widths), dim=1)
 
-    moves_2L, tints_LCD, stays_LF = changes(config, state.space, labels, batch.real_BCHW, random)
+    moves_2L, tints_LCD, stays_LF = changes(state, labels, batch.real_BCHW, random)
 
     count = rows // config.micro_batch if config.micro_batch else 1
     parts = []
@@ -251,16 +251,18 @@ def rows_counted(known: dict[str, Tensor], name: str) -> Tensor:
 
 
 def changes(
-    config: TrainConfig, space: FactorSpace, labels: int, img_BCHW: Tensor, random: np.random.Generator
+    state: TrainState, labels: int, img_BCHW: Tensor, random: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """How L_aug changes so many labelled images of the shape of `img_BCHW`, `Part`'s `moves_2L`, `tints_LCD` and
     `stays_LF`: every other image is moved and every other one tinted, where both can teach something."""
+    config, space = state.config, state.space
     channels, side = img_BCHW.shape[1], img_BCHW.shape[-1]
     reach = round((config.shift or 0.0) * side)
     moves_2L = torch.from_numpy(random.integers(-reach, reach, (2, labels), endpoint=True))
     tints_LCD = losses.tint_matrix(labels, channels, config.tint or 0.0, random)
     by_moved, by_tinted = stay(config, space)
-    moved_L = torch.arange(labels) % 2 == 0 if by_moved and by_tinted else torch.full((labels,), bool(by_moved))
+    turn_L = torch.arange(labels) + labels * state.step  # a step of one labelled image has its turns, too
+    moved_L = turn_L % 2 == 0 if by_moved and by_tinted else torch.full((labels,), bool(by_moved))
     moved_F, tinted_F = (torch.tensor([name in kept for name in space.names]) for kept in (by_moved, by_tinted))
     return (
         torch.where(moved_L, moves_2L, 0),
