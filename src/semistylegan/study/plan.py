@@ -207,8 +207,8 @@ def checked_axis(name: str) -> str:
 
 
 def parsed(field: str, text: str) -> Any:
-    """A value of a field of TrainConfig, of the field's type; `none` leaves it open where it may be (for as-classes it
-    is a value: no factor).
+    """A value of a field of TrainConfig, of the field's type; `none` leaves it open where it may be (for as-classes,
+    shift-keeps and tint-keeps it is a value: no factor).
 
     Raises:
         UserError: another type.
@@ -216,7 +216,7 @@ def parsed(field: str, text: str) -> Any:
     hint = get_type_hints(TrainConfig)[field]
     kinds = get_args(hint) or (hint,)
     if type(None) in kinds and text.lower() == "none":
-        return "none" if field == "as_classes" else None
+        return "none" if field in ("as_classes", "shift_keeps", "tint_keeps") else None
     if bool in kinds:
         if text.lower() not in ("true", "false"):
             raise UserError(f"--over {option(field)}={text}: expected true or false")

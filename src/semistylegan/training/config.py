@@ -65,7 +65,7 @@ class TrainConfig:
     doubt_decay_from: float = 0.4
     """Part of the training, 0 to 1, after which gamma_doubt falls linearly to zero. 1: it does not."""
     alpha: float = 1.0
-    """Weight of L_sr, the smoothness term on mixed images."""
+    """Weight of L_sr, the smoothness term on mixed images, and of L_aug, which is on moved and tinted ones."""
     beta: float = 0.0
     """Weight of L_sup, the plain distance on labelled images."""
     xi: float = 0.75
