@@ -130,6 +130,8 @@ GOOD = full_grid(4, 6, repeat=2)
         (GOOD[None], GOOD, 20, "shape"),
         (GOOD[:-1], GOOD, 20, "47 codes"),
         (GOOD, GOOD / 3, 20, "whole numbers"),
+        (GOOD, GOOD + 2**53, 20, "not told apart"),
+        (GOOD, GOOD * 1e30, 20, "not told apart"),
         (GOOD, np.zeros_like(GOOD), 20, "varies"),
         (GOOD[:19], GOOD[:19], 20, "bins=20"),
         (GOOD, GOOD, 1, "bins=1"),
@@ -170,6 +172,17 @@ def test_each_factor_is_measured_where_it_is_known() -> None:
     assert entropy[0] == pytest.approx(np.log(3))
     nowhere = mutual_information(factors, factors, np.zeros_like(known))
     assert not nowhere[0].any() and not nowhere[1].any()
+
+
+def test_a_mask_may_be_of_numbers_and_must_fit() -> None:
+    factors = full_grid(3, 12, 8)
+    level = SPACE.levels_of_indices(factors)
+    known = np.random.default_rng(0).random(factors.shape) < 0.5
+    level[::3, 2] = 0.0
+    told = metrics.mig_decoded(level, factors, SPACE, known_NG=known)
+    assert metrics.mig_decoded(level, factors, SPACE, known_NG=known.astype(int)) == told < 0.9
+    with pytest.raises(UserError, match=r"known: shape \(288, 2\), but the factors have \(288, 3\)"):
+        metrics.mig_decoded(level, factors, SPACE, known_NG=known[:, :2])
 
 
 # -- MIG of decoded codes ----------------------------------------------------------------------------------------------

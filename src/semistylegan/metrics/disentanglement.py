@@ -72,19 +72,15 @@ def mig_decoded(
     Raises:
         UserError: as :func:`mig`, or a wrong number of columns.
     """
-    information_LG, entropy_G = decoded_information(level_NF, factors_NG, space, bins, known_NG)
-    return information_gap(information_LG, entropy_G)
-
-
-def decoded_information(
-    level_NF: Any, factors_NG: Any, space: FactorSpace, bins: int = BINS, known_NG: Mask | None = None
-) -> tuple[Floats, Floats]:
-    """Mutual information F x G of decoded codes with factors, and the factors' entropies: what MIG is made of."""
     level = checked_table("codes", level_NF)
     factors = checked_factors(factors_NG, len(level))
     if level.shape[1] != len(space):
         raise UserError(f"codes: {level.shape[1]} columns, but the space has {len(space)} factors; decode them first")
-    return mutual_information(level_bins(level, space, checked_bins(bins, len(level))), factors, known_NG)
+    known = np.ones(factors.shape, dtype=bool) if known_NG is None else np.asarray(known_NG, dtype=bool)
+    if known.shape != factors.shape:
+        raise UserError(f"known: shape {known.shape}, but the factors have {factors.shape}")
+    binned_NF = level_bins(level, space, checked_bins(bins, len(level)))
+    return information_gap(*mutual_information(binned_NF, factors, known))
 
 
 def information_gap(information_LF: Floats, entropy_F: Floats) -> float:

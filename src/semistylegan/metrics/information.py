@@ -21,6 +21,8 @@ Mask = npt.NDArray[np.bool_]
 
 LARGEST = 1e100
 """Codes beyond this are called not finite: their squares would no longer be numbers."""
+LARGEST_INDEX = 2**53
+"""From here on, floats do not tell whole numbers apart."""
 
 
 class TooFew(UserError):
@@ -53,13 +55,15 @@ def checked_factors(factors_NF: Any, codes: int, rows: int = 2) -> Ints:
     """Value indices, N x F: whole numbers, as many rows as there are `codes`, at least `rows`.
 
     Raises:
-        UserError: another shape, another number of rows, or numbers that are not whole.
+        UserError: another shape, another number of rows, or numbers that are not whole or too large.
     """
     table = checked_table("factors", factors_NF, rows)
     if len(table) != codes:
         raise UserError(f"factors: {len(table)} rows, but there are {codes} codes; give one row an image in both")
     if (table != np.rint(table)).any():
         raise UserError("factors: not whole numbers; give value indices, e.g. space.indices_of_levels(levels)")
+    if (np.abs(table) >= LARGEST_INDEX).any():
+        raise UserError(f"factors: numbers of {LARGEST_INDEX} or more are not told apart; number the values from 0")
     return table.astype(np.int64)
 
 
