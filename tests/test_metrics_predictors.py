@@ -125,6 +125,12 @@ def test_info_mec_prunes_what_hardly_varies() -> None:
     assert metrics.info_mec(np.ones((600, 2)), FACTORS) == (0, 0, 0)
 
 
+def test_a_code_that_never_varies_makes_nothing_more_explicit() -> None:
+    noisy = FACTORS + np.random.default_rng(0).normal(size=FACTORS.shape)
+    with_idle = np.insert(noisy, 1, 0.1, axis=1)
+    assert metrics.explicitness(with_idle, FACTORS) == pytest.approx(metrics.explicitness(noisy, FACTORS), abs=1e-9)
+
+
 def test_explicitness_of_what_is_not_linear() -> None:
     """Odd or even cannot be read from a number by a line, but from its parity it can."""
     number = np.arange(400) % 8

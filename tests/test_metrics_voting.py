@@ -48,7 +48,8 @@ def test_factor_vae_score_prunes_what_hardly_varies() -> None:
 
     assert metrics.factor_vae_score(encode, GRID, lambda v: v, **FAST) == 0
     assert metrics.factor_vae_score(encode, GRID, lambda v: v, **FAST, prune=0.001) == 1
-    assert metrics.factor_vae_score(lambda v: np.zeros((len(v), 2)), GRID, lambda v: v, **FAST, prune=0) == 0
+    for number in (0.0, 0.1):
+        assert metrics.factor_vae_score(np.full((GRID.total, 2), number), GRID, **FAST, prune=0) == 0
 
 
 def test_factor_vae_score_is_fixed_by_its_seed_and_counts_its_votes() -> None:

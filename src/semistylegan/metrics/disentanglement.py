@@ -170,22 +170,23 @@ def irs(
     if not 0 < quantile <= 1:
         raise UserError(f"quantile={quantile}: give a number over 0 and up to 1")
     codes, factors = checked_pair(codes_NL, factors_NF)
-    entries = Entries.of(codes, space)
-    binned_NF = histogram_bins(factors.astype(np.float64), checked_bins(bins, len(codes)))
+    entries, bins = Entries.of(codes, space), checked_bins(bins, len(codes))
 
     def deviation(rows: Entries) -> Floats:
         """|code - mean|, N x L."""
         return np.sqrt(rows.summed((rows.column_NC - rows.column_NC.mean(axis=0)) ** 2))
 
     largest_L = deviation(entries).max(axis=0)
-    active = entries.summed(entries.column_NC.var(axis=0)) > 0
+    active = entries.summed(np.ptp(entries.column_NC, axis=0)) > 0  # the variance of equal numbers may be a rounding
     if not active.any():
         return 0.0
     score_LF = np.zeros((len(entries), factors.shape[1]))
-    for f, column in enumerate(binned_NF.T):
-        values = np.unique(column)
+    for f, column in enumerate(factors.T):
+        many = len(np.unique(column)) > bins
+        value_N = histogram_bins(column[:, None].astype(np.float64), bins)[:, 0] if many else column
+        values = np.unique(value_N)
         for value in values:
-            part = np.quantile(deviation(entries.take(column == value)), quantile, axis=0)
+            part = np.quantile(deviation(entries.take(value_N == value)), quantile, axis=0)
             score_LF[:, f] += part / len(values)
     best_L = (1 - score_LF[active] / largest_L[active, None]).max(axis=1)
     return float(np.average(best_L, weights=largest_L[active]))

@@ -223,7 +223,7 @@ def explicitness(
     """
     parts = split_of("explicitness", codes_NL, factors_NF, seed, test, space)
     mean_C, deviation_C = parts.train.column_NC.mean(axis=0), parts.train.column_NC.std(axis=0)
-    deviation_C[deviation_C == 0] = 1.0
+    deviation_C[np.ptp(parts.train.column_NC, axis=0) == 0] = 1.0
     train_NC, test_NC = ((part.column_NC - mean_C) / deviation_C for part in (parts.train, parts.test))
     areas_F = []
     for factor, truth in zip(parts.train_factors.T, parts.test_factors.T, strict=True):

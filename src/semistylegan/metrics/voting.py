@@ -124,8 +124,10 @@ def factor_vae_score(
     random = np.random.default_rng(checked_count("seed", seed, 0))
     sizes = [min(1000, variance_images - i) for i in range(0, variance_images, 1000)]
     chunks = [source.codes(source.draw(random, 1, size))[0] for size in sizes]
-    variance_L = source.entries.summed(np.concatenate(chunks).var(axis=0, ddof=1))
-    active = np.flatnonzero((np.sqrt(variance_L) >= prune) & (variance_L > 0))
+    column_NC = np.concatenate(chunks)
+    variance_L = source.entries.summed(column_NC.var(axis=0, ddof=1))
+    varies_L = source.entries.summed(np.ptp(column_NC, axis=0)) > 0  # the variance of equal numbers may be a rounding
+    active = np.flatnonzero((np.sqrt(variance_L) >= prune) & varies_L)
     if len(active) == 0:
         return 0.0
 
