@@ -1,5 +1,5 @@
 """The metrics against the formulas of those who defined them, written out slowly here: disentanglement_lib's protocols
-for MIG, modularity, explicitness, SAP, DCI, IRS and the two votes; torchmetrics' for FID and KID."""
+for MIG, modularity, explicitness, SAP, DCI, IRS and the two votes; InfoMEC's; torchmetrics' for FID and KID."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from scipy.special import digamma
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import mutual_info_score, roc_auc_score
+from sklearn.metrics import log_loss, mutual_info_score, roc_auc_score
 from sklearn.preprocessing import MultiLabelBinarizer
 from sklearn.svm import LinearSVC
 
@@ -27,17 +28,18 @@ def arrays(seed: int, count: int = 900, values: tuple[int, ...] = (2, 3, 7)) -> 
     return np.concatenate([codes, random.normal(size=(count, 1))], axis=1), factors
 
 
-def information(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    binned = [np.digitize(code, np.histogram(code, 20)[1][:-1]) for code in codes.T]
+def information(codes: np.ndarray, factors: np.ndarray, bins: int = 20) -> np.ndarray:
+    binned = [np.digitize(code, np.histogram(code, bins)[1][:-1]) for code in codes.T]
     return np.array([[mutual_info_score(factor, code) for factor in factors.T] for code in binned])
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_mig(seed: int) -> None:
+@pytest.mark.parametrize("bins", [2, 7, 20])
+def test_mig(seed: int, bins: int) -> None:
     codes, factors = arrays(seed)
     entropy = [mutual_info_score(f, f) for f in factors.T]
-    ordered = np.sort(information(codes, factors), axis=0)[::-1]
-    assert metrics.mig(codes, factors) == pytest.approx(np.mean((ordered[0] - ordered[1]) / entropy), abs=1e-9)
+    ordered = np.sort(information(codes, factors, bins), axis=0)[::-1]
+    assert metrics.mig(codes, factors, bins) == pytest.approx(np.mean((ordered[0] - ordered[1]) / entropy), abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -106,6 +108,37 @@ def test_irs(quantile: float) -> None:
             deviation[:, i] += np.quantile(np.abs(part - part.mean(axis=0)), q=quantile, axis=0) / len(values)
     best = (1 - deviation / largest[:, None]).max(axis=1)
     assert metrics.irs(codes, factors, quantile) == pytest.approx(np.average(best, weights=largest), abs=1e-9)
+
+
+def nearest_neighbour_information(code: np.ndarray, factor: np.ndarray, k: int = 10) -> float:
+    """Ross 2014: how many of all lie nearer than the k-th nearest of the same value."""
+    every, distance, same = len(code), np.abs(code[:, None] - code), factor[:, None] == factor
+    count = same.sum(axis=1)
+    neighbour = np.minimum(k, count - 1)
+    reach = np.sort(np.where(same, distance, np.inf), axis=1)[np.arange(every), neighbour]  # the first is itself
+    within = (distance < reach[:, None]).sum(axis=1)
+    return max(digamma(every) + np.mean(digamma(neighbour) - digamma(count) - digamma(within)), 0.0)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_info_mec(seed: int) -> None:
+    """Of values that are not equally frequent; the entry of noise is too narrow to count."""
+    codes, factors = arrays(seed, 600)
+    rows = (factors[:, 2] < 4) | (np.arange(600) % 3 == 0)
+    codes, factors = codes[rows] * [1, 1, 1, 1, 0.01], factors[rows]
+    wide = codes[:, :4]
+    table = [[nearest_neighbour_information(c, f) / mutual_info_score(f, f) for f in factors.T] for c in wide.T]
+    of_code, of_factor = (np.mean(np.max(t, axis=1) / np.sum(t, axis=1)) for t in (table, np.transpose(table)))
+
+    def surprise(columns: np.ndarray, factor: np.ndarray) -> float:
+        model = LogisticRegression(C=np.inf, class_weight="balanced", max_iter=1000).fit(columns, factor)
+        return float(log_loss(factor, model.predict_proba(columns)))
+
+    scaled = (wide - wide.mean(axis=0)) / wide.std(axis=0)
+    told = np.mean([1 - surprise(scaled, f) / surprise(np.zeros_like(scaled), f) for f in factors.T])
+    expected = ((of_code - 1 / 3) / (1 - 1 / 3), told, (of_factor - 1 / 4) / (1 - 1 / 4))
+    # scikit-learn rounds which neighbours lie within a distance otherwise
+    assert metrics.info_mec(codes, factors) == pytest.approx(expected, abs=1e-3)
 
 
 def original_dci(codes: np.ndarray, factors: np.ndarray, test: tuple[np.ndarray, np.ndarray], seed: int) -> list[float]:
