@@ -9,13 +9,13 @@ Suffixes: N images, L entries of a code, F factors, G points of the grid.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from semistylegan.factors import Factor, FactorSpace
+from semistylegan.factors import FactorSpace
 from semistylegan.metrics import voting
-from semistylegan.metrics.disentanglement import BINS, irs, mig_decoded, modularity
+from semistylegan.metrics.code_metrics import CODE_METRICS, VOTES
 from semistylegan.metrics.information import Floats, Ints
 from semistylegan.metrics.intervals import PARTS, Interval, bootstrap, by_parts, of_parts
-from semistylegan.metrics.predictors import dci, explicitness, info_mec, sap
 from semistylegan.metrics.voting import beta_vae_score, factor_vae_score
 
 Found = dict[str, Interval]
@@ -23,6 +23,8 @@ Found = dict[str, Interval]
 Scores = Sequence[float]
 """What the metric itself gives, in the order of its fields."""
 SHARE = (0.0, 1.0)
+BOOTSTRAPPED = ("mig", "modularity", "irs")
+"""Those that are quick enough to be measured a hundred times."""
 
 OfCodes = Callable[[Floats, Ints, FactorSpace | None, int, Scores], Found]
 """Codes N x L, value indices N x F, kinds of the entries, seed, scores -> intervals."""
@@ -30,62 +32,14 @@ OfGrid = Callable[[Floats, FactorSpace, FactorSpace | None, int, Scores], Found]
 """Codes of the grid G x L, the grid, kinds of the entries, seed, scores -> intervals."""
 
 
-def kinds_of(codes: Floats, space: FactorSpace | None) -> FactorSpace:
-    """The kinds of the entries: numbers where nothing is said."""
-    return space or FactorSpace(tuple(Factor.scalar(f"c{i}") for i in range(codes.shape[1])))
-
-
-def of_mig(codes: Floats, factors: Ints, space: FactorSpace | None, seed: int, scores: Scores) -> Found:
-    def score(c: Floats, f: Ints) -> float:
-        return mig_decoded(c, f, kinds_of(codes, space), BINS)
-
-    return {"mig": bootstrap(score, codes, factors, seed=seed, within=SHARE)}
-
-
-def of_modularity(codes: Floats, factors: Ints, space: FactorSpace | None, seed: int, scores: Scores) -> Found:
-    def score(c: Floats, f: Ints) -> float:
-        return modularity(c, f, space=space)
-
-    return {"modularity": bootstrap(score, codes, factors, seed=seed, within=SHARE)}
-
-
-def of_irs(codes: Floats, factors: Ints, space: FactorSpace | None, seed: int, scores: Scores) -> Found:
-    def score(c: Floats, f: Ints) -> float:
-        return irs(c, f, space=space)
-
-    return {"irs": bootstrap(score, codes, factors, seed=seed, within=SHARE)}
-
-
-def of_sap(codes: Floats, factors: Ints, space: FactorSpace | None, seed: int, scores: Scores) -> Found:
-    def measure(c: Floats, f: Ints) -> Scores:
-        return [sap(c, f, seed, space=space)]
-
-    return named(("sap",), by_parts(measure, codes, factors, scores=scores, seed=seed, within=SHARE))
-
-
-def of_explicitness(codes: Floats, factors: Ints, space: FactorSpace | None, seed: int, scores: Scores) -> Found:
-    def measure(c: Floats, f: Ints) -> Scores:
-        return [explicitness(c, f, seed, space=space)]
-
-    return named(("explicitness",), by_parts(measure, codes, factors, scores=scores, seed=seed, within=SHARE))
-
-
-def of_dci(codes: Floats, factors: Ints, space: FactorSpace | None, seed: int, scores: Scores) -> Found:
-    def measure(c: Floats, f: Ints) -> Scores:
-        return dci(c, f, seed, space=space)
-
-    fields = ("dci_disentanglement", "dci_completeness", "dci_informativeness")
-    return named(fields, by_parts(measure, codes, factors, scores=scores, seed=seed, within=SHARE))
-
-
-def of_info_mec(codes: Floats, factors: Ints, space: FactorSpace | None, seed: int, scores: Scores) -> Found:
-    """Of InfoE alone."""
-
-    def measure(c: Floats, f: Ints) -> Scores:
-        return [info_mec(c, f, seed, space=space).explicitness]
-
-    spans = by_parts(measure, codes, factors, scores=scores[1:2], seed=seed, within=(-float("inf"), 1.0))
-    return named(("info_e",), spans)
+def of_images(name: str, codes: Floats, factors: Ints, space: FactorSpace | None, seed: int, scores: Scores) -> Found:
+    """Of a metric that looks at images, by the bootstrap where it is quick, else by parts; of InfoMEC, InfoE alone."""
+    fields, measure = CODE_METRICS[name]
+    if name in BOOTSTRAPPED:
+        return {name: bootstrap(lambda c, f: measure(c, f, space, seed)[0], codes, factors, seed=seed, within=SHARE)}
+    within = (-float("inf"), 1.0) if name == "info_mec" else SHARE
+    parts = by_parts(lambda c, f: measure(c, f, space, seed), codes, factors, scores=scores, seed=seed, within=within)
+    return {field: span for field, span in named(fields, parts).items() if field not in ("info_m", "info_c")}
 
 
 def of_factor_vae(codes: Floats, grid: FactorSpace, space: FactorSpace | None, seed: int, scores: Scores) -> Found:
@@ -115,19 +69,11 @@ def named(fields: Sequence[str], spans: Sequence[Interval]) -> Found:
     return dict(zip(fields, spans, strict=False))
 
 
-INTERVALS: dict[str, OfCodes] = {
-    "mig": of_mig,
-    "modularity": of_modularity,
-    "irs": of_irs,
-    "sap": of_sap,
-    "explicitness": of_explicitness,
-    "info_mec": of_info_mec,
-    "dci": of_dci,
-}
+INTERVALS: dict[str, OfCodes] = {name: partial(of_images, name) for name in CODE_METRICS if name not in VOTES}
 GRID_INTERVALS: dict[str, OfGrid] = {"factor_vae": of_factor_vae, "beta_vae": of_beta_vae}
 """Those that vote over the grid: their draws alone are what the interval speaks of."""
 PROTOCOLS = {
-    **dict.fromkeys(("sap", "explicitness", "info_mec", "dci"), f"{PARTS} parts of the images, Student's t"),
+    **{name: f"{PARTS} parts of the images, Student's t" for name in INTERVALS if name not in BOOTSTRAPPED},
     **dict.fromkeys(GRID_INTERVALS, f"{PARTS} draws of a tenth of the votes, Student's t"),
 }
 """How intervals are made that are not by the bootstrap over images."""

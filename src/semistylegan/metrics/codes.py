@@ -18,11 +18,10 @@ import numpy.typing as npt
 from semistylegan import progress
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, Kind
-from semistylegan.metrics import code_intervals
-from semistylegan.metrics.disentanglement import BINS, irs, mig_decoded, modularity
+from semistylegan.metrics.code_intervals import GRID_INTERVALS, INTERVALS, Found
+from semistylegan.metrics.code_metrics import CODE_METRICS, VOTES
+from semistylegan.metrics.disentanglement import BINS
 from semistylegan.metrics.information import Floats, Ints, checked_count, checked_pair
-from semistylegan.metrics.predictors import dci, explicitness, info_mec, sap
-from semistylegan.metrics.voting import beta_vae_score, factor_vae_score
 
 MOST_VALUES = 100
 """A column of factors that are no whole numbers and has more values than this is cut into bins."""
@@ -89,7 +88,7 @@ def evaluate_codes(
     with progress.bar("measuring codes", len(wanted)) as advance:
         for name in wanted:
             try:
-                out |= (scores := CODE_METRICS[name](sample))
+                out |= (scores := scores_of(name, sample))
             except UserError as error:
                 notes.append(f"{name} is left out: {error}.")
             else:
@@ -114,12 +113,14 @@ class Sample:
     all_codes: Floats
     all_factors: Ints
 
-    def grid(self) -> tuple[Floats, FactorSpace]:
-        """Codes of every point of the grid, and the grid.
+    def tables(self, name: str) -> tuple[Floats, Any]:
+        """What a metric is measured on: codes and factors; for a vote, codes of every point of the grid, and the grid.
 
         Raises:
-            UserError: the images are not one of every combination.
+            UserError: a vote, and the images are not one of every combination.
         """
+        if name not in VOTES:
+            return self.codes, self.factors
         if self.order_G is None:
             raise UserError("it needs one image of every combination of the factors' values")
         sizes = [len(np.unique(column)) for column in self.all_factors.T]
@@ -164,76 +165,21 @@ def space_of(kinds: Sequence[Kind], codes_NL: Floats) -> FactorSpace:
     return FactorSpace(tuple(factors))
 
 
-# -- the metrics ------------------------------------------------------------------------------------------------------
+METRIC_OF = {field: name for name, metric in CODE_METRICS.items() for field in metric.fields}
+"""Score -> the metric that gives it."""
 
 
-def _mig(s: Sample) -> dict[str, float]:
-    return {"mig": mig_decoded(s.codes, s.factors, code_intervals.kinds_of(s.codes, s.space), BINS)}
-
-
-def _modularity(s: Sample) -> dict[str, float]:
-    return {"modularity": modularity(s.codes, s.factors, space=s.space)}
-
-
-def _irs(s: Sample) -> dict[str, float]:
-    return {"irs": irs(s.codes, s.factors, space=s.space)}
-
-
-def _sap(s: Sample) -> dict[str, float]:
-    return {"sap": sap(s.codes, s.factors, s.seed, space=s.space)}
-
-
-def _explicitness(s: Sample) -> dict[str, float]:
-    return {"explicitness": explicitness(s.codes, s.factors, s.seed, space=s.space)}
-
-
-def _dci(s: Sample) -> dict[str, float]:
-    scores = dci(s.codes, s.factors, s.seed, space=s.space)
-    return {f"dci_{name}": value for name, value in scores._asdict().items()}
-
-
-def _info_mec(s: Sample) -> dict[str, float]:
-    scores = info_mec(s.codes, s.factors, s.seed, space=s.space)
-    return {"info_m": scores.modularity, "info_e": scores.explicitness, "info_c": scores.compactness}
-
-
-def _factor_vae(s: Sample) -> dict[str, float]:
-    codes, grid = s.grid()
-    return {"factor_vae": factor_vae_score(codes, grid, seed=s.seed, space=s.space)}
-
-
-def _beta_vae(s: Sample) -> dict[str, float]:
-    codes, grid = s.grid()
-    return {"beta_vae": beta_vae_score(codes, grid, seed=s.seed, space=s.space)}
-
-
-CODE_METRICS: dict[str, Callable[[Sample], dict[str, float]]] = {
-    "mig": _mig,
-    "modularity": _modularity,
-    "irs": _irs,
-    "sap": _sap,
-    "explicitness": _explicitness,
-    "info_mec": _info_mec,
-    "factor_vae": _factor_vae,
-    "beta_vae": _beta_vae,
-    "dci": _dci,
-}
-"""Name -> the fields that it fills. The quick ones come first."""
-METRIC_OF = {
-    **dict.fromkeys(("info_m", "info_e", "info_c"), "info_mec"),
-    **dict.fromkeys(("dci_disentanglement", "dci_completeness", "dci_informativeness"), "dci"),
-}
-"""Field -> the metric that fills it, where that has another name."""
+def scores_of(name: str, s: Sample) -> dict[str, float]:
+    """The scores of a metric."""
+    fields, measure = CODE_METRICS[name]
+    return dict(zip(fields, measure(*s.tables(name), s.space, s.seed), strict=True))
 
 
 def intervals_of(name: str, scores: dict[str, float], s: Sample) -> dict[str, list[float]]:
     """95% intervals of a metric that was measured: field -> [low, high]; none where images drawn again cannot be."""
+    intervals: dict[str, Callable[..., Found]] = {**INTERVALS, **GRID_INTERVALS}
     try:
-        if name in code_intervals.GRID_INTERVALS:
-            codes, grid = s.grid()
-            found = code_intervals.GRID_INTERVALS[name](codes, grid, s.space, s.seed, list(scores.values()))
-        else:
-            found = code_intervals.INTERVALS[name](s.codes, s.factors, s.space, s.seed, list(scores.values()))
+        found = intervals[name](*s.tables(name), s.space, s.seed, list(scores.values()))
     except UserError:
         return {}
     return {field: [span.low, span.high] for field, span in found.items()}

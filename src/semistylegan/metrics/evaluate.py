@@ -17,12 +17,13 @@ from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import save_png
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor
+from semistylegan.metrics.code_metrics import VOTES
 from semistylegan.metrics.inception import Inception
 from semistylegan.metrics.information import TooFew, checked_count
 from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.metrics.readings import Readings
 from semistylegan.metrics.score_intervals import intervals_of, protocol_of_intervals
-from semistylegan.metrics.scores import ALIGNED, DEFAULT, METRICS, QUICK, Fields, unmeasurable
+from semistylegan.metrics.scores import ALIGNED, DEFAULT, METRIC_OF, METRICS, QUICK, Fields, unmeasurable
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, load_model
 from semistylegan.training.loop import OnSnapshot, pick_device
 from semistylegan.training.run import Run
@@ -196,14 +197,13 @@ def metric_names(asked: str | Sequence[str], fid: bool = True) -> list[str]:
     Raises:
         UserError: an unknown name (lists the known ones), or `fid` without its network.
     """
-    by_field = {field: name for name, metric in METRICS.items() for field in metric.fields}
     chosen: set[str] = set()
     asked = [asked] if isinstance(asked, str) else asked
     for name in asked:
         if name == "all":
             chosen |= set(METRICS)
-        elif name in METRICS or name in by_field:
-            chosen.add(name if name in METRICS else by_field[name])
+        elif name in METRICS or name in METRIC_OF:
+            chosen.add(name if name in METRICS else METRIC_OF[name])
         else:
             raise UserError(f"--metrics {name}: unknown; known are all, {', '.join(METRICS)}")
     if not chosen:
@@ -257,8 +257,7 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
     protocol = dict(metric.protocol)
     if metric.of == "encoder":
         grid = {"split": "every image of the grid", "images": len(r.data)}
-        votes = name in ("factor_vae", "beta_vae")
-        protocol |= grid if votes else {"split": r.split, "images": len(r.rows)}
+        protocol |= grid if name in VOTES else {"split": r.split, "images": len(r.rows)}
     elif metric.of == "generator":
         assert r.oracle is not None
         count = len(r.changed[0] if name == "leakage" else r.edited if name == "edit" else r.generated.asked_NK)

@@ -13,12 +13,13 @@ import numpy as np
 
 from semistylegan import progress
 from semistylegan.metrics import voting
+from semistylegan.metrics.code_metrics import CODE_METRICS, VOTES
 from semistylegan.metrics.controllability import l2_levels, leakage, leakage_matrix, mean_errors
-from semistylegan.metrics.disentanglement import BINS, irs, mig_decoded, modularity
+from semistylegan.metrics.disentanglement import BINS, mig_decoded
 from semistylegan.metrics.fidelity import frechet_distance, kid, precision_recall
 from semistylegan.metrics.information import Floats, Ints, Mask
 from semistylegan.metrics.oracle import MIN_LABELLED
-from semistylegan.metrics.predictors import dci, explicitness, info_mec, sap
+from semistylegan.metrics.predictors import dci
 from semistylegan.metrics.readings import Readings, own_kinds
 from semistylegan.metrics.voting import VARIANCE_IMAGES, beta_vae_score, factor_vae_score
 
@@ -84,32 +85,7 @@ def dci_of_encoder(r: Readings) -> Fields:
     codes, factors = whole_rows(r)
     with progress.bar("measuring DCI", factors.shape[1]) as advance:
         scores = dci(codes, factors, r.seed, space=r.codes, fitted=advance)
-    return {
-        "dci_disentanglement": scores.disentanglement,
-        "dci_completeness": scores.completeness,
-        "dci_informativeness": scores.informativeness,
-    }
-
-
-def sap_of_encoder(r: Readings) -> Fields:
-    return {"sap": sap(*whole_rows(r), r.seed, space=r.codes)}
-
-
-def modularity_of_encoder(r: Readings) -> Fields:
-    return {"modularity": modularity(*whole_rows(r), space=r.codes)}
-
-
-def explicitness_of_encoder(r: Readings) -> Fields:
-    return {"explicitness": explicitness(*whole_rows(r), r.seed, space=r.codes)}
-
-
-def irs_of_encoder(r: Readings) -> Fields:
-    return {"irs": irs(*whole_rows(r), space=r.codes)}
-
-
-def info_mec_of_encoder(r: Readings) -> Fields:
-    scores = info_mec(*whole_rows(r), r.seed, space=r.codes)
-    return {"info_m": scores.modularity, "info_e": scores.explicitness, "info_c": scores.compactness}
+    return dict(zip(CODE_METRICS["dci"].fields, scores, strict=True))
 
 
 def whole_rows(r: Readings) -> tuple[Floats, Ints]:
@@ -193,6 +169,16 @@ class Metric:
     """How it is measured, beyond the number of images, the seed and the weights."""
 
 
+def of_codes(name: str, protocol: dict[str, Any]) -> Metric:
+    """One of CODE_METRICS, on E's readings of the images that know every factor."""
+    fields, measure = CODE_METRICS[name]
+
+    def of_encoder(r: Readings) -> Fields:
+        return dict(zip(fields, measure(*whole_rows(r), r.codes, r.seed), strict=True))
+
+    return Metric(fields, of_encoder, "encoder", protocol)
+
+
 FEATURES = {"features": "oracle, penultimate layer"}
 CODES = {"codes": "decoded; classes one-hot, angles as points of the circle, each factor one entry"}
 VOTED = {**CODES, "votes": list(voting.VOTES), "batch": 64}
@@ -209,16 +195,16 @@ METRICS: dict[str, Metric] = {
     ),
     "beta_vae": Metric(("beta_vae",), beta_vae, "encoder", VOTED),
     "dci": Metric(
-        ("dci_disentanglement", "dci_completeness", "dci_informativeness"),
+        CODE_METRICS["dci"].fields,
         dci_of_encoder,
         "encoder",
         {**CODES, "classifier": "gradient boosting", "training_share": [2, 3]},
     ),
-    "sap": Metric(("sap",), sap_of_encoder, "encoder", {**CODES, "training_share": [2, 3]}),
-    "modularity": Metric(("modularity",), modularity_of_encoder, "encoder", {"codes": "decoded", "bins": BINS}),
-    "explicitness": Metric(("explicitness",), explicitness_of_encoder, "encoder", {**CODES, "training_share": [2, 3]}),
-    "irs": Metric(("irs",), irs_of_encoder, "encoder", {**CODES, "bins": BINS, "quantile": 0.99}),
-    "info_mec": Metric(("info_m", "info_e", "info_c"), info_mec_of_encoder, "encoder", {**CODES, "neighbours": 10}),
+    "sap": of_codes("sap", {**CODES, "training_share": [2, 3]}),
+    "modularity": of_codes("modularity", {"codes": "decoded", "bins": BINS}),
+    "explicitness": of_codes("explicitness", {**CODES, "training_share": [2, 3]}),
+    "irs": of_codes("irs", {**CODES, "bins": BINS, "quantile": 0.99}),
+    "info_mec": of_codes("info_mec", {**CODES, "neighbours": 10}),
     "kid": Metric(("kid",), kid_of_generator, "generator", {**FEATURES, "pairs": "all"}),
     "precision_recall": Metric(
         ("precision", "recall"), precision_recall_of_generator, "generator", {**FEATURES, "k": 3}
@@ -234,6 +220,8 @@ METRICS: dict[str, Metric] = {
     ),
 }
 """Every metric, in the order in which they are measured."""
+METRIC_OF = {field: name for name, metric in METRICS.items() for field in metric.fields}
+"""Field of `metrics.json` -> the metric that fills it."""
 
 DEFAULT = ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", "leakage")
 """Those that take seconds."""
@@ -253,7 +241,7 @@ def unmeasurable(name: str, r: Readings) -> str | None:
         return "edit is left out: it needs images whose every label is known, and factors with a grid of values."
     if metric.of == "encoder" and not r.enough:
         return f"{name} is left out: {few}."
-    if name in ("factor_vae", "beta_vae") and grid_rows(r) is None:
+    if name in VOTES and grid_rows(r) is None:
         return f"{name} is left out: it needs a labelled image of every combination of the factors' values."
     if name == "beta_vae" and sum(f.size != 1 for f in r.factors) < 2:
         return "beta_vae is left out: it tells factors apart, and needs two that vary."

@@ -10,7 +10,7 @@ from typing import Any
 
 from semistylegan.editing import load
 from semistylegan.errors import UserError
-from semistylegan.metrics.evaluate import METRICS
+from semistylegan.metrics.scores import METRIC_OF
 from semistylegan.report.facts import Facts, lines, number, protocol_of, scores_of
 from semistylegan.report.html import ImageArray, escape, percent, section, sheet, whole
 from semistylegan.report.scores import MORE, TILES
@@ -22,8 +22,6 @@ UNINTERESTING = ("data", "out", "seed", "device", "threads", "tick_kimg", "snap_
 """Fields of the training that say nothing about what was learned, or stand in the table anyway."""
 OWN = ("weights_sha256", "oracle_sha256", "oracle_l2", "oracle", "ci95")
 """Entries of a protocol that differ from run to run though the measuring is the same."""
-METRIC_OF = {field: name for name, metric in METRICS.items() for field in metric.fields}
-"""Score -> the metric under whose name its protocol stands."""
 
 
 @dataclass(frozen=True)
