@@ -11,7 +11,7 @@ from typing import Any
 from semistylegan.editing import load
 from semistylegan.errors import UserError
 from semistylegan.metrics.scores import METRIC_OF
-from semistylegan.report.facts import Facts, lines, number, protocol_of, scores_of
+from semistylegan.report.facts import Facts, history_of, number, protocol_of, scores_of
 from semistylegan.report.html import ImageArray, escape, percent, section, sheet, whole
 from semistylegan.report.scores import MORE, TILES
 from semistylegan.training.run import LABELS, Run
@@ -20,6 +20,8 @@ SAMPLES = 12
 """Generated images of each run."""
 UNINTERESTING = ("data", "out", "seed", "device", "threads", "tick_kimg", "snap_kimg", "workers")
 """Fields of the training that say nothing about what was learned, or stand in the table anyway."""
+SHOWN = [row[:3] for row in (*TILES, *MORE)]
+"""Key in metrics.json, name, which way is better."""
 OWN = ("weights_sha256", "oracle_sha256", "oracle_l2", "oracle", "ci95")
 """Entries of a protocol that differ from run to run though the measuring is the same."""
 
@@ -50,11 +52,11 @@ def beside(facts: Facts, others: Sequence[Path]) -> str:
     """
     if not others:
         return ""
-    columns = [_column(facts.run), *(_column(path) for path in others)]
     for path in others:
         if path.resolve() == facts.run.resolve():
             raise UserError(f"--beside {path}: this is the run of the report; name another one")
-    columns = _named(columns, [facts.run, *others])
+    paths = [facts.run, *others]
+    columns = [_column(path, name) for path, name in zip(paths, _names(paths), strict=True)]
     intro = (
         "Each is one training. What differs by less than another seed would make says nothing; a sweep over seeds "
         "shows how much that is. The best of each row is underlined."
@@ -63,11 +65,10 @@ def beside(facts: Facts, others: Sequence[Path]) -> str:
     return section("beside", "Beside other runs", intro, body)
 
 
-def _column(path: Path) -> Column:
+def _column(path: Path, name: str) -> Column:
     run = Run(path)
     document = run.document()
     metrics = scores_of(path)
-    history = {p.stem.removeprefix("metric-"): lines(p) for p in path.glob("metric-*.jsonl")}
     labelled = 0
     if (path / LABELS).is_file():
         with (path / LABELS).open(encoding="utf-8", newline="") as file:
@@ -78,25 +79,25 @@ def _column(path: Path) -> Column:
     except UserError:  # an editor without images to start from
         made = None
     return Column(
-        name="",
+        name=name,
         train=document["train"],
         fingerprint=str(document.get("data_fingerprint", "")),
         labelled=labelled,
         kimg=number(metrics.get("kimg")),
         metrics=metrics,
-        protocols={k: p for k, rows in history.items() if (p := protocol_of(metrics, rows)) is not None},
+        protocols={k: p for k, rows in history_of(path).items() if (p := protocol_of(metrics, rows)) is not None},
         made=made,
     )
 
 
-def _named(columns: list[Column], paths: Sequence[Path]) -> list[Column]:
-    """The shortest ends of their paths that tell them apart."""
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The shortest ends of the paths that tell them apart."""
     parts = [path.resolve().parts for path in paths]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(p[-length:]) for p in parts]
         if len(set(names)) == len(names):
             break
-    return [Column(**(vars(c) | {"name": name})) for c, name in zip(columns, names, strict=True)]
+    return names
 
 
 def _scores(columns: Sequence[Column]) -> str:
@@ -110,11 +111,8 @@ def _scores(columns: Sequence[Column]) -> str:
         values = [c.train.get(field) for c in columns]
         if field not in ("label_fraction", "kimg") and any(value != values[0] for value in values):
             rows.append(_row(field.replace("_", "-"), ["not set" if v is None else str(v) for v in values]))
-    told = [(key, name, better) for key, name, better, *_ in TILES] + [
-        (key, name, better) for key, name, better, _ in MORE
-    ]
     measured = []
-    for key, name, better in told:
+    for key, name, better in SHOWN:
         values = [number(c.metrics.get(key)) for c in columns]
         if any(v is not None for v in values):
             measured.append(_measured(name, better, values, [_otherwise(key, c, columns[0]) for c in columns]))
@@ -153,8 +151,7 @@ def _otherwise(key: str, column: Column, first: Column) -> str:
 def _notes(columns: Sequence[Column]) -> str:
     """What the daggers mean, where there are any."""
     first, out = columns[0], []
-    keys = [key for key, *_ in TILES] + [key for key, *_ in MORE]
-    seen = {_otherwise(key, c, first) for c in columns for key in keys if number(c.metrics.get(key)) is not None}
+    seen = {_otherwise(key, c, first) for c in columns for key, *_ in SHOWN if number(c.metrics.get(key)) is not None}
     if "†" in seen:
         out.append("† measured by another protocol than the first run’s (images, split or bins): not to be compared.")
     if "‡" in seen:

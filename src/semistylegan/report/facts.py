@@ -149,7 +149,7 @@ def gather(run_path: Path) -> Facts:
         reals=_reals(run_path, model, data),
         readings=_readings(model, data, train, named),
         metrics=scores_of(run_path),
-        history={p.stem.removeprefix("metric-"): lines(p) for p in sorted(run_path.glob("metric-*.jsonl"))},
+        history=history_of(run_path),
         stats=stats,
         missing=missing,
     )
@@ -167,6 +167,11 @@ def lines(path: Path) -> list[dict[str, Any]]:
             if isinstance(row, dict):
                 rows.append(row)
     return rows
+
+
+def history_of(run_path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Metric -> lines of its `metric-<name>.jsonl`."""
+    return {p.stem.removeprefix("metric-"): lines(p) for p in sorted(run_path.glob("metric-*.jsonl"))}
 
 
 def number(value: Any) -> float | None:
