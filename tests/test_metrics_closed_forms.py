@@ -73,10 +73,9 @@ def test_codes_that_have_nothing_to_do_with_the_factors() -> None:
     assert found["dci_informativeness"] == pytest.approx(np.mean([1 / 8, 1 / 9, 1 / 10]), abs=0.03)
 
 
-@pytest.mark.parametrize("number", [0.0, 0.1])
-def test_codes_that_never_vary(number: float) -> None:
+def test_codes_that_never_vary() -> None:
     """The mean of many 0.1 is not quite 0.1."""
-    found = scores(np.full_like(UNIT, number))
+    found = scores(np.full_like(UNIT, 0.1))
     for name in ("mig", "modularity", "irs", "sap", "info_m", "info_e", "info_c", "factor_vae"):
         assert found[name] == 0.0, name
     assert found["dci_disentanglement"] == found["dci_completeness"] == 0.0

@@ -27,11 +27,6 @@ def test_mig_of_codes_that_are_the_factors_is_one() -> None:
     assert metrics.mig(-3.5 * factors[:, ::-1] + 7, factors) == pytest.approx(1, abs=1e-12)
 
 
-def test_mig_of_duplicated_codes_is_zero() -> None:
-    factors = full_grid(3, 8, repeat=2)
-    assert metrics.mig(np.concatenate([factors, factors], axis=1), factors) == pytest.approx(0, abs=1e-12)
-
-
 def test_mig_of_independent_codes_is_about_zero() -> None:
     random = np.random.default_rng(0)
     factors = random.integers(0, 4, (10_000, 3))

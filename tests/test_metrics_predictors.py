@@ -92,30 +92,12 @@ def test_sap_of_binary_factors_by_hand() -> None:
     assert metrics.sap(factors * 10.0, factors) == pytest.approx(0.5, abs=0.05)
 
 
-def test_sap_of_duplicated_codes_is_zero() -> None:
-    factors = draws(500, 2, 2)
-    assert metrics.sap(np.concatenate([factors, factors], axis=1), factors) == 0
-
-
 def test_sap_with_one_code_has_no_second_best() -> None:
     factors = draws(500, 2)
     assert metrics.sap(factors * 10.0, factors) == 1
 
 
 # -- InfoMEC -----------------------------------------------------------------------------------------------------------
-
-
-def test_info_mec_of_the_factors_themselves_is_one() -> None:
-    scores = metrics.info_mec(FACTORS + 0.0, FACTORS)
-    assert scores.modularity > 0.97 and scores.compactness > 0.97
-    assert scores.explicitness == pytest.approx(1, abs=0.01)
-
-
-def test_info_mec_of_duplicated_codes() -> None:
-    """Each code is pure still, but each factor is told twice: a half of two of four, (1/2 - 1/4) / (1 - 1/4)."""
-    scores = metrics.info_mec(np.concatenate([FACTORS, FACTORS], axis=1) + 0.0, FACTORS)
-    assert scores.modularity > 0.97
-    assert scores.compactness == pytest.approx(1 / 3, abs=0.02)
 
 
 def test_info_mec_prunes_what_hardly_varies() -> None:
