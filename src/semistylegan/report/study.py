@@ -115,23 +115,17 @@ def table(study: Study, results: Sequence[Result]) -> str:
 def plots(study: Study, figure: Figure) -> str:
     """Every score over the first axis."""
     intro = "Lines join means; dots are runs, the shade spans the seeds." if len(study.seeds) > 1 else ""
-    return section(
-        "plot",
-        "Score by score",
-        intro,
-        f'<div class="wide-table"><figure class="chart studied">{svg(figure)}</figure></div>',
-    )
+    return section("plot", "Score by score", intro, _drawn(figure))
 
 
 def trade_off(figure: Figure) -> str:
     """The encoder's score against the generator's."""
     intro = "What reads well does not always draw well: the encoder’s score to the right, the generator’s upwards."
-    return section(
-        "trade-off",
-        "Encoder against generator",
-        intro,
-        f'<div class="wide-table"><figure class="chart studied">{svg(figure)}</figure></div>',
-    )
+    return section("trade-off", "Encoder against generator", intro, _drawn(figure))
+
+
+def _drawn(figure: Figure) -> str:
+    return f'<div class="wide-table"><figure class="chart studied">{svg(figure)}</figure></div>'
 
 
 def grids(study: Study, results: Sequence[Result]) -> str:
