@@ -172,6 +172,19 @@ def test_the_command_that_it_names_mends_the_sizes(packed: bool, tmp_path: Path)
         out.unlink()
 
 
+def test_photographs_of_many_sizes_are_one_problem(tmp_path: Path) -> None:
+    for i in range(40):
+        save_png(tmp_path / "a" / f"{i:02d}.png", np.zeros((40 + i, 70, 3), np.uint8))
+    (tmp_path / "a" / "07.png").write_bytes(b"nothing")
+    report = check(tmp_path / "a")
+    assert [Path(p.file).name for p in report.problems] == ["07.png", "a"]
+    assert "39 sizes, such as 70 x 40 pixels, colour (00.png) and 70 x 41" in report.problems[1].what
+    assert "40 images, most often 70 x 40 pixels" in words(report)
+    _, command = report.problems[1].fix.split(": semistylegan ")
+    (tmp_path / "a" / "07.png").unlink()
+    assert main(shlex.split(command)) == 0 and check(f"{tmp_path / 'a'}.zip").ok
+
+
 def test_many_problems_are_cut_short_for_people(tmp_path: Path) -> None:
     save_png(tmp_path / "a" / "0.png", render(0, 32))
     for i in range(1, 50):

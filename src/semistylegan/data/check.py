@@ -17,7 +17,7 @@ from rich.table import Table as RichTable
 
 from semistylegan import progress
 from semistylegan.data import joint
-from semistylegan.data.dataset import read_labels, read_space, unread_table, untrainable
+from semistylegan.data.dataset import make_fitting, read_labels, read_space, unread_table, untrainable
 from semistylegan.data.documents import read_document
 from semistylegan.data.labels import Labels, labels_of
 from semistylegan.data.pictures import Header, decode_image
@@ -58,6 +58,7 @@ class Report:
     width: int
     height: int
     channels: int
+    """Width, height and channels are the commonest."""
     labelled: int
     """Images of which at least one factor is known."""
     factors: list[FactorLine] = field(default_factory=list)
@@ -65,6 +66,8 @@ class Report:
     """What stands in the way of training."""
     warnings: list[Problem] = field(default_factory=list)
     """What is odd, but can be trained on."""
+    alike: bool = True
+    """Whether all readable images are of one size, all grey or all colour."""
 
     @property
     def resolution(self) -> int:
@@ -86,7 +89,8 @@ class Report:
         colour = {0: "no readable image", 1: "grey"}.get(self.channels, "colour")
         share = f" ({self.labelled / self.images:.2%})" if self.images else ""
         console.print(
-            f"{self.path}: {self.images:,} images, {self.width} x {self.height} pixels, {colour}; "
+            f"{self.path}: {self.images:,} images, {'' if self.alike else 'most often '}"
+            f"{self.width} x {self.height} pixels, {colour}; "
             f"{self.labelled:,} carry labels{share}",
             markup=False,
         )
@@ -117,16 +121,24 @@ def check(path: str | Path) -> Report:
         UserError: there is nothing to look at: no such path, no image in it, or a damaged zip.
     """
     store = open_store(path)
-    first, problems = _check_images(store)
-    if first is not None and (reason := untrainable(store, first)):
-        problems.append(Problem.of(UserError(f"{store.path}: {reason}")))
+    sizes, problems = _check_images(store)
+    first = sizes.most_common(1)[0][0] if sizes else None
     space, labels, label_problems, warnings = _check_labels(store)
     problems += label_problems
     warnings += _odd(store, space, labels)
     height, width, channels = (first.height, first.width, first.channels) if first else (0, 0, 0)
     lines = [_line(factor, labels, f) for f, factor in enumerate(space)]
     return Report(
-        str(store.path), len(store), width, height, channels, len(labels.labelled_rows), lines, problems, warnings
+        str(store.path),
+        len(store),
+        width,
+        height,
+        channels,
+        len(labels.labelled_rows),
+        lines,
+        problems,
+        warnings,
+        len(sizes) < 2,
     )
 
 
@@ -168,8 +180,12 @@ def _means_the_same(store: ImageStore, space: FactorSpace, labels: Labels) -> bo
     return bool((after.level_NF == labels.level_NF).all())
 
 
-def _check_images(store: ImageStore) -> tuple[Header | None, list[Problem]]:
-    """Decodes every image -> the commonest size, and a problem for each image that is damaged or not like that."""
+def _check_images(store: ImageStore) -> tuple[Counter[Header], list[Problem]]:
+    """Decodes every image -> how often each size occurs, and what is wrong with the images.
+
+    That is a line for each damaged one, and for each that is not like most; where most are not alike, as photographs
+    are not, one line says so.
+    """
 
     def look(i: int) -> Header | Problem:
         try:
@@ -183,15 +199,21 @@ def _check_images(store: ImageStore) -> tuple[Header | None, list[Problem]]:
             found += pool.map(look, batch)
             advance(len(batch))
     sizes = Counter(f for f in found if isinstance(f, Header))
-    usual = sizes.most_common(1)[0][0] if sizes else None
-    problems: list[Problem] = []
-    like = found.index(usual) if usual else 0
-    for i, item in enumerate(found):
-        if isinstance(item, Problem):
-            problems.append(item)
-        elif item != usual:
-            problems.append(store.differs(i, item, usual, like))
-    return usual, problems
+    problems = [f for f in found if isinstance(f, Problem)]
+    if not sizes:
+        return sizes, problems
+    usual, count = sizes.most_common(1)[0]
+    like = found.index(usual)
+    odd = [(i, f) for i, f in enumerate(found) if isinstance(f, Header) and f != usual]
+    if len(odd) > count:
+        i, other = odd[0]
+        what = f"images of {len(sizes):,} sizes, such as {usual.words} ({store.names[like]}) and {other.words}"
+        problems.append(Problem(str(store.path), f"{what} ({store.names[i]})", make_fitting(store, usual)))
+        return sizes, problems
+    problems += (store.differs(i, f, usual, like) for i, f in odd)
+    if reason := untrainable(store, usual):
+        problems.append(Problem.of(UserError(f"{store.path}: {reason}")))
+    return sizes, problems
 
 
 def _check_labels(store: ImageStore) -> tuple[FactorSpace, Labels, list[Problem], list[Problem]]:

@@ -199,11 +199,16 @@ def untrainable(store: ImageStore, size: Header) -> str | None:
     height, width = size.height, size.width
     if height == width and height in TRAINABLE:
         return None
-    fitting = max((r for r in TRAINABLE if r <= min(height, width)), default=TRAINABLE[0])
     return (
         f"images are {width} x {height} pixels, training needs squares of 16, 32, 64, ... or 1024 pixels a side; "
-        f"crop and resize all of them to {fitting} x {fitting}: {store.import_command} --resolution {fitting}"
+        f"{make_fitting(store, size)}"
     )
+
+
+def make_fitting(store: ImageStore, size: Header) -> str:
+    """How squares of one size are made of the images of `store`, most of which are of this size; for messages."""
+    fitting = max((r for r in TRAINABLE if r <= min(size.height, size.width)), default=TRAINABLE[0])
+    return f"crop and resize all of them to {fitting} x {fitting}: {store.import_command} --resolution {fitting}"
 
 
 class _Images:
