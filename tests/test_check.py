@@ -185,6 +185,21 @@ def test_photographs_of_many_sizes_are_one_problem(tmp_path: Path) -> None:
     assert main(shlex.split(command)) == 0 and check(f"{tmp_path / 'a'}.zip").ok
 
 
+@pytest.mark.parametrize(("kind", "high"), [("circular", 330), ("scalar", 345)])
+def test_labels_between_the_values_of_their_factor_are_odd(kind: str, high: int, tmp_path: Path) -> None:
+    for i in range(24):
+        save_png(tmp_path / f"{i:02d}.png", render(i, 16))
+    rows = "".join(f"{i:02d}.png,{i % 12 * 30}\n" for i in range(24))
+    (tmp_path / "metadata.csv").write_text("file_name,hue\n" + rows)
+    factor = {"name": "hue", "kind": kind, "range": [0, high], "size": 12}
+    (tmp_path / "factors.json").write_text(json.dumps({"factors": [factor]}))
+    (warning,) = check(tmp_path).warnings
+    assert warning.what.startswith("hue=30 is none of the 12 values of 'hue' (0, ") and "range" in warning.fix
+    right = {**factor, "range": [0, 360 if kind == "circular" else 330]}
+    (tmp_path / "factors.json").write_text(json.dumps({"factors": [right]}))
+    assert check(tmp_path).warnings == []
+
+
 def test_many_problems_are_cut_short_for_people(tmp_path: Path) -> None:
     save_png(tmp_path / "a" / "0.png", render(0, 32))
     for i in range(1, 50):

@@ -17,6 +17,7 @@ from rich.table import Table as RichTable
 
 from semistylegan import progress
 from semistylegan.data import joint
+from semistylegan.data.columns import in_words
 from semistylegan.data.dataset import make_fitting, read_labels, read_space, unread_table, untrainable
 from semistylegan.data.documents import read_document
 from semistylegan.data.labels import Labels, labels_of
@@ -283,6 +284,7 @@ def _odd(store: ImageStore, space: FactorSpace, labels: Labels) -> Iterator[Prob
         value = _shown(space[f].value_of(float(labels.level_NF[labels.known_NF[:, f], f][0])))
         what = f"factor {space[f].name!r} is {value} wherever it is known"
         yield Problem(path, what, "nothing can be learned of it: label other values or remove it")
+    yield from _between(path, space, labels)
     for pair in joint.pairs(space, labels):
         a, b, how = space[pair.a].name, space[pair.b].name, "always" if pair.always else "almost always"
         fix = "they cannot be told apart: label images where they differ or remove one"
@@ -295,6 +297,22 @@ def _odd(store: ImageStore, space: FactorSpace, labels: Labels) -> Iterator[Prob
             if (far := _far_out(value)) is not None:
                 what = f"{factor.name}={far:g} is far from all other values of {factor.name!r}"
                 yield Problem(path, what, "is it mistyped? The range of the factor reaches that far")
+
+
+def _between(path: str, space: FactorSpace, labels: Labels) -> Iterator[Problem]:
+    """Labels that are none of the values that their factor has, if only these occur, as `size` says."""
+    for f, factor in enumerate(space):
+        if factor.size is None or factor.kind == "categorical":
+            continue
+        level = np.unique(labels.level_NF[labels.known_NF[:, f], f]).astype(np.float64)
+        away = np.abs(level - factor.level_of_index(factor.index_of_level(level)))
+        away = np.minimum(away, 1.0 - away) if factor.kind == "circular" else away
+        if len(off := level[away * factor.size > 0.02]):
+            values = [_shown(factor.value_of(float(u))) for u in factor.levels(factor.size)]
+            shown = ", ".join(values if len(values) < 5 else [*values[:3], "...", values[-1]])
+            what = f"{factor.name}={in_words(factor, float(off[0]))} is none of the {factor.size} values of "
+            fix = "correct range and size in factors.json, or leave size out"
+            yield Problem(path, f"{what}{factor.name!r} ({shown})", fix)
 
 
 def _far_out(values: npt.NDArray[np.float64]) -> float | None:
