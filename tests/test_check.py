@@ -219,6 +219,16 @@ def test_the_factors_as_they_were_understood(sprites_folder: Path) -> None:
         write_factors(sprites_folder)
 
 
+def test_factors_are_written_a_line_each_with_letters_as_they_are(tmp_path: Path) -> None:
+    for i in range(4):
+        save_png(tmp_path / f"{i}.png", render(i, 16))
+    (tmp_path / "metadata.csv").write_text("file_name,Größe,色\n0.png,1,赤\n1.png,2,青\n", encoding="utf-8")
+    first, *lines, last = write_factors(tmp_path).read_text(encoding="utf-8").splitlines()
+    assert (first, last) == ('{"factors": [', "]}")
+    assert [line[:21] for line in lines] == ['  {"name": "Größe", "', '  {"name": "色", "kind']
+    assert '["赤", "青"]' in lines[1]
+
+
 def test_factors_are_not_written_where_they_would_change_the_labels(tmp_path: Path) -> None:
     """Vectors of a dataset.json are own units without a factors.json, and levels beside one; class numbers are both."""
     for i in range(4):

@@ -101,3 +101,10 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
     finally:
         os.umask(mask)
     assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_json_keeps_letters_but_those_that_are_no_text(tmp_path: Path) -> None:
+    for name, there in {"Größe": "Größe", "a\udcff": "\\udcff"}.items():
+        write_json(tmp_path / "a.json", {"name": name})
+        text = (tmp_path / "a.json").read_text(encoding="utf-8")
+        assert there in text and json.loads(text) == {"name": name}

@@ -115,7 +115,21 @@ def write_json(path: Path, document: Any) -> None:
     Raises:
         ValueError: the document holds a non-finite number.
     """
-    write_text(path, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    write_text(path, json_text(document, indent=2) + "\n")
+
+
+def json_text(document: Any, indent: int | None = None) -> str:
+    """JSON as people read it: letters stay letters, but where one has no UTF-8 (of a file's name that has none)."""
+    text = json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
+    return text if _is_utf8(text) else json.dumps(document, indent=indent, allow_nan=False)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def append_jsonl(path: Path, row: Any) -> None:

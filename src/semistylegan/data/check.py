@@ -26,7 +26,7 @@ from semistylegan.data.storage import ImageStore, Problem, cores, open_store
 from semistylegan.data.table import Table
 from semistylegan.errors import UserError
 from semistylegan.factors import FIELDS, Factor, FactorSpace, unknown_fields
-from semistylegan.files import write_json
+from semistylegan.files import json_text, write_text
 
 SHOWN = 30
 """Problems that a person sees; the JSON form holds all."""
@@ -166,7 +166,8 @@ def write_factors(path: str | Path) -> Path:
             f"{store.path}/dataset.json: its labels would be taken for levels from 0 to 1 beside a factors.json; "
             f"semistylegan convert {shlex.quote(str(path))} --to folder --out NEW writes both it and a metadata.csv"
         )
-    write_json(target, space.to_json())
+    lines = ",\n".join(f"  {json_text(factor.to_json())}" for factor in space)
+    write_text(target, f'{{"factors": [\n{lines}\n]}}\n')  # a line a factor, as in the pages
     return target
 
 
