@@ -728,7 +728,27 @@ def test_the_command_prints_what_it_wrote(folder: Path, tmp_path: Path, capsys: 
     assert main(["import", "folder", "--source", str(folder), "--out", str(out), "--resolution", "16"]) == 0
     said = capsys.readouterr()
     assert said.out.splitlines()[-1] == str(out)
-    assert "squares of 32 pixels become 16 x 16 (lanczos)" in said.err and "importing images" in said.err
+    assert "images of 32 x 32 pixels become 16 x 16 pixels (lanczos)\n" in said.err
+    assert "importing images" in said.err
+
+
+def test_what_becomes_of_photographs_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i, size in enumerate(((40, 30), (16, 16), (20, 50), (64, 64))):
+        save_png(tmp_path / "a" / f"{i}.png", np.zeros((*size, 3), np.uint8))
+    command = ["import", "folder", "--source", str(tmp_path / "a"), "--resolution", "16", "--out"]
+    cut = "are cut to their centre squares"
+    for options, words in {
+        (): f"{cut} and become 16 x 16 pixels (lanczos)",
+        ("--crop", "16"): f"{cut} of 16 pixels",
+        ("--fit", "pad"): "are padded with white and become 16 x 16 pixels (lanczos)",
+        (
+            "--resolution",
+            "32",
+        ): "are cut to their centre squares and become 32 x 32 pixels (lanczos); 3 of 4 are enlarged",
+    }.items():
+        assert main([*command, str(tmp_path / f"{len(words)}.zip"), *options]) == 0
+        note = f"{tmp_path / 'a'}: images of 4 sizes, the smallest 16 x 16 pixels, {words}\n"
+        assert capsys.readouterr().err.startswith(note)
 
 
 def test_every_format_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

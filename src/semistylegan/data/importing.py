@@ -7,6 +7,8 @@ set. Finished chunks lie in `OUT.parts/` until OUT is written from all of them.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,13 +113,7 @@ class Job:
             raise UserError(f"--crop {crop}: the images are {first.words}; give at most {shortest}")
         resolution = recipe.resolution or max((r for r in TRAINABLE if r <= side), default=TRAINABLE[0])
         recipe = dataclasses.replace(recipe, resolution=resolution, crop=crop)
-        notes = []
-        if side != resolution:
-            notes.append(f"squares of {side} pixels become {resolution} x {resolution} ({recipe.filter})")
-        if first.height != first.width:
-            pixels = f" of {crop} pixels" if crop else ""
-            what = "padded with white" if recipe.fit == "pad" else f"cut to their centre squares{pixels}"
-            notes.append(f"images are not square ({first.width} x {first.height}): they are {what}")
+        notes = list(_becomes(source, recipe))
         space, labels = source.space, source.labels
         if recipe.factors is not None:
             columns = [space.position(name) for name in recipe.factors]
@@ -161,6 +157,30 @@ class Job:
         if as_it_is and (data := self.source.png(i)) is not None:
             return data
         return encode_png(to_channels(done, self.channels))
+
+
+def _becomes(source: Source, recipe: Recipe) -> Iterator[str]:
+    """What becomes of the images, in a sentence, unless they stay as they are."""
+    sizes, side, crop = source.sizes, recipe.resolution, recipe.crop
+    assert side is not None
+    if set(sizes) == {(side, side)}:
+        return
+    words = []
+    if recipe.fit == "pad" and any(height != width for height, width in sizes):
+        words.append("are padded with white")
+    elif any(min(crop or height, height, width) < max(height, width) for height, width in sizes):
+        words.append("are cut to their centre squares" + (f" of {crop} pixels" if crop else ""))
+    longer = max if recipe.fit == "pad" else min
+    squares = Counter[int]()
+    for size, count in sizes.items():
+        squares[min(crop or max(size), longer(size))] += count
+    if set(squares) != {side}:
+        enlarged = sum(count for square, count in squares.items() if square < side)
+        share = f"; {enlarged:,} of {len(source):,} are enlarged" if enlarged else ""
+        words.append(f"become {side} x {side} pixels ({recipe.filter}){share}")
+    smallest = f"{source.first.width} x {source.first.height} pixels"
+    many = f"{len(sizes):,} sizes, the smallest {smallest}," if len(sizes) > 1 else smallest
+    yield f"images of {many} {' and '.join(words)}"
 
 
 def _check(source: Source, out: Path, recipe: Recipe, workers: int | None) -> None:

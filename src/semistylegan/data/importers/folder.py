@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from semistylegan import progress
@@ -20,6 +21,10 @@ class FolderSource(StoreSource):
     def first(self) -> Header:
         return self._shape
 
+    @property
+    def sizes(self) -> Counter[tuple[int, int]]:
+        return self._sizes
+
     def scan(self) -> FolderSource:
         """Reads the headers.
 
@@ -27,10 +32,12 @@ class FolderSource(StoreSource):
             UserError: an image that is none; names the file.
         """
         height = width = channels = 0
+        self._sizes = Counter[tuple[int, int]]()
         with progress.quiet_bar("reading image headers", len(self.store)) as advance:
             for i in range(len(self.store)):
                 found = self.store.header(i)
                 channels = max(channels, found.channels)
+                self._sizes[found.height, found.width] += 1
                 if i == 0 or min(found.height, found.width) < min(height, width):
                     height, width = found.height, found.width
                 advance()

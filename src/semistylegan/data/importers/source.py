@@ -65,7 +65,12 @@ class Source(ABC):
     @property
     @abstractmethod
     def first(self) -> Header:
-        """Size of the first image, and the channels (1 or 3) that hold all images."""
+        """Size of the first image (of a folder, of the smallest), and the channels (1 or 3) that hold all images."""
+
+    @property
+    def sizes(self) -> Counter[tuple[int, int]]:
+        """How many images have which height and width; where that is not known, all have those of the first."""
+        return Counter({(self.first.height, self.first.width): len(self)})
 
     @abstractmethod
     def stamp(self, images: Sequence[int]) -> str:
