@@ -211,6 +211,12 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: Any, says
     assert str(tmp_path / name) in str(raised.value) and "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["nowhere.npz", "nowhere.csv"])
+def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=rf"{name}: no such file; check the name$"):
+        read_codes(tmp_path / name)
+
+
 def test_blank_lines_at_the_end_of_a_csv_are_no_images(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("code,shape\n1,ring\n2,box\n\n\n", encoding="utf-8")
     assert len(read_codes(tmp_path / "a.csv").code_NL) == 2

@@ -202,6 +202,8 @@ def read_codes(path: Path, factors: Sequence[str] = ()) -> Codes:
     Raises:
         UserError: not there, another format, a missing array or column, a cell that is no number, or a blank one.
     """
+    if not path.exists():
+        raise UserError(f"{path}: no such file; check the name")
     if path.suffix.lower() == ".npz":
         return _read_npz(path, factors)
     if path.suffix.lower() == ".csv":
