@@ -172,7 +172,7 @@ def test_axes_are_read(text: str, field: str, values: tuple[Any, ...]) -> None:
     [
         ("gamma-g", "FIELD=VALUE"),
         ("gamma-g=", "FIELD=VALUE"),
-        ("gama-g=1", "no such field"),
+        ("gama-g=1", "no such field; perhaps you meant gamma-g; known are"),
         ("out=a,b", "no such field"),
         ("seed=1,2", "--seeds"),
         ("batch=1.5", "a whole number"),

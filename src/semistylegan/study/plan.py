@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -202,7 +203,9 @@ def checked_axis(name: str) -> str:
     if field == "seed":
         raise UserError("--over seed: seeds have an option of their own, --seeds 0,1,2")
     if field not in known:
-        raise UserError(f"--over {option(field)}: no such field; known are {', '.join(map(option, known))}")
+        near = difflib.get_close_matches(field, known, n=1)
+        meant = f"perhaps you meant {option(near[0])}; " if near else ""
+        raise UserError(f"--over {option(field)}: no such field; {meant}known are {', '.join(map(option, known))}")
     return field
 
 
