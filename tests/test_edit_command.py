@@ -15,8 +15,9 @@ import torch
 
 from semistylegan import inversion
 from semistylegan.cli import main
-from semistylegan.cli.edit import image_files, output_names
+from semistylegan.cli.edit import output_names
 from semistylegan.cli.tables import print_readings
+from semistylegan.cli.using import image_files
 from semistylegan.data.pictures import load_image, save_png
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
@@ -108,6 +109,16 @@ def test_edits_below_the_folder_that_is_edited_can_be_made_again(editor: Path, p
         assert edit(editor, photos, "--set", f"hue={hue}", "--out", photos / "edited") == 0
         names = sorted(str(p.relative_to(photos / "edited")) for p in photos.glob("edited/**/*.png"))
         assert names == ["0.png", "1.png", "2.png", "sub/0.png"]
+
+
+def test_encode_reads_folders(editor: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encode", str(editor), str(photos), str(photos / "1.png"), "--csv", str(tmp_path / "read.csv")]) == 0
+    head, *rows = (tmp_path / "read.csv").read_text().splitlines()
+    names = ["0.png", "1.png", "2.png", "sub/0.png", "1.png"]
+    assert head.startswith("file_name,") and [row.split(",")[0] for row in rows] == [str(photos / n) for n in names]
+    (tmp_path / "empty").mkdir()
+    assert main(["encode", str(editor), str(tmp_path / "empty")]) == 2
+    assert "empty: no images in this folder" in capsys.readouterr().err
 
 
 def test_the_first_named_keeps_its_name_and_capitals_do_not_count(photos: Path, tmp_path: Path) -> None:
@@ -206,6 +217,15 @@ def test_other_sizes_are_fitted_and_the_user_is_told(editor: Path, tmp_path: Pat
     assert load_image(tmp_path / "out.png").shape == (16, 16, 3)
     assert edit(editor, tmp_path / "wide.png", "--sweep", "hue", "--out", tmp_path / "strip.png") == 0
     assert capsys.readouterr().err.count("resized to 16 x 16") == 1
+
+
+@pytest.mark.filterwarnings("default")
+def test_of_many_sizes_the_user_is_told_in_two_lines(editor: Path, tmp_path: Path, capsys: Any) -> None:
+    for side in range(20, 26):
+        save_png(tmp_path / "in" / f"{side}.png", render(0, side))
+    assert main(["encode", str(editor), str(tmp_path / "in")]) == 0
+    said = capsys.readouterr().err
+    assert said.count("note: images of") == 2 and "20 x 20" in said and "of other sizes resized to 16 x 16, too" in said
 
 
 @pytest.mark.parametrize(

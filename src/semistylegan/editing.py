@@ -95,6 +95,8 @@ class Model:
     kept: Path | None = None
     """Folder in which inversions are kept for later programs; None: in memory alone."""
     _found: OrderedDict[str, Found] = field(default_factory=OrderedDict, repr=False)
+    _resized: set[tuple[int, ...]] = field(default_factory=set, repr=False)
+    """Sizes of images that were resized: of the first and of the second a warning says so."""
 
     @property
     def factors(self) -> FactorSpace:
@@ -382,13 +384,20 @@ class Model:
             return np.zeros((0, side, side, self.channels), np.uint8)
         if batch.shape[1:3] != (side, side):
             if warn:
-                height, width = batch.shape[1:3]
-                part = "" if height == width else ", their centre square alone"
-                warnings.warn(f"images of {width} x {height} pixels resized to {side} x {side}{part}", stacklevel=3)
+                self._warn_of_size(*batch.shape[1:3])
             batch = np.stack([resize(image, side) for image in batch])
         if batch.shape[-1] != self.channels:
             batch = np.stack([to_channels(image, self.channels) for image in batch])
         return batch
+
+    def _warn_of_size(self, height: int, width: int) -> None:
+        part = "" if height == width else ", their centre square alone"
+        to = f"resized to {self.resolution} x {self.resolution}"
+        if not self._resized:
+            warnings.warn(f"images of {width} x {height} pixels {to}{part}", stacklevel=4)
+        elif len(self._resized) == 1 and (height, width) not in self._resized:
+            warnings.warn(f"images of other sizes {to}, too, their centre squares alone", stacklevel=4)
+        self._resized.add((height, width))
 
 
 def _spread(factor: Factor, columns: int) -> FloatArray:

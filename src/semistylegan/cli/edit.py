@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tyro.conf import arg
 
 from semistylegan.cli.command import Command
-from semistylegan.cli.using import Images, Model, Settings, is_png, values
+from semistylegan.cli.using import Images, Model, Settings, image_files, is_png, values
 from semistylegan.errors import UserError
 
 if TYPE_CHECKING:
@@ -122,32 +122,6 @@ def sweep_values(model: LoadedModel, name: str, columns: int) -> tuple[str, list
     factor = model.factors[name]
     levels = factor.levels(columns)
     return name, [factor.value_of(float(level)) for level in levels]
-
-
-def image_files(given: Sequence[Path], out: Path) -> dict[Path, Path]:
-    """The files, and those in the folders and below, sorted; hidden ones are left out, and so is what lies in `out`
-    below such a folder -> their names, or where they lie below the folder that was given.
-
-    Raises:
-        UserError: a folder without images, or no such file.
-    """
-    from semistylegan.data.pictures import EXTENSIONS
-
-    files: dict[Path, Path] = {}
-    for path in given:
-        if not path.is_dir():
-            files.setdefault(path, Path(path.name))
-            continue
-        below = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-        if path.resolve() in out.resolve().parents:  # what an earlier edit left there
-            below = [p for p in below if out.resolve() not in p.resolve().parents]
-        names = {p: p.relative_to(path) for p in below}
-        found = [p for p in below if not any(part.startswith((".", "__MACOSX")) for part in names[p].parts)]
-        if not found:
-            raise UserError(f"{path}: no images in this folder; known endings are {', '.join(EXTENSIONS)}")
-        for p in found:
-            files.setdefault(p, names[p])
-    return files
 
 
 def identity(file: Path) -> tuple[int, int] | str:

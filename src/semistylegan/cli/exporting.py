@@ -10,8 +10,7 @@ import numpy as np
 from tyro.conf import arg
 
 from semistylegan.cli.command import Command
-from semistylegan.cli.edit import image_files
-from semistylegan.cli.using import Model
+from semistylegan.cli.using import Model, image_files
 from semistylegan.errors import UserError
 
 if TYPE_CHECKING:

@@ -113,7 +113,7 @@ class Encode(Command):
     model: Model
     """Folder of a run or of a checkpoint, or the name of a model that ships with the package."""
     image: Images
-    """One or more image files."""
+    """One or more image files, or folders of them."""
     json: bool = False
     """Print JSON: one object an image."""
     csv: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -125,12 +125,12 @@ class Encode(Command):
         from semistylegan.editing import load
 
         if not self.image:
-            raise UserError("IMAGE: none given; name one or more image files")
+            raise UserError("IMAGE: none given; name one or more image files or folders")
         if self.csv is not None and self.json:
             raise UserError(f"--json: not with --csv {self.csv}, which writes a table; leave out one of them")
         if self.csv is not None and (self.csv.suffix.lower() in EXTENSIONS or self.csv in self.image):
             raise UserError(f"--csv {self.csv}: is an image; name the table to write, e.g. --csv factors.csv")
-        rows = readings(load(self.model), self.image)
+        rows = readings(load(self.model), [file for path in self.image for file in image_files([path])])
         if self.csv is not None:
             write_csv(self.csv, rows)
         elif self.json:
@@ -138,6 +138,32 @@ class Encode(Command):
         else:
             print_readings(rows)
         return self.csv
+
+
+def image_files(given: Sequence[Path], out: Path | None = None) -> dict[Path, Path]:
+    """The files, and those in the folders and below, sorted; hidden ones are left out, and so is what lies in `out`
+    below such a folder -> their names, or where they lie below the folder that was given.
+
+    Raises:
+        UserError: a folder without images, or no such file.
+    """
+    from semistylegan.data.pictures import EXTENSIONS
+
+    files: dict[Path, Path] = {}
+    for path in given:
+        if not path.is_dir():
+            files.setdefault(path, Path(path.name))
+            continue
+        below = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        if out is not None and path.resolve() in out.resolve().parents:  # what an earlier edit left there
+            below = [p for p in below if out.resolve() not in p.resolve().parents]
+        names = {p: p.relative_to(path) for p in below}
+        found = [p for p in below if not any(part.startswith((".", "__MACOSX")) for part in names[p].parts)]
+        if not found:
+            raise UserError(f"{path}: no images in this folder; known endings are {', '.join(EXTENSIONS)}")
+        for p in found:
+            files.setdefault(p, names[p])
+    return files
 
 
 def is_png(out: Path) -> bool:
