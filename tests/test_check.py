@@ -185,6 +185,18 @@ def test_photographs_of_many_sizes_are_one_problem(tmp_path: Path) -> None:
     assert main(shlex.split(command)) == 0 and check(f"{tmp_path / 'a'}.zip").ok
 
 
+def test_a_class_of_one_image_is_odd(tmp_path: Path) -> None:
+    for i in range(24):
+        save_png(tmp_path / f"{i:02d}.png", render(i, 16))
+    rows = [f"{i:02d}.png,{'ring' if i % 2 else 'square'}\n" for i in range(24)]
+    (tmp_path / "metadata.csv").write_text("file_name,shape\n" + "".join(rows))
+    assert check(tmp_path).warnings == []
+    rows[3] = "03.png,rnig\n"
+    (tmp_path / "metadata.csv").write_text("file_name,shape\n" + "".join(rows))
+    (warning,) = check(tmp_path).warnings
+    assert warning.what == "factor 'shape': one label alone of rnig" and "mistyped" in warning.fix
+
+
 @pytest.mark.parametrize(("kind", "high"), [("circular", 330), ("scalar", 345)])
 def test_labels_between_the_values_of_their_factor_are_odd(kind: str, high: int, tmp_path: Path) -> None:
     for i in range(24):

@@ -285,6 +285,7 @@ def _odd(store: ImageStore, space: FactorSpace, labels: Labels) -> Iterator[Prob
         value = _shown(space[f].value_of(float(labels.level_NF[labels.known_NF[:, f], f][0])))
         what = f"factor {space[f].name!r} is {value} wherever it is known"
         yield Problem(path, what, "nothing can be learned of it: label other values or remove it")
+    yield from _once(path, space, labels)
     yield from _between(path, space, labels)
     for pair in joint.pairs(space, labels):
         a, b, how = space[pair.a].name, space[pair.b].name, "always" if pair.always else "almost always"
@@ -298,6 +299,18 @@ def _odd(store: ImageStore, space: FactorSpace, labels: Labels) -> Iterator[Prob
             if (far := _far_out(value)) is not None:
                 what = f"{factor.name}={far:g} is far from all other values of {factor.name!r}"
                 yield Problem(path, what, "is it mistyped? The range of the factor reaches that far")
+
+
+def _once(path: str, space: FactorSpace, labels: Labels) -> Iterator[Problem]:
+    """Classes that a single image has, as mistyped ones do."""
+    for f, factor in enumerate(space):
+        if factor.kind == "categorical":
+            classes = labels.level_NF[labels.known_NF[:, f], f].astype(np.int64)
+            once = np.flatnonzero(np.bincount(classes, minlength=len(factor.categories)) == 1)
+            if len(once) and len(classes) >= 20:
+                names = ", ".join(factor.categories[i] for i in once[:5]) + (", ..." if len(once) > 5 else "")
+                what = f"factor {factor.name!r}: one label alone of {names}"
+                yield Problem(path, what, "is it mistyped? Else label more of them")
 
 
 def _between(path: str, space: FactorSpace, labels: Labels) -> Iterator[Problem]:
