@@ -1069,7 +1069,7 @@ def test_photos_that_cannot_be_trained_on_are_imported_first(photos: Path) -> No
     assert Desk(photos, "n").describe()["train"] == train
     save_png(photos / "003.png", render(0, 64))
     commands = [
-        f"semistylegan import folder --source {photos} --out {photos}.zip",
+        f"semistylegan import folder --source {photos} --out {photos}.zip --resolution 32",
         f"semistylegan train --data {photos}.zip --out runs/{photos.name}",
     ]
     assert Desk(photos, "n").describe()["train"].splitlines() == commands

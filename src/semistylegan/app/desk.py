@@ -23,7 +23,7 @@ from semistylegan.app.questions import Question, ask, whole_space
 from semistylegan.app.queue import Choice, Queue
 from semistylegan.app.server import Refused
 from semistylegan.data.columns import in_words, snap
-from semistylegan.data.dataset import read_labels, read_space, untrainable
+from semistylegan.data.dataset import proposed_resolution, read_labels, read_space, untrainable
 from semistylegan.data.label_file import LabelFile
 from semistylegan.data.pictures import Header, ImageArray, decode_image, encode_png
 from semistylegan.data.storage import ImageStore, open_store
@@ -398,7 +398,7 @@ def train_commands(store: ImageStore) -> str:
     needs_import = len(sizes) > 1 or any(untrainable(store, size) for size in sizes)
     data = store.imported if needs_import else store.path
     train = f"semistylegan train --data {shlex.quote(str(data))} --out runs/{shlex.quote(store.path.resolve().stem)}"
-    return f"{store.import_command}\n{train}" if needs_import else train
+    return f"{store.import_command} --resolution {proposed_resolution(sizes)}\n{train}" if needs_import else train
 
 
 def sentence(labelled: int, goal: int, images: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 TRAINABLE = tuple(1 << k for k in range(4, 11))
 """Resolutions that networks exist for: 16 to 1024."""
+LARGEST_PROPOSED = 128
+"""What large photographs are proposed to become: a training that two cores can finish."""
 
 
 class Dataset:
@@ -207,8 +209,14 @@ def untrainable(store: ImageStore, size: Header) -> str | None:
 
 def make_fitting(store: ImageStore, size: Header) -> str:
     """How squares of one size are made of the images of `store`, most of which are of this size; for messages."""
-    fitting = max((r for r in TRAINABLE if r <= min(size.height, size.width)), default=TRAINABLE[0])
-    return f"crop and resize all of them to {fitting} x {fitting}: {store.import_command} --resolution {fitting}"
+    side = proposed_resolution([size])
+    return f"crop and resize all of them to {side} x {side}: {store.import_command} --resolution {side}"
+
+
+def proposed_resolution(sizes: Iterable[Header]) -> int:
+    """What images of these sizes may become: squares no larger than any, and none that take a GPU to learn from."""
+    smallest = min((min(size.height, size.width) for size in sizes), default=LARGEST_PROPOSED)
+    return max((r for r in TRAINABLE if r <= min(smallest, LARGEST_PROPOSED)), default=TRAINABLE[0])
 
 
 class _Images:
