@@ -178,7 +178,7 @@ def test_the_fingerprint_sees_every_change(sprites_folder: Path, tmp_path: Path)
     assert data.with_labels(data.labels.keep([1, 2])).fingerprint() != data.fingerprint()
 
 
-@pytest.mark.parametrize(("size", "fitting"), [((31, 31), 16), ((48, 32), 32), ((8, 8), 16), ((1100, 1300), 1024)])
+@pytest.mark.parametrize(("size", "fitting"), [((31, 31), 16), ((48, 32), 32), ((8, 8), 16), ((1100, 1300), 128)])
 def test_sizes_that_no_network_exists_for(size: tuple[int, int], fitting: int, tmp_path: Path) -> None:
     save_png(tmp_path / "a" / "0.png", np.zeros((*size, 3), np.uint8))
     data = Dataset.open(tmp_path / "a")

@@ -253,7 +253,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert written["mig"] == metrics.mig(CODES, MANY) and written["sap"] == metrics.sap(CODES, MANY, 2)
     assert len(written["file_sha256"]) == 64 and written["seed"] == 2
     assert main(["eval-codes", str(tmp_path / "none.npz")]) == 2
-    assert "none.npz: not readable" in capsys.readouterr().err
+    assert "none.npz: no such file" in capsys.readouterr().err
     np.savez(tmp_path / "nan.npz", codes=CODES * np.nan, factors=MANY)
     assert main(["eval-codes", str(tmp_path / "nan.npz")]) == 2
     assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "nan.metrics.json").exists()
