@@ -56,7 +56,8 @@ class TrainConfig:
     gamma_g: float = 10.0
     """Weight of L_unsup for G: how strictly G obeys the code."""
     gamma_e: float = 0.0
-    """Weight of L_unsup for E: E learns from generated images too. Raises MIG, costs MIG-gen."""
+    """Weight of L_unsup for E: E learns from generated images too. From the start it costs what G obeys; 1 in the last
+    quarter (gamma_e_from 0.75) makes E read better where labels are very few."""
     gamma_e_from: float = 0.0
     """Part of the training, 0 to 1, after which gamma_e begins; until then it is 0."""
     gamma_doubt: float = 0.2
