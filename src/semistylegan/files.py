@@ -121,10 +121,11 @@ def write_json(path: Path, document: Any) -> None:
 def json_text(document: Any, indent: int | None = None) -> str:
     """JSON as people read it: letters stay letters, but where one has no UTF-8 (of a file's name that has none)."""
     text = json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
-    return text if _is_utf8(text) else json.dumps(document, indent=indent, allow_nan=False)
+    return text if is_utf8(text) else json.dumps(document, indent=indent, allow_nan=False)
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written down: a file's name whose bytes are no UTF-8 holds lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -36,6 +36,7 @@ from semistylegan.data.pictures import (
 )
 from semistylegan.data.writing import WRITER, ZipWriter
 from semistylegan.errors import UserError
+from semistylegan.files import is_utf8
 
 __all__ = ["FolderStore", "ImageStore", "Problem", "ZipStore", "ZipWriter", "cores", "open_store", "uncollected"]
 
@@ -388,15 +389,6 @@ def open_store(path: str | Path) -> ImageStore:
 
 def _unreadable(error: OSError) -> None:
     raise UserError(f"{error.filename}: cannot be read ({error.strerror}); check it") from None
-
-
-def is_utf8(name: str) -> bool:
-    """Whether a name can be written down: one whose bytes are no UTF-8 holds lone surrogates."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _read_beside(path: Path) -> bytes | None:

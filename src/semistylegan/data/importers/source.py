@@ -18,9 +18,10 @@ import numpy as np
 from semistylegan import progress
 from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import EXTENSIONS, Header, ImageArray, decode_image, keeps_as_png, read_header
-from semistylegan.data.storage import ImageStore, cores, hidden, is_utf8
+from semistylegan.data.storage import ImageStore, cores, hidden
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
+from semistylegan.files import is_utf8
 
 BLOCK_BYTES = 16 << 20
 """Arrays are read in blocks of about this size."""
