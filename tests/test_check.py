@@ -195,6 +195,8 @@ def test_a_class_of_one_image_is_odd(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("file_name,shape\n" + "".join(rows))
     (warning,) = check(tmp_path).warnings
     assert warning.what == "factor 'shape': one label alone of rnig" and "mistyped" in warning.fix
+    (tmp_path / "metadata.csv").write_text("file_name,shape\n" + "".join(rows[:6]))  # too few to tell
+    assert check(tmp_path).warnings == []
 
 
 @pytest.mark.parametrize(("kind", "high"), [("circular", 330), ("scalar", 345)])

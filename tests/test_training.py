@@ -346,6 +346,15 @@ def test_what_E_says_itself_does_not_doubt() -> None:
         assert not torch.allclose(small, large, rtol=0.1)
 
 
+def test_what_generated_images_teach_E_does_not_reach_the_head_that_doubts() -> None:
+    """gamma_e moves the head whose readings users get (and the trunk), not the one that G is read by."""
+    little, much = (make_state(gamma_doubt=0.1, gamma_e=gamma_e) for gamma_e in (1e-3, 10.0))
+    for layer in ("conv", "hidden", "out"):
+        torch.testing.assert_close(*(gradients(state, getattr(state.E.second, layer)) for state in (little, much)))
+        small, large = (gradients(state, getattr(state.E, layer)) for state in (little, much))
+        assert not torch.allclose(small, large, rtol=0.1)
+
+
 def test_G_is_read_by_the_head_that_doubts() -> None:
     plain, own, second = (make_state(gamma_doubt=0.1, gamma_g=10.0) for _ in range(3))
     assert second.E.second is not None
