@@ -179,7 +179,8 @@ def test_photographs_of_many_sizes_are_one_problem(tmp_path: Path) -> None:
     report = check(tmp_path / "a")
     assert [Path(p.file).name for p in report.problems] == ["07.png", "a"]
     assert "39 sizes, such as 70 x 40 pixels, colour (00.png) and 70 x 41" in report.problems[1].what
-    assert "40 images, most often 70 x 40 pixels" in words(report)
+    assert "40 images of 39 sizes, such as 70 x 40 pixels, colour" in words(report)
+    assert report.to_json()["alike"] is False
     _, command = report.problems[1].fix.split(": semistylegan ")
     (tmp_path / "a" / "07.png").unlink()
     assert main(shlex.split(command)) == 0 and check(f"{tmp_path / 'a'}.zip").ok

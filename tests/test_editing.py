@@ -104,6 +104,8 @@ def test_load_says_what_would_work(tmp_path: Path) -> None:
 def test_a_device_that_is_not_here(checkpoint: Path) -> None:
     with pytest.raises(UserError, match=r"device cuda:99: not available here \(.*\); use cpu$"):
         ssg.load(checkpoint, device="cuda:99")
+    with pytest.raises(UserError, match=r"device gpu: no device is called so; give auto, cpu, cuda, cuda:1 or mps$"):
+        ssg.load(checkpoint, device="gpu")
     assert ssg.load(checkpoint, device="auto").generate().shape == (1, 16, 16, 3)
 
 

@@ -67,13 +67,18 @@ class Report:
     """What stands in the way of training."""
     warnings: list[Problem] = field(default_factory=list)
     """What is odd, but can be trained on."""
-    alike: bool = True
-    """Whether all readable images are of one size, all grey or all colour."""
+    sizes: int = 1
+    """How many sizes the readable images have; grey and colour ones of one size count as two."""
 
     @property
     def resolution(self) -> int:
         """Pixels a side (the shorter one)."""
         return min(self.width, self.height)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all readable images are of one size, all grey or all colour."""
+        return self.sizes < 2
 
     @property
     def ok(self) -> bool:
@@ -82,7 +87,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for programs."""
-        return {"ok": self.ok, "resolution": self.resolution, **asdict(self)}
+        return {"ok": self.ok, "resolution": self.resolution, "alike": self.alike, **asdict(self)}
 
     def print(self, console: Console | None = None) -> None:
         """Everything, for people; to stdout unless a console is given."""
@@ -90,7 +95,7 @@ class Report:
         colour = {0: "no readable image", 1: "grey"}.get(self.channels, "colour")
         share = f" ({self.labelled / self.images:.2%})" if self.images else ""
         console.print(
-            f"{self.path}: {self.images:,} images, {'' if self.alike else 'most often '}"
+            f"{self.path}: {self.images:,} images{',' if self.alike else f' of {self.sizes:,} sizes, such as'} "
             f"{self.width} x {self.height} pixels, {colour}; "
             f"{self.labelled:,} carry labels{share}",
             markup=False,
@@ -139,7 +144,7 @@ def check(path: str | Path) -> Report:
         lines,
         problems,
         warnings,
-        len(sizes) < 2,
+        len(sizes),
     )
 
 
