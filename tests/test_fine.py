@@ -561,6 +561,7 @@ def test_fine_factors_are_guessed_by_name(names: tuple[str, ...], fine: tuple[st
     [
         ({"fine_factors": "hue,form"}, "unknown factor 'form'"),
         ({"coarse": 5}, "--coarse 5: choose one of 4, 8, 16, 32"),
+        ({"coarse": 0}, "--coarse 0: choose one of 4, 8, 16, 32"),
         ({"seen": 64}, "--seen 64: choose one of"),
         ({"coarse": 16, "seen": 8}, "--seen 8: must be at least --coarse 16"),
         ({"gamma_rec": -1.0}, "--gamma-rec -1.0: must be at least 0"),

@@ -353,7 +353,7 @@ class FactorSpace:
 
     @classmethod
     def isaac3d(cls) -> FactorSpace:
-        """Isaac3D: 737,280 images, nine factors, in the order of its file numbers (spec section 6)."""
+        """Isaac3D: 737,280 images, nine factors, in the order of its file numbers."""
         return cls.grid(
             {
                 "object_shape": 3,

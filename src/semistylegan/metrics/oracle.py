@@ -1,4 +1,4 @@
-"""The oracle E*: an encoder trained on ALL labels of a data set, for evaluation alone (spec section 5).
+"""The oracle E*: an encoder trained on ALL labels of a data set, for evaluation alone.
 
 It is trained once a data set and kept, with its own error on held-out images, in a cache folder. A score that rests on
 it can be no better than it is. Nothing that trains may import this file.

@@ -1,4 +1,4 @@
-"""The generator of Semi-StyleGAN-fine: image in, image out (spec section 3).
+"""The generator of Semi-StyleGAN-fine: image in, image out (Nie et al. 2020).
 
 What is coarse comes from the input image, what is fine from the code. The synthesis starts not from a constant but from
 the image, averaged down to `seen` pixels a side and brought down to `coarse` by convolutions; the layers from there on

@@ -10,7 +10,7 @@ from semistylegan.models.layers import RELU_GAIN, Linear, activate, pixel_norm
 
 
 class Mapping(nn.Module):
-    """z, normalised, beside a learned linear map of the code, then fully connected layers (spec section 3)."""
+    """z, normalised, beside a learned linear map of the code, then fully connected layers (Karras et al. 2019)."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -229,8 +229,8 @@ class TrainConfig:
         lr_g, lr_d, lr_e = LEARNING_RATES[self.size]
         coarse, seen, blend, knows_source = self.coarse, self.seen, self.blend, self.knows_source
         if self.system == "fine":
-            coarse = coarse or coarse_resolution(resolution)
-            seen = seen or resolution
+            coarse = coarse_resolution(resolution) if coarse is None else coarse
+            seen = resolution if seen is None else seen
             sizes = [2**k for k in range(2, resolution.bit_length())]
             for option, size in (("coarse", coarse), ("seen", seen)):
                 if size not in sizes:

@@ -13,7 +13,7 @@ from semistylegan.training.config import TrainConfig
 from semistylegan.training.state import TrainState
 
 FASTER = {128: 1.5, 256: 2.0, 512: 3.0, 1024: 3.0}
-"""Factor on the learning rates at a resolution (spec section 3: 0.001, 0.0015, 0.002, 0.003)."""
+"""Factor on the learning rates at a resolution: 0.001, 0.0015, 0.002, 0.003 in the early code of Semi-StyleGAN."""
 
 
 @dataclass(frozen=True)
