@@ -152,6 +152,15 @@ def test_options_override_the_preset() -> None:
     assert parse_train("--label-fraction", "None").label_fraction is None
 
 
+def test_the_paper_preset_grows_with_its_own_backbone_alone() -> None:
+    assert parse_train("--preset", "paper").grow_kimg == 1280
+    config = parse_train("--preset", "paper", "--backbone", "stylegan2")
+    assert (config.grow_kimg, config.grow_batch, config.mix_with) == (None, None, "fakes")
+    assert config == TrainConfig.preset("paper", data="d", out="o", backbone="stylegan2")
+    with pytest.raises(UserError, match="--grow-kimg: the backbone stylegan2 does not grow"):
+        parse_train("--preset=paper", "--backbone=stylegan2", "--grow-kimg", "2")
+
+
 def test_train_has_an_option_for_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("train", "--help") == 0
     words = capsys.readouterr().out.replace(",", " ").split()

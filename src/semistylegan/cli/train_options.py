@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from semistylegan.errors import UserError
-from semistylegan.training.config import PRESETS, System, TrainConfig
+from semistylegan.training.config import PRESETS, System, TrainConfig, preset_fields
 
 GROUPS = {
     "machine": ("device", "processes", "threads", "precision", "cuda_graphs", "micro_batch"),
@@ -56,18 +56,24 @@ class TrainOptions(TrainConfig):
 
 
 def defaults(args: Sequence[str]) -> TrainOptions:
-    """What holds where an option is not given: the preset is read before all else.
+    """What holds where an option is not given: the preset is read before all else, and the backbone it is to have.
 
     Raises:
         UserError: an unknown preset.
     """
-    preset = "semi"
-    for word, following in zip(args, [*args, ""][1:], strict=True):
-        if word == "--preset":
-            preset = following
-        elif word.startswith("--preset="):
-            preset = word.removeprefix("--preset=")
+    preset = last(args, "--preset") or "semi"
     if preset not in PRESETS:
         raise UserError(f"--preset {preset}: known are {', '.join(PRESETS)}")
-    fields = {"data": tyro.MISSING, "out": tyro.MISSING, "system": preset, **PRESETS[preset]}
-    return TrainOptions(**fields)
+    fields = {"data": tyro.MISSING, "out": tyro.MISSING, "system": preset}
+    return TrainOptions(**fields, **preset_fields(preset, last(args, "--backbone")))
+
+
+def last(args: Sequence[str], option: str) -> str | None:
+    """What an option is set to, the last time that it is; None where it is not."""
+    value = None
+    for word, following in zip(args, [*args, ""][1:], strict=True):
+        if word == option:
+            value = following
+        elif word.startswith(f"{option}="):
+            value = word.removeprefix(f"{option}=")
+    return value

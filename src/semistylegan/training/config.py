@@ -164,7 +164,8 @@ class TrainConfig:
         if name not in PRESETS:
             raise UserError(f"preset {name!r}: known are {', '.join(PRESETS)}")
         try:
-            return cls(**{"data": str(data), "out": str(out), "system": name, **PRESETS[name], **fields}).validated()
+            of_preset = preset_fields(name, fields.get("backbone"))
+            return cls(**{"data": str(data), "out": str(out), "system": name, **of_preset, **fields}).validated()
         except TypeError as error:
             raise UserError(f"training configuration: {error}") from None
 
@@ -377,3 +378,11 @@ LEARNING_RATES: dict[str, tuple[float, float, float]] = {
 
 FREE_TO_CHANGE = ("out", "device", "cuda_graphs", "threads", "micro_batch", "tick_kimg", "snap_kimg", "data")
 """Fields that a resumed run may set otherwise: they do not decide what is learned (data is compared by content)."""
+
+
+def preset_fields(name: str, backbone: str | None = None) -> dict[str, Any]:
+    """What a preset sets; not its growing, where another backbone than its own is chosen."""
+    fields = PRESETS[name]
+    if backbone in (None, fields.get("backbone")):
+        return dict(fields)
+    return {field: value for field, value in fields.items() if field not in ("grow_kimg", "grow_batch")}
