@@ -61,7 +61,8 @@ def defaults(args: Sequence[str]) -> TrainOptions:
     Raises:
         UserError: an unknown preset.
     """
-    preset = last(args, "--preset") or "semi"
+    given = last(args, "--preset")
+    preset = "semi" if given is None else given
     if preset not in PRESETS:
         raise UserError(f"--preset {preset}: known are {', '.join(PRESETS)}")
     fields = {"data": tyro.MISSING, "out": tyro.MISSING, "system": preset}
