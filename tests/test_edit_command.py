@@ -18,7 +18,10 @@ from semistylegan.cli import main
 from semistylegan.cli.edit import output_names
 from semistylegan.cli.tables import print_readings
 from semistylegan.cli.using import image_files
+from semistylegan.data.dataset import Dataset
 from semistylegan.data.pictures import load_image, save_png
+from semistylegan.data.writing import ZipWriter
+from semistylegan.editing import load
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
@@ -160,6 +163,42 @@ def test_drawn_images_take_no_one_s_place(semi: Path, photos: Path, tmp_path: Pa
     for count in (3, 2, 4):
         assert generate("--count", count, "--out", tmp_path / "g") == 0
     assert len(list((tmp_path / "g").iterdir())) == 4
+
+
+def write_dataset(path: Path) -> None:
+    with ZipWriter(path) as data:
+        data.add("0.png", render(0, 16))
+
+
+def test_drawn_images_as_a_data_set_that_says_what_each_was_drawn_with(semi: Path, tmp_path: Path, capsys: Any) -> None:
+    out, again, longer = tmp_path / "drawn.zip", tmp_path / "again.zip", tmp_path / "longer.zip"
+
+    def generate(file: Path, count: int) -> int:
+        words = ["--set", "shape=ring", "--set", "hue=90", "--seed", "5", "--count", str(count), "--out", str(file)]
+        return main(["generate", str(semi), *words])
+
+    assert generate(out, 40) == generate(again, 40) == generate(longer, 41) == 0
+    assert out.read_bytes() == again.read_bytes()
+    data, model = Dataset.open(out), load(semi)
+    assert data.space == model.factors and data.labels.known_NF.all()
+    assert np.array_equal(
+        data.images(range(40)).permute(0, 2, 3, 1), model.generate({"shape": "ring", "hue": 90}, 5, 40)
+    )
+    _, level = model.draw(5, 40)
+    for name, value in {"shape": "ring", "hue": 90}.items():
+        level[:, model.factors.position(name)] = model.factors[name].level_of(value)
+    assert np.array_equal(data.labels.level_NF, level)
+    assert np.array_equal(Dataset.open(longer).labels.level_NF[:40], level)
+    capsys.readouterr()
+    assert main(["check", str(out)]) == 0  # can be trained on as it is
+    assert generate(out, 0) == 2 and "count 0" in capsys.readouterr().err
+    for taken, content in ((tmp_path / "photos.zip", None), (tmp_path / "text.zip", b"no zip at all")):
+        write_dataset(taken) if content is None else taken.write_bytes(content)
+        before = taken.read_bytes()
+        assert generate(taken, 1) == 2 and f"--out {taken}: holds other images" in capsys.readouterr().err
+        assert taken.read_bytes() == before
+    assert out.read_bytes() == again.read_bytes()
+    assert generate(out, 2) == 0 and len(Dataset.open(out)) == 2  # its own it replaces
 
 
 def test_a_sweep_is_a_strip_of_the_input_and_the_edits(editor: Path, photos: Path, tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import itertools
 import operator
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -137,12 +138,38 @@ class Model:
         Raises:
             UserError: an unknown factor, a value that does not fit, or a seed that is none.
         """
+        out: list[ImageArray] = []
+        for image_BHWC, _ in self.generate_labelled(settings, seed, count):
+            out.append(image_BHWC)
+            if on_progress is not None:
+                on_progress(sum(map(len, out)), count)
+        return np.concatenate(out)
+
+    def generate_labelled(
+        self, settings: Settings | None = None, seed: int = 0, count: int = 1
+    ) -> Iterator[tuple[ImageArray, npt.NDArray[np.float32]]]:
+        """What :meth:`generate` draws, a few at a time, with the levels that each was drawn with.
+
+        Args:
+            settings: as in :meth:`generate`.
+            count: number of images in all.
+
+        Yields:
+            uint8 B x H x W x C; levels B x F, every factor of every image (`factors` turns them into values).
+
+        Raises:
+            UserError: as :meth:`generate`.
+        """
         if count < 1:
             raise UserError(f"count {count}: ask for at least one image")
-        start_N, level_NF = self.draw(seed, count)
-        for name, level in self.levels(settings or {}).items():
-            level_NF[:, self.factors.position(name)] = level
-        return self.images(start_N, level_NF, on_progress)
+        levels = self.levels(settings or {})
+        drawn = self._draws(seed)
+        for begin in range(0, count, BATCH):
+            starts, rows = zip(*itertools.islice(drawn, min(BATCH, count - begin)), strict=True)
+            level_BF = torch.cat(rows)
+            for name, level in levels.items():
+                level_BF[:, self.factors.position(name)] = level
+            yield self.images(torch.cat(starts), level_BF), level_BF.numpy()
 
     def encode(self, images: ImageArray) -> dict[str, npt.NDArray[Any]]:
         """Reads the factors off images.
@@ -311,26 +338,29 @@ class Model:
         Raises:
             UserError: an editor without images to start from, or a seed that is none.
         """
+        starts, rows = zip(*itertools.islice(self._draws(seed), count), strict=True)
+        return torch.cat(starts), torch.cat(rows)
+
+    def _draws(self, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """:meth:`draw`, one after the other, without end."""
         if self.edits_in_one_pass and self.starts is None:
             raise UserError(f"{self.checkpoint}: this model edits images and draws none; use edit, or name its run")
         try:
             chance = torch.Generator().manual_seed(operator.index(seed))
         except (TypeError, ValueError):  # no whole number; one that is too large
             raise UserError(f"seed {seed}: give a whole number from 0 to 2^64 - 1") from None
-        start, level = [], []
-        for _ in range(count):
+        while True:
             if self.starts is None:
-                start.append(torch.randn(1, self.networks.G.z_dim, generator=chance))
+                start_1 = torch.randn(1, self.networks.G.z_dim, generator=chance)
             else:
                 place = int(torch.randint(len(self.starts), (1,), generator=chance))
-                start.append(to_tensor(self.starts[place : place + 1]))
+                start_1 = to_tensor(self.starts[place : place + 1])
             level_1F = self.factors.sample(1, chance)
             if self.prior is not None:
                 row = int(torch.randint(len(self.prior), (1,), generator=chance))
                 known_F = torch.from_numpy(self.prior.known_NF[row])
                 level_1F = torch.where(known_F, torch.from_numpy(self.prior.level_NF[row]), level_1F)
-            level.append(level_1F)
-        return torch.cat(start), torch.cat(level)
+            yield start_1, level_1F
 
     def begin(self, seed: int) -> tuple[Tensor, Tensor]:
         """What :meth:`traverse` starts from, as :meth:`draw` has it; an editor's levels are those of its image."""
@@ -340,13 +370,11 @@ class Model:
         return start_1, level_1F
 
     @torch.no_grad()
-    def images(self, start_N: Tensor, level_NF: Tensor, on_progress: OnProgress | None = None) -> ImageArray:
+    def images(self, start_N: Tensor, level_NF: Tensor) -> ImageArray:
         """G's images from z (or from images) and levels, uint8 N x H x W x C."""
         out: list[ImageArray] = []
         for start, level in zip(start_N.split(BATCH), level_NF.split(BATCH), strict=True):
             out.append(to_uint8(self.networks.draw(start.to(self.device), self.factors.encode(level).to(self.device))))
-            if on_progress is not None:
-                on_progress(sum(map(len, out)), len(start_N))
         return np.concatenate(out)
 
     def read_levels(self, image_NHWC: ImageArray) -> npt.NDArray[np.float32]:

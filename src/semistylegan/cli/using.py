@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,9 @@ Images = Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE ...")]
 OTHER_PICTURES = (".gif", ".mp4", ".tif", ".tiff", ".svg", ".pdf", ".avif", ".heic")
 """Endings of pictures that we do not read: no one means a folder of that name."""
 
+GENERATED = "generated"
+"""Key in the `dataset.json` of drawn images: of which model, and what was set."""
+
 
 @dataclass(frozen=True)
 class Generate(Command):
@@ -36,7 +40,8 @@ class Generate(Command):
     model: Model
     """Folder of a run or of a checkpoint, or the name of a model that ships with the package."""
     out: Path
-    """A grid where it ends in .png, else a folder that gets one file an image."""
+    """A grid where it ends in .png; a data set where it ends in .zip, each image labelled with the values that it was
+    drawn with; else a folder that gets one file an image."""
     settings: Settings = ()
     """A factor's value in its own units, a category's name, or a value's number as #3. Others are drawn."""
     count: int = 16
@@ -46,28 +51,35 @@ class Generate(Command):
 
     def run(self) -> Path:
         from semistylegan.data.pictures import save_png, tile
+        from semistylegan.data.writing import ZipWriter
         from semistylegan.editing import load
         from semistylegan.files import require_own
         from semistylegan.progress import QUIET_PICTURES, quiet_bar
 
         model = load(self.model)
+        settings = values(model.factors, self.settings)
         grid, names = is_png(self.out), [f"{i:06d}.png" for i in range(self.count)]
-        if not grid and self.out.is_dir():  # what an earlier, longer one drew may stay
+        data: ZipWriter | None = None
+        if self.out.suffix.lower() == ".zip" and not self.out.is_dir():
+            _refuse_other_data(self.out)
+            about = {"model": self.model, "set": list(self.settings), "seed": self.seed}
+            data = ZipWriter(self.out, model.factors, {GENERATED: about})
+        elif not grid and self.out.is_dir():  # what an earlier, longer one drew may stay
             require_own(self.out, names + [p.name for p in self.out.iterdir() if re.fullmatch(r"\d{6}\.png", p.name)])
-        settings, before = values(model.factors, self.settings), 0
-        with quiet_bar("drawing", self.count, QUIET_PICTURES) as advance:
-
-            def tell(done: int, total: int) -> None:
-                nonlocal before
-                advance(done - before)
-                before = done
-
-            images = model.generate(settings, self.seed, self.count, tell)
+        drawn = model.generate_labelled(settings, self.seed, self.count)
+        pairs = (pair for batch in drawn for pair in zip(*batch, strict=True))
+        images = []
+        with quiet_bar("drawing", self.count, QUIET_PICTURES) as advance, data or nullcontext():
+            for name, (image, level_F) in zip(names, pairs, strict=True):
+                if grid:
+                    images.append(image)
+                elif data is not None:
+                    data.add(name, image, level_F)
+                else:
+                    save_png(self.out / name, image)
+                advance(1)
         if grid:
             save_png(self.out, tile(images, columns=round(len(images) ** 0.5), gap=2))
-        else:
-            for name, image in zip(names, images, strict=True):
-                save_png(self.out / name, image)
         return self.out
 
 
@@ -178,6 +190,22 @@ def is_png(out: Path) -> bool:
     if ending != ".png" and ending in (*EXTENSIONS, *OTHER_PICTURES) and not out.is_dir():
         raise UserError(f"--out {out}: cannot write {ending}; take .png, or a folder")
     return ending == ".png" and not out.is_dir()
+
+
+def _refuse_other_data(out: Path) -> None:
+    """
+    Raises:
+        UserError: a file stands there that this command did not write, e.g. the data of a training.
+    """
+    from semistylegan.data.storage import open_store
+
+    if out.exists():
+        try:
+            ours = GENERATED in (open_store(out).document("dataset.json") or {})
+        except UserError:
+            ours = False
+        if not ours:
+            raise UserError(f"--out {out}: holds other images than drawn ones; give another name")
 
 
 def values(space: FactorSpace, settings: Sequence[str]) -> dict[str, Value]:
