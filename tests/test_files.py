@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from semistylegan.errors import UserError
-from semistylegan.files import append_jsonl, atomic_path, write_json, write_text
+from semistylegan.files import append_jsonl, atomic_path, make_folder, write_json, write_text
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -41,6 +41,13 @@ def test_a_full_disk_names_the_file(raised: Exception, tmp_path: Path) -> None:
     assert caught.value.errno == errno.ENOSPC
     assert caught.value.filename == str(path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="where the system has a /proc")
+def test_where_no_folder_can_be_made() -> None:
+    for make in (make_folder, lambda path: write_text(path / "a.txt", "")):
+        with pytest.raises(UserError, match="/proc/semistylegan: no folder can be made there"):
+            make(Path("/proc/semistylegan"))
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:

@@ -743,11 +743,24 @@ def test_what_a_killed_process_left_of_a_checkpoint_is_removed(sprites_zip: Path
     assert not left.exists()
 
 
-def test_a_folder_with_other_things_in_it_is_not_a_run(sprites_zip: Path, tmp_path: Path) -> None:
+def test_a_folder_with_other_things_in_it_is_not_a_run(
+    sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(UserError, match="holds other files"):
         train(config(sprites_zip, tmp_path))
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+    assert capsys.readouterr().err == ""  # refused before anything is said of the training
+
+
+def test_a_run_of_other_settings_is_refused_before_anything_is_said(
+    sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(config(sprites_zip, tmp_path / "run", width=8, kimg=0.016))
+    assert "--prior" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"run with --gamma-g 10.0, not 3.0"):
+        train(config(sprites_zip, tmp_path / "run", width=8, kimg=0.016, gamma_g=3.0))
+    assert capsys.readouterr().err == ""
 
 
 def test_divergence_stops_with_a_diagnosis(sprites_zip: Path, tmp_path: Path) -> None:
@@ -774,6 +787,7 @@ def test_divergence_stops_with_a_diagnosis(sprites_zip: Path, tmp_path: Path) ->
         ({"lr_g": 3.0}, "between 0 and 1"),
         ({"size": "huge"}, "known are tiny"),
         ({"preset": "magic"}, "known are semi"),
+        ({"preset": "semi", "system": "fine"}, "its system is not 'fine'"),
         ({"preset": "info", "gamma_doubt": 0.1}, "--gamma-doubt: needs labels"),
         ({"preset": "info", "as_classes": "scale"}, "--as-classes: needs labels"),
         ({"preset": "info", "shift": 0.1}, "--shift: needs labels"),

@@ -25,14 +25,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
     that is replaced keeps its permissions.
 
     Raises:
-        UserError: a device or a pipe stands there (/dev/null, /dev/stdout): a rename would put a file in its place.
+        UserError: a device or a pipe stands there (/dev/null, /dev/stdout): a rename would put a file in its place. Or
+            no folder can be made there.
         OSError: what writing raised, e.g. ENOSPC; nothing is left behind.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise UserError(f"{path}: is a device or a pipe; give the name of a file")
     if path.is_symlink():
         path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = None
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
@@ -92,6 +93,19 @@ def held(path: Path, taken: str) -> Iterator[None]:
         os.close(handle)
 
 
+def make_folder(path: Path) -> None:
+    """Makes a folder, and those above it, where there is none.
+
+    Raises:
+        UserError: the system has no folders there (/proc, a drive that is not mounted).
+        OSError: what else it refused, e.g. EACCES.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no folder can be made there; choose another path") from None
+
+
 def require_own(folder: Path, names: Container[str]) -> None:
     """Checks that nothing but these files is in a folder, hidden ones aside, so that no one's own are written over.
 
@@ -135,7 +149,7 @@ def is_utf8(text: str) -> bool:
 
 def append_jsonl(path: Path, row: Any) -> None:
     """Appends one line of JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row, allow_nan=False) + "\n")
 

@@ -20,7 +20,7 @@ from semistylegan.data.dataset import Dataset
 from semistylegan.data.importers.source import stems
 from semistylegan.errors import UserError, missing_extra
 from semistylegan.factors import Value
-from semistylegan.files import write_json
+from semistylegan.files import make_folder, write_json
 
 SHARD = 10_000
 """Images in a shard or parquet file, at most."""
@@ -151,7 +151,7 @@ def _value(data: Dataset, i: int, f: int) -> Value | None:
 @contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
     """A temporary folder beside `out`, renamed to it on success, removed on failure."""
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         temporary.chmod(0o755)

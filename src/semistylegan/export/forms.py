@@ -28,7 +28,7 @@ from semistylegan.editing import EXAMPLES, ImageArray, Model
 from semistylegan.errors import UserError
 from semistylegan.export import card
 from semistylegan.factors import FactorSpace
-from semistylegan.files import atomic_path, write_json, write_text
+from semistylegan.files import atomic_path, make_folder, write_json, write_text
 from semistylegan.models.checkpoint import CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE, checkpoints
 from semistylegan.models.generator import Generator
 from semistylegan.models.stylegan import Growing
@@ -252,7 +252,7 @@ def new_folder(out: Path, names: Sequence[str], earlier: bool) -> Iterator[Path]
         raise UserError(
             f"{out}: holds {first} and is no earlier export in this format; give an empty or a new folder as --out"
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as place:
         folder = Path(place) / "new"
         folder.mkdir()

@@ -194,7 +194,7 @@ def done(job: Job, measure: Measure) -> Result:
 def done_aside(job: Job, measure: Measure) -> Result:
     """:func:`done` in a worker: on a GPU of its own where there are some, with what it says in `seed-<n>.log`."""
     run = Path(job.config.out)
-    run.parent.mkdir(parents=True, exist_ok=True)
+    files.make_folder(run.parent)
     here = replace(job, config=replace(job.config, device=DEVICE)) if DEVICE else job
     with (run.parent / f"{run.name}.log").open("a", encoding="utf-8") as log, contextlib.redirect_stderr(log):
         return replace(done(here, measure), job=job)

@@ -163,6 +163,8 @@ class TrainConfig:
         """
         if name not in PRESETS:
             raise UserError(f"preset {name!r}: known are {', '.join(PRESETS)}")
+        if (system := fields.pop("system", name)) != name:
+            raise UserError(f"preset {name!r}: its system is not {system!r}; ask for the preset of that name")
         try:
             of_preset = preset_fields(name, fields.get("backbone"))
             return cls(**{"data": str(data), "out": str(out), "system": name, **of_preset, **fields}).validated()

@@ -90,17 +90,20 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     run = Run(Path(config.out))
     labels, space = labels_and_space(config, data)
     notes = [*notes_on_choices(given, config, data), *notes_on_labels(config, data)]
-    for line in [*notes, *notes_on_growing(config, data.resolution)]:
+    notes += notes_on_growing(config, data.resolution)
+    config, about_prior = with_prior(config, labels, space)
+    started = (run.path / CONFIG).exists()
+    if writes:
+        refuse_other(run, config, data)
+    for line in [*notes, *about_prior]:
         progress.console().print(line, markup=False)
-    config = with_prior(config, labels, space)
     model = config.networks(data.resolution, data.channels, space.code_width)
     require_memory(config, model, space, device)
     if note := about_precision(config, device):
         progress.console().print(note, markup=False)
     state = TrainState.create(config, model, space, device)
     with alone(run) if writes else nullcontext():
-        if writes and (run.path / CONFIG).exists():
-            run.check_same(config, data.fingerprint())
+        if writes and started:
             run.moved(config.data)
         elif writes:
             start_run(run, config, model, data, labels, space)
@@ -128,7 +131,7 @@ def alone(run: Run) -> Iterator[None]:
     Raises:
         UserError: another process holds it.
     """
-    run.path.mkdir(parents=True, exist_ok=True)
+    files.make_folder(run.path)
     with files.held(run.path, f"{run.path}: is being trained by another process; wait for it, or give another --out"):
         yield
 
@@ -235,21 +238,29 @@ def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, Factor
     return labels, space.with_classes(class_factors(config, space))
 
 
-def with_prior(config: TrainConfig, labels: Labels, space: FactorSpace) -> TrainConfig:
-    """The configuration with its prior decided: `auto` from the run's own labels alone; without labels the grid.
+def with_prior(config: TrainConfig, labels: Labels, space: FactorSpace) -> tuple[TrainConfig, list[str]]:
+    """The configuration with its prior decided: `auto` from the run's own labels alone; without labels the grid. And
+    what to say of that, and of factors that these labels do not teach.
 
     Raises:
         UserError: these labels teach no factor at all.
     """
-    say = progress.console().print
-    if config.system != "info":
-        for note in require_learnable(space, labels, Path(config.data)):
-            say(note, markup=False)
+    notes = require_learnable(space, labels, Path(config.data)) if config.system != "info" else []
     if config.prior == "grid" or (config.prior == "labelled" and config.system != "info"):
-        return config
+        return config, notes
     prior, why = choose_prior(space, labels) if config.system != "info" else ("grid", "no label is used")
-    say(f"--prior {prior}: {why}", markup=False)
-    return dataclasses.replace(config, prior=prior)
+    return dataclasses.replace(config, prior=prior), [*notes, f"--prior {prior}: {why}"]
+
+
+def refuse_other(run: Run, config: TrainConfig, data: Dataset) -> None:
+    """
+    Raises:
+        UserError: the folder belongs to a run of other settings or data, or holds other files.
+    """
+    if (run.path / CONFIG).exists():
+        run.check_same(config, data.fingerprint())
+    else:
+        files.require_own(run.path, START_FILES)
 
 
 def start_run(
