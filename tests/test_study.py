@@ -326,6 +326,18 @@ def test_points_stand_where_the_scores_are() -> None:
     assert list(points.get_xdata()) == [0.1, 0.4, 0.3] and list(points.get_ydata()) == [0.5, 0.6, 0.2]
 
 
+def test_a_single_baseline_is_a_level_line_in_the_range_of_its_seeds() -> None:
+    study = plan({"gamma_g": (1.0, 5.0)}, seeds=(0, 1), baselines=("all-labels",))
+    scores = {("", 0): 0.1, ("", 1): 0.2, ("all-labels", 0): 0.6, ("all-labels", 1): 0.8}
+    results = [Result(j, {"mig": scores[j.setting.baseline, j.seed]}) for j in study.jobs]
+    (axes,) = draw(study, results)["plot"].axes
+    (level,) = [line for line in axes.lines if line.get_label() == "all-labels"]
+    assert list(level.get_ydata()) == pytest.approx([0.7, 0.7])
+    (band,) = axes.patches
+    box = band.get_path().get_extents(band.get_patch_transform())
+    assert (box.y0, box.y1) == pytest.approx((0.6, 0.8))
+
+
 def test_a_baseline_of_each_label_fraction_is_drawn_beside_any_first_axis() -> None:
     study = plan({"gamma_g": (1.0, 5.0), "label_fraction": (0.01, 0.1)}, baselines=("labels-only",))
     levels = ["labels-only, label-fraction 0.01", "labels-only, label-fraction 0.1"]

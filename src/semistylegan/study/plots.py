@@ -104,7 +104,7 @@ def plot(study: Study, results: Sequence[Result], fields: Sequence[str]) -> Figu
 
 
 def panel(axes: Axes, study: Study, results: Sequence[Result], field: str) -> None:
-    """One score: lines along the first axis, single baselines as level lines."""
+    """One score: lines along the first axis; single baselines as level lines, the range of their seeds a level band."""
     first = next(iter(study.axes), None)
     places = {shown(value): i for i, value in enumerate(study.axes[first])} if first else {}
     colours = {name: i for i, (name, _) in enumerate(lines_of(study))}
@@ -116,10 +116,11 @@ def panel(axes: Axes, study: Study, results: Sequence[Result], field: str) -> No
         if not told:
             continue
         x, mean = [place for place, _ in told], [t.mean for _, t in told]
+        low, high = [min(t.each) for _, t in told], [max(t.each) for _, t in told]
         if first and not any(first in s.values for s in settings):  # it stands outside of the axis
             axes.axhline(mean[0], color=colour, linestyle=(0, (4, 3)), linewidth=1.2, label=name)
+            axes.axhspan(low[0], high[0], color=colour, alpha=0.08, linewidth=0)
             continue
-        low, high = [min(t.each) for _, t in told], [max(t.each) for _, t in told]
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(x, mean, color=colour, marker=mark, markersize=4, linewidth=1.5, label=name)
         for place, t in told:
