@@ -200,6 +200,20 @@ def test_a_class_of_one_image_is_odd(tmp_path: Path) -> None:
     assert check(tmp_path).warnings == []
 
 
+def test_classes_spelt_in_two_ways(tmp_path: Path) -> None:
+    words = ["light blue", "Light-Blue", "light  blue", "red", "RED", "green", "reddish"]
+    lines = ["file_name,colour"]
+    for i in range(14):
+        save_png(tmp_path / f"{i:02d}.png", render(i, 16))
+        lines.append(f"{i:02d}.png,{words[i % 7]}")
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+    report = check(tmp_path)
+    assert report.ok and [w.what for w in report.warnings] == [
+        "factor 'colour': 'Light-Blue', 'light  blue', 'light blue' are 3 classes",
+        "factor 'colour': 'RED', 'red' are 2 classes",
+    ]
+
+
 @pytest.mark.parametrize(("kind", "high"), [("circular", 330), ("scalar", 345)])
 def test_labels_between_the_values_of_their_factor_are_odd(kind: str, high: int, tmp_path: Path) -> None:
     for i in range(24):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -290,6 +292,7 @@ def _odd(store: ImageStore, space: FactorSpace, labels: Labels) -> Iterator[Prob
         value = _shown(space[f].value_of(float(labels.level_NF[labels.known_NF[:, f], f][0])))
         what = f"factor {space[f].name!r} is {value} wherever it is known"
         yield Problem(path, what, "nothing can be learned of it: label other values or remove it")
+    yield from _alike(path, space)
     yield from _once(path, space, labels)
     yield from _between(path, space, labels)
     for pair in joint.pairs(space, labels):
@@ -304,6 +307,19 @@ def _odd(store: ImageStore, space: FactorSpace, labels: Labels) -> Iterator[Prob
             if (far := _far_out(value)) is not None:
                 what = f"{factor.name}={far:g} is far from all other values of {factor.name!r}"
                 yield Problem(path, what, "is it mistyped? The range of the factor reaches that far")
+
+
+def _alike(path: str, space: FactorSpace) -> Iterator[Problem]:
+    """Classes whose names differ in capitals, blanks or hyphens alone."""
+    for factor in space:
+        spelt: dict[str, list[str]] = {}
+        for name in factor.categories:
+            plain = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name)).casefold()
+            spelt.setdefault(plain, []).append(name)
+        for names in spelt.values():
+            if len(names) > 1:
+                what = f"factor {factor.name!r}: {', '.join(map(repr, names))} are {len(names)} classes"
+                yield Problem(path, what, "if they mean the same, write them alike")
 
 
 def _once(path: str, space: FactorSpace, labels: Labels) -> Iterator[Problem]:
