@@ -180,7 +180,7 @@ def test_the_options_of_train_stand_under_headings(capsys: pytest.CaptureFixture
             options.append(found[1])
     assert list(under) == ["", *train_options.GROUPS]
     assert under[""] == [
-        f"--{name}" for name in ("data", "out", "preset", "label-fraction", "hold-out", "kimg", "seed")
+        f"--{name}" for name in ("data", "out", "preset", "label-fraction", "hold-out", "kimg", "seed", "reschedule")
     ]
     assert "--coarse" in under["editor"] and "--no-cuda-graphs" in under["machine"]
     options = [option for listed in under.values() for option in listed]
@@ -359,6 +359,10 @@ def test_the_walk_from_render_to_report(tmp_path: Path, capsys: pytest.CaptureFi
     assert (runs / "stats.jsonl").read_bytes() == before
     assert run("train", "--data", data, "--out", runs, *tiny, "--gamma-g", 7) == 2
     assert "--gamma-g" in capsys.readouterr().err
+    longer = (*tiny[:3], 0.072, *tiny[4:])
+    assert run("train", "--data", data, "--out", runs, *longer) == 2
+    assert "--reschedule" in capsys.readouterr().err
+    assert last("train", "--data", data, "--out", runs, *longer, "--reschedule") == runs
 
     assert last("eval", runs, "--metrics", "mig,l2", "--images", 100) == runs / "metrics.json"
     assert run("eval", runs, "--metrics", "beauty") == 2

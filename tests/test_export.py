@@ -181,14 +181,18 @@ def test_the_card_says_where_it_comes_from(sprites_zip: Path, tmp_path: Path) ->
     assert "--lr-d" not in text and "--r1-gamma" not in text, "what the size decides is no choice of the user's"
     assert str(tmp_path) not in text, "no path of this machine"
     assert "1.23 MB in half precision" in text and "| hue | circular | a number from 0 to 360° |" in text
-    assert "## Scores" not in text
+    assert "## Scores" not in text and "--reschedule" not in text
     digest = __import__("hashlib").sha256((run.checkpoint() / "model.safetensors").read_bytes()).hexdigest()
     scores = {"mig": 0.5, "weights_sha256": digest, "images": 1000, "per_factor": {"hue": {"mae": 0.1, "mae_gen": 0.2}}}
     (run.path / "metrics.json").write_text(json.dumps(scores))
     text = card.write(load(run.path), half=False, size=1)
     assert "| MIG | 0.500 | higher |" in text and "| hue | 0.100 | 0.200 |" in text
     (run.path / "metrics.json").write_text(json.dumps(scores | {"weights_sha256": "other"}))
-    assert "## Scores" not in card.write(load(run.path), half=False, size=1)
+    text = card.write(load(run.path), half=False, size=1)
+    assert "## Scores" not in text
+    train(dataclasses.replace(config, kimg=0.032), reschedule=True)
+    text = card.write(load(run.path), half=False, size=1)
+    assert "--kimg 0.032" in text and "(--reschedule): until kimg 0.016 it was planned for 0.016." in text
 
 
 def test_the_card_s_command_is_as_a_shell_reads_it() -> None:

@@ -32,6 +32,7 @@ from semistylegan.report.facts import chance_level, gather, scores_of
 from semistylegan.report.html import heading, percent, share_of
 from semistylegan.report.words import command
 from semistylegan.training.config import TrainConfig
+from semistylegan.training.run import Run
 
 SPACE = FactorSpace(
     (
@@ -292,6 +293,14 @@ def test_the_command_is_one_that_train_takes(folder: Path) -> None:
     first = command(facts).splitlines()[0]
     options = Train.parse("train", shlex.split(first)[2:]).config
     assert options.cuda_graphs is False and options.lr_g == 0.0012345678
+
+
+def test_a_run_whose_end_was_moved_says_so_beside_its_command(folder: Path) -> None:
+    assert "--reschedule" not in read(folder / "run")[0]
+    Run(folder / "run").rescheduled(3.0, 1.5)
+    Run(folder / "run").rescheduled(4.0, 2.0)
+    said = "until kimg 1.5 it was planned for 4, until kimg 2 it was planned for 3."
+    assert f"Its end was moved (--reschedule): {said}" in read(folder / "run")[0]
 
 
 def test_a_factor_of_one_value_is_not_edited_and_has_no_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

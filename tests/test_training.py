@@ -529,6 +529,65 @@ def test_interrupted_in_a_snapshot_it_ends_with_what_an_uninterrupted_run_has(
     assert {p.name for p in (tmp_path / "run").iterdir()} == {p.name for p in (tmp_path / "whole").iterdir()}
 
 
+STEADY = {"lr_decay_from": 1.0, "gamma_doubt": 0.0, "width": 8}
+"""A training of which nothing depends on how far it is."""
+
+
+def test_a_longer_end_is_that_of_a_run_which_was_planned_so_where_nothing_falls(
+    sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = train(config(sprites_zip, tmp_path / "whole", kimg=0.064, **STEADY))
+    run = train(config(sprites_zip, tmp_path / "run", kimg=0.032, **STEADY))
+    capsys.readouterr()
+    longer = config(sprites_zip, run.path, kimg=0.064, **STEADY)
+    with pytest.raises(UserError, match=r"with --kimg 0\.032, not 0\.064; .* train --reschedule lets it end there"):
+        train(longer)
+    assert capsys.readouterr().err == "" and run.config.kimg == 0.032
+    train(longer, reschedule=True)
+    assert "run: planned for 0.032 kimg, goes on from 0.032 as one of 0.064" in capsys.readouterr().err
+    for name in ("model.safetensors", "train-state.safetensors"):
+        assert (run.checkpoint() / name).read_bytes() == (whole.checkpoint() / name).read_bytes()
+    assert [row["kimg"] for row in run.stats()] == [0.032, 0.064]
+    assert run.config == dataclasses.replace(whole.config, out=str(run.path))
+    assert run.earlier_plans() == "Its end was moved (--reschedule): until kimg 0.032 it was planned for 0.032."
+    assert whole.earlier_plans() == ""
+    before = (run.path / "config.json").read_bytes()
+    train(longer)  # the length that it has now is its own
+    train(longer, reschedule=True)
+    assert (run.path / "config.json").read_bytes() == before
+
+
+def test_an_end_that_is_moved_moves_what_falls_towards_it(sprites_zip: Path, tmp_path: Path) -> None:
+    """Rates fall from half of the way on: the third step of six has the whole rate, the last of three a third."""
+    settings = {"gamma_doubt": 0.0, "width": 8, "snap_kimg": 0.016}
+
+    def stop(checkpoint: Path, kimg: float) -> None:
+        if kimg == 0.032:
+            raise Stop
+
+    six = train(config(sprites_zip, tmp_path / "six", kimg=0.096, **settings))
+    sooner = config(sprites_zip, tmp_path / "sooner", kimg=0.096, **settings)
+    with pytest.raises(Stop):
+        train(sooner, on_snapshot=stop)
+    run = train(dataclasses.replace(sooner, kimg=0.048), reschedule=True)
+    name = "checkpoint-000000.048/model.safetensors"
+    assert run.checkpoint().name == "checkpoint-000000.048" and run.earlier_plans().endswith("planned for 0.096.")
+    assert (run.path / name).read_bytes() != (six.path / name).read_bytes()
+    before = {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()}
+    with pytest.raises(UserError, match=r"--kimg 0\.032: .*sooner has trained for 0\.048 already; give more"):
+        train(dataclasses.replace(sooner, kimg=0.032), reschedule=True)
+    with pytest.raises(UserError, match="--gamma-g"):  # nothing but its length may change
+        train(dataclasses.replace(sooner, kimg=0.08, gamma_g=3.0), reschedule=True)
+    assert {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()} == before
+
+
+def test_an_end_that_is_moved_before_the_first_checkpoint_was_never_another(sprites_zip: Path, tmp_path: Path) -> None:
+    run = train(config(sprites_zip, tmp_path / "run", kimg=0.016, width=8))
+    shutil.rmtree(run.checkpoint())
+    train(config(sprites_zip, run.path, kimg=0.032, width=8), reschedule=True)
+    assert run.config.kimg == 0.032 and run.earlier_plans() == ""
+
+
 class Stop(Exception):
     pass
 

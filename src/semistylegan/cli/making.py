@@ -158,6 +158,7 @@ class Train(Command):
     config: TrainConfig
     processes: int
     snap_images: int
+    reschedule: bool
     args: Sequence[str]
 
     @classmethod
@@ -165,7 +166,7 @@ class Train(Command):
         from semistylegan.cli.train_options import GROUPS, TrainOptions, defaults
 
         options = parsing.options(TrainOptions, name, args, inspect.getdoc(cls), defaults(args), GROUPS)
-        return cls(options.config(), options.processes, options.snap_images, args)
+        return cls(options.config(), options.processes, options.snap_images, options.reschedule, args)
 
     def run(self) -> Path | None:
         from semistylegan.metrics.evaluate import on_snapshot
@@ -177,7 +178,7 @@ class Train(Command):
                 raise SystemExit(status)
             return None  # the first process has said where
         measure = on_snapshot(self.snap_images, self.config.device) if self.snap_images else None
-        path = train(self.config, measure).path
+        path = train(self.config, measure, self.reschedule).path
         return path if os.environ.get("RANK", "0") == "0" else None
 
 

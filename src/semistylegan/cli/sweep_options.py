@@ -37,3 +37,4 @@ class SweepOptions(TrainOptions):
     seed: Suppress[int] = 0
     processes: Suppress[int] = 1
     snap_images: Suppress[int] = 0
+    reschedule: Suppress[bool] = False

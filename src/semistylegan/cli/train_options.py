@@ -45,11 +45,16 @@ class TrainOptions(TrainConfig):
     """Also measure each snapshot on this many images (metric-NAME.jsonl, the report's curves). 0: not. The data set's
     own labels are read for that, by the measurement alone."""
 
+    reschedule: bool = False
+    """Let the run in --out end at this --kimg, sooner or later than it was planned to: what falls towards the end
+    (rates, doubt) is then that of the new length."""
+
     def config(self) -> TrainConfig:
         """The configuration, checked; UserError names the first option that cannot be."""
         fields = asdict(self)
         if fields.pop("processes") < 1:
             raise UserError(f"--processes {self.processes}: must be over 0")
+        fields.pop("reschedule")
         if fields.pop("snap_images") < 0:
             raise UserError(f"--snap-images {self.snap_images}: must be at least 0")
         return TrainConfig(**fields).validated()

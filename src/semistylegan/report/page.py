@@ -237,6 +237,7 @@ def again(facts: Facts) -> str:
         for name, value in facts.train.items()
     )
     intro = f"With semistylegan {escape(facts.version)}:" if facts.version else ""
+    intro = " ".join(filter(None, [escape(facts.earlier_plans), intro]))
     body = (
         f"<pre>{escape(command(facts))}</pre>"
         f'<details><summary>Every setting of the training</summary><dl class="fields">{fields}</dl></details>'

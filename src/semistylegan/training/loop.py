@@ -56,10 +56,16 @@ class Diverged(UserError):
     """A loss or a weight is no longer finite."""
 
 
-def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
+def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None, reschedule: bool = False) -> Run:
     """Trains, or goes on with, the run in `config.out`; returns it.
 
     A run that was killed at any moment and started again ends, on a CPU, with the same bytes as one that was not.
+
+    Args:
+        config: what is trained.
+        on_snapshot: called with each new checkpoint.
+        reschedule: let a run that is there end at `config.kimg`, sooner or later than it was planned. What depends on
+            how far it is (rates, doubt) is then that of the new length; `config.json` keeps the earlier one.
 
     Raises:
         UserError: data or settings that cannot be trained with, a folder that belongs to other settings, or a loss that
@@ -73,14 +79,14 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None) -> Run:
         torch.cuda.set_device(device)  # streams, recordings and measures of memory are those of the current one
     with with_threads(threads), distributed.joined(device):
         try:
-            return train_here(config, device, on_snapshot)
+            return train_here(config, device, on_snapshot, reschedule)
         except distributed.Lost as error:
             good = checkpoints(Path(config.out))
             where = f"the same command goes on from {good[-1]}" if good else "no checkpoint was written yet"
             raise UserError(f"{config.out}: {error}; {where}") from None
 
 
-def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapshot | None) -> Run:
+def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapshot | None, reschedule: bool) -> Run:
     """What one of the processes of a training does, or the only one."""
     writes = distributed.rank() == 0
     data = Dataset.open(config.data)
@@ -94,7 +100,7 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     config, about_prior = with_prior(config, labels, space)
     started = (run.path / CONFIG).exists()
     if writes:
-        refuse_other(run, config, data)
+        refuse_other(run, config, data, reschedule)
     for line in [*notes, *about_prior]:
         progress.console().print(line, markup=False)
     model = config.networks(data.resolution, data.channels, space.code_width)
@@ -105,6 +111,7 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     with alone(run) if writes else nullcontext():
         if writes and started:
             run.moved(config.data)
+            let_end(run, config.kimg)
         elif writes:
             start_run(run, config, model, data, labels, space)
         distributed.wait(device)
@@ -252,15 +259,37 @@ def with_prior(config: TrainConfig, labels: Labels, space: FactorSpace) -> tuple
     return dataclasses.replace(config, prior=prior), [*notes, f"--prior {prior}: {why}"]
 
 
-def refuse_other(run: Run, config: TrainConfig, data: Dataset) -> None:
+def refuse_other(run: Run, config: TrainConfig, data: Dataset, reschedule: bool) -> None:
     """
     Raises:
-        UserError: the folder belongs to a run of other settings or data, or holds other files.
+        UserError: the folder belongs to a run of other settings or data, of another length (with `reschedule`: which
+            is past the new one), or holds other files.
     """
-    if (run.path / CONFIG).exists():
-        run.check_same(config, data.fingerprint())
-    else:
+    if not (run.path / CONFIG).exists():
         files.require_own(run.path, START_FILES)
+        return
+    planned, done = run.config.kimg, trained(run)
+    run.check_same(dataclasses.replace(config, kimg=planned), data.fingerprint())
+    if config.kimg != planned and not reschedule:
+        fix = "give the same to go on, or another --out; train --reschedule lets it end there"
+        raise UserError(f"{run.path}: belongs to a run with --kimg {planned:g}, not {config.kimg:g}; {fix}")
+    if config.kimg != planned and config.kimg <= done:
+        raise UserError(f"--kimg {config.kimg:g}: {run.path} has trained for {done:g} already; give more")
+
+
+def trained(run: Run) -> float:
+    """The kimg from which a run goes on."""
+    found = resumable(run)
+    return float(found[-1].name.split("-")[1]) if found else 0.0
+
+
+def let_end(run: Run, kimg: float) -> None:
+    """Writes down, and says, that a run is to end elsewhere than it was planned to, if so."""
+    if (planned := run.config.kimg) != kimg:
+        done = trained(run)
+        run.rescheduled(kimg, done)
+        what = f"{run.path}: planned for {planned:g} kimg, goes on from {done:g} as one of {kimg:g}"
+        progress.console().print(what, markup=False)
 
 
 def start_run(
@@ -292,8 +321,7 @@ START_FILES = (FACTORS, LABELS, "reals.png")
 
 def resume(run: Run, state: TrainState) -> None:
     """Takes over the newest checkpoint that can be resumed, if any, and forgets what was logged after it."""
-    found = [p for p in checkpoints(run.path) if (p / STATE_FILE).is_file() and (p / COUNTERS_FILE).is_file()]
-    if found:
+    if found := resumable(run):
         state.load(found[-1])
     if distributed.rank() == 0:
         set_aside(run, state.kimg)
@@ -301,6 +329,11 @@ def resume(run: Run, state: TrainState) -> None:
             shutil.rmtree(left, ignore_errors=True)
         kept = [row for row in read_jsonl(run.path / STATS) if row["kimg"] <= state.kimg]
         files.write_jsonl(run.path / STATS, kept)
+
+
+def resumable(run: Run) -> list[Path]:
+    """The checkpoints that a training can go on from, oldest first."""
+    return [p for p in checkpoints(run.path) if (p / STATE_FILE).is_file() and (p / COUNTERS_FILE).is_file()]
 
 
 def set_aside(run: Run, kimg: float) -> None:

@@ -17,6 +17,8 @@ from semistylegan.models.checkpoint import checkpoints, find_checkpoint
 from semistylegan.training.config import FREE_TO_CHANGE, TrainConfig
 
 CONFIG, FACTORS, LABELS, STATS = "config.json", "factors.json", "labels.csv", "stats.jsonl"
+EARLIER_PLANS = "earlier_plans"
+"""Key in `config.json` of a run whose end was moved: [{"kimg": planned before, "until": where that changed}]."""
 LABEL_FACTORS = "labels"
 """Key in `factors.json`: the factors as the data has them, in whose values `labels.csv` is written."""
 
@@ -123,6 +125,21 @@ class Run:
         if document["train"]["data"] != data:
             document["train"]["data"] = data
             files.write_json(self.path / CONFIG, document)
+
+    def rescheduled(self, kimg: float, done: float) -> None:
+        """Writes down that the run, `done` so far, is now to end at `kimg`; what it was planned for before stays."""
+        document = self.document()
+        if done:
+            before = {"kimg": document["train"]["kimg"], "until": done}
+            document[EARLIER_PLANS] = [*document.get(EARLIER_PLANS, []), before]
+        document["train"]["kimg"] = kimg
+        files.write_json(self.path / CONFIG, document)
+
+    def earlier_plans(self) -> str:
+        """Of a run whose end was moved, what is to be known beside its command; else nothing."""
+        plans = self.document().get(EARLIER_PLANS, [])
+        said = ", ".join(f"until kimg {plan['until']:g} it was planned for {plan['kimg']:g}" for plan in plans)
+        return f"Its end was moved (--reschedule): {said}." if said else ""
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
