@@ -225,6 +225,11 @@ def test_the_options_of_train_stand_under_headings(capsys: pytest.CaptureFixture
         ("generate nowhere --out x.png", ["nowhere"]),
         ("traverse nowhere --out x.png", ["nowhere"]),
         ("encode nowhere a.png", ["nowhere"]),
+        ("generate sprites --out x.png --device gpu", ["--device gpu", "cuda"]),
+        ("traverse sprites --out x.png --device gpu", ["--device gpu", "cuda"]),
+        ("encode sprites x.png --device gpu", ["--device gpu", "cuda"]),
+        ("edit sprites x.png --set hue=9 --out y.png --device gpu", ["--device gpu", "cuda"]),
+        ("app sprites --no-open --device gpu", ["--device gpu", "cuda"]),
         ("report nowhere", ["nowhere"]),
     ],
 )

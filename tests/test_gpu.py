@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from semistylegan.editing import load
 from semistylegan.factors import FactorSpace
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.training import TrainConfig, streams, train
@@ -98,3 +99,20 @@ def test_a_run_trains_stops_goes_on_and_is_measured(tmp_path: Path, sprites_zip:
     assert all(np.isfinite(v) for row in rows for v in row.values())
     found = evaluate(run.path, metrics=("mig", "l2"), images=200, device="cuda")
     assert 0 <= found["mig"] <= 1
+
+
+def test_a_model_draws_reads_and_edits_there_as_on_the_cpu() -> None:
+    here, there = load("sprites"), load("sprites", "cuda")
+    images = here.generate({"shape": "ring"}, seed=3, count=40)
+
+    def far(a: Any, b: Any) -> int:
+        return int(np.abs(a.astype(int) - b.astype(int)).max())
+
+    assert far(there.generate({"shape": "ring"}, seed=3, count=40), images) <= 8
+    readings = there.encode(images)
+    for name, values in here.encode(images).items():
+        same = values == readings[name] if values.dtype.kind == "U" else np.isclose(values, readings[name], atol=0.02)
+        assert np.mean(same) > 0.9, name
+    for (_, _, a), (_, _, b) in zip(here.traverse(seed=1), there.traverse(seed=1), strict=True):
+        assert far(a, b) <= 8
+    assert there.edit(images[0], {"hue": 90.0}, steps=3).shape == images[0].shape

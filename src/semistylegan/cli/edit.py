@@ -45,6 +45,8 @@ class Edit(Command):
     """0 leaves the image as it is (an editor redraws it), 1 sets the value, between goes part of the way."""
     steps: int = 200
     """Updates of the search, where there is one."""
+    device: str = "cpu"
+    """cpu (the same numbers on every machine), cuda, cuda:1, mps, or auto."""
 
     def run(self) -> Path:
         from semistylegan.data.pictures import load_image, save_png
@@ -58,7 +60,7 @@ class Edit(Command):
             raise UserError("--set: none given; say what to change, e.g. --set hue=210, or give --sweep hue")
         if self.columns < 1 or self.steps < 0:
             raise UserError(f"--columns {self.columns} --steps {self.steps}: at least 1 and 0")
-        model = load(self.model)
+        model = load(self.model, self.device)
         model.kept = cache_folder() / "inversions"
         for name in model.factors.split_settings(self.settings):
             model.check_editable(name)

@@ -25,9 +25,10 @@ class App(Command):
     """Of the address; 0 takes any free one. Not given: 8765, or any free one where that is taken."""
     no_open: bool = False
     """Print the address and open no browser."""
-
     steps: int = 200
     """Updates of the search for an image that is dropped on the page."""
+    device: str = "cpu"
+    """cpu (the same numbers on every machine), cuda, cuda:1, mps, or auto."""
 
     def run(self) -> None:
         from semistylegan.app.server import serve
@@ -36,6 +37,5 @@ class App(Command):
 
         if self.steps < 0:
             raise UserError(f"--steps {self.steps}: give 0 or more")
-        serve(
-            make_app(load(self.model), self.model, self.steps), f"Sliders of {self.model}", self.port, not self.no_open
-        )
+        sliders = make_app(load(self.model, self.device), self.model, self.steps)
+        serve(sliders, f"Sliders of {self.model}", self.port, not self.no_open)

@@ -48,6 +48,8 @@ class Generate(Command):
     """Number of images."""
     seed: int = 0
     """Fixes what is not set."""
+    device: str = "cpu"
+    """cpu (the same numbers on every machine), cuda, cuda:1, mps, or auto."""
 
     def run(self) -> Path:
         from semistylegan.data.pictures import save_png, tile
@@ -56,7 +58,7 @@ class Generate(Command):
         from semistylegan.files import require_own
         from semistylegan.progress import QUIET_PICTURES, quiet_bar
 
-        model = load(self.model)
+        model = load(self.model, self.device)
         settings = values(model.factors, self.settings)
         grid, names = is_png(self.out), [f"{i:06d}.png" for i in range(self.count)]
         data: ZipWriter | None = None
@@ -103,12 +105,14 @@ class Traverse(Command):
     """Most values shown of a factor."""
     seed: int = 0
     """Which image is changed."""
+    device: str = "cpu"
+    """cpu (the same numbers on every machine), cuda, cuda:1, mps, or auto."""
 
     def run(self) -> Path:
         from semistylegan.editing import load
         from semistylegan.report.grids import save_traversal
 
-        model = load(self.model)
+        model = load(self.model, self.device)
         settings = values(model.factors, self.settings)
         save_traversal(model.traverse(self.seed, self.columns, settings, self.factor or None), self.out)
         return self.out
@@ -130,6 +134,8 @@ class Encode(Command):
     """Print JSON: one object an image."""
     csv: Annotated[Path | None, arg(metavar="FILE")] = None
     """Write a table with a column for each factor, as metadata.csv has it."""
+    device: str = "cpu"
+    """cpu (the same numbers on every machine), cuda, cuda:1, mps, or auto."""
 
     def run(self) -> Path | None:
         from semistylegan.cli.tables import print_readings, readings, write_csv
@@ -142,7 +148,7 @@ class Encode(Command):
             raise UserError(f"--json: not with --csv {self.csv}, which writes a table; leave out one of them")
         if self.csv is not None and (self.csv.suffix.lower() in EXTENSIONS or self.csv in self.image):
             raise UserError(f"--csv {self.csv}: is an image; name the table to write, e.g. --csv factors.csv")
-        rows = readings(load(self.model), [file for path in self.image for file in image_files([path])])
+        rows = readings(load(self.model, self.device), [file for path in self.image for file in image_files([path])])
         if self.csv is not None:
             write_csv(self.csv, rows)
         elif self.json:
