@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import shutil
 import sys
@@ -19,6 +20,7 @@ from semistylegan.cli.edit import output_names
 from semistylegan.cli.tables import print_readings
 from semistylegan.cli.using import image_files
 from semistylegan.data.dataset import Dataset
+from semistylegan.data.labels import read_csv
 from semistylegan.data.pictures import load_image, save_png
 from semistylegan.data.writing import ZipWriter
 from semistylegan.editing import load
@@ -320,6 +322,24 @@ def test_a_table_of_readings_takes_no_image_s_place(semi: Path, photos: Path, tm
     assert encode(photos / "0.png", "--json", "--csv", tmp_path / "r.csv") == 2
     assert "--json: not with --csv" in capsys.readouterr().err and not (tmp_path / "r.csv").exists()
     assert encode(photos / "0.png", "--csv", tmp_path / "r.csv") == 0
+
+
+def test_readings_of_a_zip_are_a_table_of_its_images(semi: Path, tmp_path: Path, capsys: Any) -> None:
+    data, table, one = tmp_path / "drawn.zip", tmp_path / "read.csv", tmp_path / "one.png"
+    assert main(["generate", str(semi), "--count", "5", "--out", str(data)]) == 0
+    assert main(["encode", str(semi), str(data), "--csv", str(table)]) == 0
+    store, model = Dataset.open(data), load(semi)
+    space, labels = read_csv(table, store.names, model.factors)
+    assert space == model.factors and labels.known_NF.all()
+    read = model.read_levels(store.images(range(5)).permute(0, 2, 3, 1).numpy())
+    assert np.abs(labels.level_NF - read).max() < 1e-6
+    save_png(one, model.generate(count=5)[3])
+    capsys.readouterr()
+    assert main(["encode", str(semi), str(data), str(one), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row.pop("file_name") for row in rows] == [*store.names, str(one)] and rows[5] == rows[3]
+    data.write_bytes(b"no zip")
+    assert main(["encode", str(semi), str(data)]) == 2 and f"{data}: " in capsys.readouterr().err
 
 
 def test_long_work_is_shown_and_short_work_is_not(semi: Path, photos: Path, tmp_path: Path, capsys: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from semistylegan.files import write_text
 from semistylegan.progress import QUIET_PICTURES, quiet_bar
 
 if TYPE_CHECKING:
+    from semistylegan.data.pictures import ImageArray
     from semistylegan.editing import Model
     from semistylegan.study import Result, Study
 
@@ -68,19 +69,17 @@ def print_study(study: Study, results: Sequence[Result]) -> None:
         console.print(LEARNED)
 
 
-def readings(model: Model, images: Sequence[Path]) -> list[Row]:
-    """What E reads off image files: a row an image, its path first.
+def readings(model: Model, images: Sequence[tuple[str, Callable[[], ImageArray]]]) -> list[Row]:
+    """What E reads off images, each given as its name and what loads it: a row an image, its name first.
 
     Raises:
-        UserError: a file that is no image; names it.
+        UserError: what loading raised; names the file.
     """
-    from semistylegan.data.pictures import load_image
-
     rows: list[Row] = []
     with quiet_bar("reading images", len(images), QUIET_PICTURES) as advance:
-        for path in images:
-            row: Row = {"file_name": str(path)}
-            for name, value in model.encode(load_image(path)).items():
+        for file_name, load_it in images:
+            row: Row = {"file_name": file_name}
+            for name, value in model.encode(load_it()).items():
                 row[name] = _plain(value[0])
             rows.append(row)
             advance()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from semistylegan.cli.command import Command
 from semistylegan.errors import UserError
 
 if TYPE_CHECKING:
+    from semistylegan.data.pictures import ImageArray
     from semistylegan.factors import FactorSpace, Value
 
 Settings = Annotated[UseAppendAction[tuple[str, ...]], arg(name="set", metavar="FACTOR=VALUE")]
@@ -129,7 +131,7 @@ class Encode(Command):
     model: Model
     """Folder of a run or of a checkpoint, or the name of a model that ships with the package."""
     image: Images
-    """One or more image files, or folders of them."""
+    """One or more image files, or folders or zips of them."""
     json: bool = False
     """Print JSON: one object an image."""
     csv: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -148,7 +150,8 @@ class Encode(Command):
             raise UserError(f"--json: not with --csv {self.csv}, which writes a table; leave out one of them")
         if self.csv is not None and (self.csv.suffix.lower() in EXTENSIONS or self.csv in self.image):
             raise UserError(f"--csv {self.csv}: is an image; name the table to write, e.g. --csv factors.csv")
-        rows = readings(load(self.model, self.device), [file for path in self.image for file in image_files([path])])
+        model = load(self.model, self.device)
+        rows = readings(model, [image for path in self.image for image in images_in(path)])
         if self.csv is not None:
             write_csv(self.csv, rows)
         elif self.json:
@@ -156,6 +159,21 @@ class Encode(Command):
         else:
             print_readings(rows)
         return self.csv
+
+
+def images_in(path: Path) -> list[tuple[str, Callable[[], ImageArray]]]:
+    """The images of a file, a folder or a zip: the name of each (in a zip: as its labels know it), and what loads it.
+
+    Raises:
+        UserError: a folder or a zip without images, a damaged zip, or no such file.
+    """
+    from semistylegan.data.pictures import load_image
+    from semistylegan.data.storage import open_store
+
+    if path.suffix.lower() == ".zip" and path.is_file():
+        store = open_store(path)
+        return [(name, partial(store.decode, i)) for i, name in enumerate(store.names)]
+    return [(str(file), partial(load_image, file)) for file in image_files([path])]
 
 
 def image_files(given: Sequence[Path], out: Path | None = None) -> dict[Path, Path]:
