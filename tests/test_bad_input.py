@@ -329,7 +329,7 @@ def test_the_tables_are_long_enough() -> None:
     assert len(PICTURES) + len(TABLES) + len(ZIPS) >= 40
 
 
-def test_links_to_images_are_followed_and_links_to_folders_are_not(
+def test_links_to_images_are_followed_and_links_in_a_circle_are_not(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / "in" / "a.png").symlink_to(home / "outside.png")

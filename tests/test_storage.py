@@ -16,10 +16,11 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from semistylegan.cli.using import image_files
 from semistylegan.data import pictures
 from semistylegan.data.check import check
 from semistylegan.data.dataset import Dataset
-from semistylegan.data.storage import ZipStore, ZipWriter, open_store
+from semistylegan.data.storage import ZipStore, ZipWriter, images_below, open_store
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 
@@ -93,6 +94,25 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.zip") as file:
         assert all(info.compress_type == zipfile.ZIP_STORED for info in file.infolist())
+
+
+def test_linked_folders_are_followed_once_and_never_in_a_circle(tmp_path: Path) -> None:
+    home, other = tmp_path / "home", tmp_path / "other"
+    for file in (home / "b" / "0.png", other / "1.png", other / "deep" / "2.png"):
+        pictures.save_png(file, np.zeros((16, 16, 3), np.uint8))
+    (home / "a").symlink_to(other)
+    (home / "c").symlink_to(other / "deep")  # seen below a
+    (home / "b" / "round").symlink_to(home)
+    (home / "up").symlink_to(tmp_path)
+    (home / "twin").symlink_to(home / "b")
+    (home / ".hidden").symlink_to(other)
+    (other / "back").symlink_to(home / "b")
+    (home / "nowhere").symlink_to(tmp_path / "gone")
+    names = ["a/1.png", "a/deep/2.png", "b/0.png"]
+    assert open_store(home).names == names and images_below(home) == names
+    (tmp_path / "link").symlink_to(home)
+    assert open_store(tmp_path / "link").names == names
+    assert list(image_files([home])) == [home / name for name in names]
 
 
 def test_images_alone(tmp_path: Path) -> None:

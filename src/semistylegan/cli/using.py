@@ -184,21 +184,20 @@ def image_files(given: Sequence[Path], out: Path | None = None) -> dict[Path, Pa
         UserError: a folder without images, or no such file.
     """
     from semistylegan.data.pictures import EXTENSIONS
+    from semistylegan.data.storage import images_below
 
     files: dict[Path, Path] = {}
     for path in given:
         if not path.is_dir():
             files.setdefault(path, Path(path.name))
             continue
-        below = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        below = [file for name in images_below(path) if (file := path / name).is_file()]
         if out is not None and path.resolve() in out.resolve().parents:  # what an earlier edit left there
             below = [p for p in below if out.resolve() not in p.resolve().parents]
-        names = {p: p.relative_to(path) for p in below}
-        found = [p for p in below if not any(part.startswith((".", "__MACOSX")) for part in names[p].parts)]
-        if not found:
+        if not below:
             raise UserError(f"{path}: no images in this folder; known endings are {', '.join(EXTENSIONS)}")
-        for p in found:
-            files.setdefault(p, names[p])
+        for p in below:
+            files.setdefault(p, p.relative_to(path))
     return files
 
 

@@ -219,17 +219,11 @@ class ImageStore(ABC):
 
 
 class FolderStore(ImageStore):
-    """A folder of images, with sub-folders. Files and folders whose names begin with a dot are left out."""
+    """A folder of images, with sub-folders."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        found: list[str] = []
-        for folder, folders, files in os.walk(path, onerror=_unreadable):
-            folders[:] = [f for f in folders if not f.startswith(".") and f != "__MACOSX"]
-            inside = Path(folder).relative_to(path).as_posix()
-            prefix = "" if inside == "." else inside + "/"
-            found += [prefix + f for f in files if not f.startswith(".") and f.lower().endswith(EXTENSIONS)]
-        self.names = sorted(found)
+        self.names = images_below(path)
         if not self.names:
             raise UserError(f"{path}: no image in this folder; put PNG or JPEG files there")
         for name in self.names:
@@ -385,6 +379,37 @@ def open_store(path: str | Path) -> ImageStore:
     if path.is_file():
         return ZipStore(path)
     raise UserError(f"{path}: no such folder or zip; check the name")
+
+
+def images_below(path: Path) -> list[str]:
+    """Names of the images in a folder and those below, relative to it, with forward slashes, sorted.
+
+    Files and folders whose names begin with a dot are left out. A link to a folder is followed where that lies
+    elsewhere, once: no image occurs twice, and no circle is walked.
+
+    Raises:
+        UserError: a folder that may not be read.
+    """
+    found: list[str] = []
+    followed = {path.resolve()}
+
+    def walked(folder: Path) -> bool:
+        if folder.name.startswith(".") or folder.name == "__MACOSX":
+            return False
+        if not folder.is_symlink():
+            return True
+        target = folder.resolve()
+        if any(target.is_relative_to(other) or other.is_relative_to(target) for other in followed):
+            return False
+        followed.add(target)
+        return True
+
+    for name, folders, files in os.walk(path, onerror=_unreadable, followlinks=True):
+        folders[:] = [f for f in sorted(folders) if walked(Path(name) / f)]
+        inside = Path(name).relative_to(path).as_posix()
+        prefix = "" if inside == "." else inside + "/"
+        found += [prefix + f for f in files if not f.startswith(".") and f.lower().endswith(EXTENSIONS)]
+    return sorted(found)
 
 
 def _unreadable(error: OSError) -> None:
