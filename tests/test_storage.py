@@ -96,19 +96,22 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
         assert all(info.compress_type == zipfile.ZIP_STORED for info in file.infolist())
 
 
-def test_linked_folders_are_followed_once_and_never_in_a_circle(tmp_path: Path) -> None:
+def test_linked_folders_are_walked_once_and_never_in_a_circle(tmp_path: Path) -> None:
     home, other = tmp_path / "home", tmp_path / "other"
-    for file in (home / "b" / "0.png", other / "1.png", other / "deep" / "2.png"):
+    for file in (home / "b" / "0.png", home / ".store" / "3.png", other / "1.png", other / "deep" / "2.png"):
         pictures.save_png(file, np.zeros((16, 16, 3), np.uint8))
-    (home / "a").symlink_to(other)
-    (home / "c").symlink_to(other / "deep")  # seen below a
+    (home / "a").symlink_to(other / "deep")
+    (home / "c").symlink_to(other)  # whose sub-folder is walked by then
+    (home / "d").symlink_to(other / "deep")
+    (home / "a b").symlink_to(home / "b")  # which comes by its own name
     (home / "b" / "round").symlink_to(home)
+    (home / "kept").symlink_to(home / ".store")
     (home / "up").symlink_to(tmp_path)
-    (home / "twin").symlink_to(home / "b")
     (home / ".hidden").symlink_to(other)
-    (other / "back").symlink_to(home / "b")
     (home / "nowhere").symlink_to(tmp_path / "gone")
-    names = ["a/1.png", "a/deep/2.png", "b/0.png"]
+    (other / "back").symlink_to(home / "b")
+    (other / "deep" / "back").symlink_to(other)
+    names = ["a/2.png", "b/0.png", "c/1.png", "kept/3.png"]
     assert open_store(home).names == names and images_below(home) == names
     (tmp_path / "link").symlink_to(home)
     assert open_store(tmp_path / "link").names == names

@@ -384,28 +384,28 @@ def open_store(path: str | Path) -> ImageStore:
 def images_below(path: Path) -> list[str]:
     """Names of the images in a folder and those below, relative to it, with forward slashes, sorted.
 
-    Files and folders whose names begin with a dot are left out. A link to a folder is followed where that lies
-    elsewhere, once: no image occurs twice, and no circle is walked.
+    Files and folders whose names begin with a dot are left out. Links to folders are followed, but each folder is
+    walked once, those below `path` by their own names: no image occurs twice, and no circle is walked.
 
     Raises:
         UserError: a folder that may not be read.
     """
     found: list[str] = []
-    followed = {path.resolve()}
+    root = path.resolve()
+    walked = {root}
 
-    def walked(folder: Path) -> bool:
-        if folder.name.startswith(".") or folder.name == "__MACOSX":
+    def walks(folder: Path) -> bool:
+        if hidden(folder.name):
             return False
-        if not folder.is_symlink():
-            return True
         target = folder.resolve()
-        if any(target.is_relative_to(other) or other.is_relative_to(target) for other in followed):
+        comes = target.is_relative_to(root) and not hidden(target.relative_to(root).as_posix())
+        if target in walked or (folder.is_symlink() and (comes or root.is_relative_to(target))):
             return False
-        followed.add(target)
+        walked.add(target)
         return True
 
     for name, folders, files in os.walk(path, onerror=_unreadable, followlinks=True):
-        folders[:] = [f for f in sorted(folders) if walked(Path(name) / f)]
+        folders[:] = [f for f in sorted(folders) if walks(Path(name) / f)]
         inside = Path(name).relative_to(path).as_posix()
         prefix = "" if inside == "." else inside + "/"
         found += [prefix + f for f in files if not f.startswith(".") and f.lower().endswith(EXTENSIONS)]
