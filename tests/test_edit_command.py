@@ -201,6 +201,9 @@ def test_drawn_images_as_a_data_set_that_says_what_each_was_drawn_with(semi: Pat
         assert taken.read_bytes() == before
     assert out.read_bytes() == again.read_bytes()
     assert generate(out, 2) == 0 and len(Dataset.open(out)) == 2  # its own it replaces
+    beside = tmp_path / "again.metadata.csv"
+    beside.write_text("file_name,shape\n000000.png,square\n")
+    assert generate(again, 2) == 2 and f"{beside} would be taken for its labels" in capsys.readouterr().err
 
 
 def test_a_sweep_is_a_strip_of_the_input_and_the_edits(editor: Path, photos: Path, tmp_path: Path) -> None:
@@ -338,6 +341,13 @@ def test_readings_of_a_zip_are_a_table_of_its_images(semi: Path, tmp_path: Path,
     assert main(["encode", str(semi), str(data), str(one), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row.pop("file_name") for row in rows] == [*store.names, str(one)] and rows[5] == rows[3]
+    other = tmp_path / "other.zip"
+    shutil.copy(data, other)
+    assert main(["encode", str(semi), str(data), str(other), "--csv", str(table)]) == 0
+    names = [line.split(",")[0] for line in table.read_text().splitlines()[1:]]
+    assert names == [f"{zipped}/{name}" for zipped in (data, other) for name in store.names]
+    assert main(["encode", str(semi), "--csv", str(data), str(other)]) == 2  # --csv *.zip
+    assert data.read_bytes() == other.read_bytes()
     data.write_bytes(b"no zip")
     assert main(["encode", str(semi), str(data)]) == 2 and f"{data}: " in capsys.readouterr().err
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +237,17 @@ def test_inversion_finds_an_image_of_its_own(taught: Path) -> None:
     # What is still missing is carried over where nothing changes: no change gives the image itself.
     same = edited(model.networks, found, found.level_1F)
     assert torch.allclose(same, _float(image), atol=1e-4)
+
+
+def test_what_another_device_found_is_kept_apart(taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ssg.load(taught)
+    image, model.kept = model.generate(seed=11)[0], tmp_path
+    found = model.invert(image, steps=1)
+    elsewhere = dataclasses.replace(model, device=torch.device("meta"), _found=OrderedDict())
+    monkeypatch.setattr(editing, "invert", lambda *_, **__: found)
+    elsewhere.invert(image, steps=1)
+    here, there = sorted(p.stem for p in tmp_path.iterdir())
+    assert there == f"{here}-meta"
 
 
 def test_edit_changes_what_was_asked(taught: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -23,7 +24,7 @@ from PIL import Image
 
 import semistylegan as ssg
 from semistylegan.app.server import running
-from semistylegan.app.sliders import GIF_COLUMNS, KEPT, Picture, Pictures, Sliders, Walk, make_app
+from semistylegan.app.sliders import GIF_COLUMNS, KEPT, Picture, Pictures, Sliders, Walk, describe, make_app
 from semistylegan.cli.program import main
 from semistylegan.data.pictures import decode_image, encode_png, save_png, tile
 from semistylegan.editing import Model
@@ -265,6 +266,12 @@ def test_fifty_clients_at_once(served: Served) -> None:
     assert all(h["retry-after"] == "1" for status, _, h in answers if status == 503)
     for i in served_ones[::10]:  # each got its own
         assert (decode_image(answers[i][1], "") == served[1].generate({"hue": i}, seed=i)[0]).all()
+
+
+def test_the_page_knows_another_device_than_the_cpu(checkpoint: Path) -> None:
+    model = ssg.load(checkpoint)
+    assert describe(model, "m")["device"] == ""
+    assert describe(dataclasses.replace(model, device=torch.device("cuda:1")), "m")["device"] == "cuda:1"
 
 
 def test_only_the_last_dropped_images_are_kept(checkpoint: Path) -> None:

@@ -35,6 +35,7 @@ from semistylegan.study.plan import parse_axis
 from semistylegan.study.plots import PAIRS, draw, lines_of, svg
 from semistylegan.study.table import LEARNED, Spread, spread, to_csv, to_markdown
 from semistylegan.training.config import PRESETS, TrainConfig
+from semistylegan.training.run import Run
 
 SHORT: dict[str, Any] = {"kimg": 0.016, "device": "cpu", "snap_kimg": 1.0}
 
@@ -399,6 +400,15 @@ def test_what_another_seed_or_oracle_measured_is_measured_again(sprites_zip: Pat
     for r, change in zip(results, ({"seed": 3}, {"oracle_l2": 9.9}), strict=True):
         files.write_json(Path(r.job.config.out) / "metrics.json", {**r.metrics, "mig": 0.99, **change})
     assert [r.metrics for r in go(sprites_zip, tmp_path / "s", seeds=(0,))] == [r.metrics for r in results]
+
+
+def test_a_run_whose_end_was_moved_is_none_of_a_study(sprites_zip: Path, tmp_path: Path) -> None:
+    run = Run(Path(go(sprites_zip, tmp_path / "s", seeds=(0,))[1].job.config.out))
+    planned = run.config.kimg
+    run.rescheduled(9.0, 0.01)
+    run.rescheduled(planned, 0.02)
+    with pytest.raises(UserError, match=r"seed-0: Its end was moved .* A study compares runs of one plan"):
+        go(sprites_zip, tmp_path / "s", seeds=(0,))
 
 
 def test_all_is_all_but_fid(sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -549,8 +549,8 @@ def test_a_longer_end_is_that_of_a_run_which_was_planned_so_where_nothing_falls(
         assert (run.checkpoint() / name).read_bytes() == (whole.checkpoint() / name).read_bytes()
     assert [row["kimg"] for row in run.stats()] == [0.032, 0.064]
     assert run.config == dataclasses.replace(whole.config, out=str(run.path))
-    assert run.earlier_plans() == "Its end was moved (--reschedule): until kimg 0.032 it was planned for 0.032."
-    assert whole.earlier_plans() == ""
+    assert run.moved_end() == "Its end was moved (--reschedule): until kimg 0.032 it was planned for 0.032."
+    assert whole.moved_end() == ""
     before = (run.path / "config.json").read_bytes()
     train(longer)  # the length that it has now is its own
     train(longer, reschedule=True)
@@ -571,11 +571,12 @@ def test_an_end_that_is_moved_moves_what_falls_towards_it(sprites_zip: Path, tmp
         train(sooner, on_snapshot=stop)
     run = train(dataclasses.replace(sooner, kimg=0.048), reschedule=True)
     name = "checkpoint-000000.048/model.safetensors"
-    assert run.checkpoint().name == "checkpoint-000000.048" and run.earlier_plans().endswith("planned for 0.096.")
+    assert run.checkpoint().name == "checkpoint-000000.048" and run.moved_end().endswith("planned for 0.096.")
     assert (run.path / name).read_bytes() != (six.path / name).read_bytes()
     before = {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()}
-    with pytest.raises(UserError, match=r"--kimg 0\.032: .*sooner has trained for 0\.048 already; give more"):
-        train(dataclasses.replace(sooner, kimg=0.032), reschedule=True)
+    for reschedule in (False, True):
+        with pytest.raises(UserError, match=r"--kimg 0\.048, not 0\.032, and has trained for 0\.048; give"):
+            train(dataclasses.replace(sooner, kimg=0.032), reschedule=reschedule)
     with pytest.raises(UserError, match="--gamma-g"):  # nothing but its length may change
         train(dataclasses.replace(sooner, kimg=0.08, gamma_g=3.0), reschedule=True)
     assert {p: p.read_bytes() for p in run.path.rglob("*") if p.is_file()} == before
@@ -585,7 +586,52 @@ def test_an_end_that_is_moved_before_the_first_checkpoint_was_never_another(spri
     run = train(config(sprites_zip, tmp_path / "run", kimg=0.016, width=8))
     shutil.rmtree(run.checkpoint())
     train(config(sprites_zip, run.path, kimg=0.032, width=8), reschedule=True)
-    assert run.config.kimg == 0.032 and run.earlier_plans() == ""
+    assert run.config.kimg == 0.032 and run.moved_end() == ""
+
+
+def test_plans_by_which_nothing_was_trained_are_forgotten(sprites_zip: Path, tmp_path: Path) -> None:
+    def plans(kimg: float, done: float) -> list[tuple[float, float]]:
+        run.rescheduled(kimg, done)
+        assert run.config.kimg == kimg
+        return [(plan["kimg"], plan["until"]) for plan in run.document().get("earlier_plans", [])]
+
+    run = train(config(sprites_zip, tmp_path / "run", kimg=0.016, width=8))
+    assert plans(100.0, 0.0) == []
+    before = (run.path / "config.json").read_bytes()
+    assert plans(100.0, 50.0) == [] and (run.path / "config.json").read_bytes() == before
+    assert plans(1000.0, 50.0) == [(100.0, 50.0)]
+    assert plans(100.0, 50.0) == []  # a mistyped one, taken back
+    assert plans(300.0, 60.0) == [(100.0, 60.0)] and plans(200.0, 70.0) == [(100.0, 60.0), (300.0, 70.0)]
+    assert plans(200.0, 80.0) == plans(200.0, 70.0) == [(100.0, 60.0), (300.0, 70.0)]
+    assert plans(200.0, 65.0) == [(100.0, 60.0), (300.0, 65.0)]  # a checkpoint was lost: from there it is trained anew
+    assert plans(200.0, 55.0) == [(100.0, 55.0)] and plans(200.0, 0.0) == []
+
+
+def test_there_is_nothing_to_reschedule_without_a_run(sprites_zip: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="rnu is no run yet; leave it out to begin one"):
+        train(config(sprites_zip, tmp_path / "rnu", width=8), reschedule=True)
+    assert not (tmp_path / "rnu").exists()
+    run = train(config(sprites_zip, tmp_path / "run", kimg=0.016, width=8))
+    (run.checkpoint() / "train-state.json").unlink()
+    with pytest.raises(UserError, match="none of its checkpoints can be gone on from; give another --out"):
+        train(config(sprites_zip, run.path, kimg=0.032, width=8), reschedule=True)
+    assert run.config.kimg == 0.016 and run.checkpoint().name == "checkpoint-000000.016"
+
+
+def test_what_another_process_did_before_this_one_had_the_folder_counts(
+    sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(config(sprites_zip, tmp_path / "run", kimg=0.016, width=8))
+    held = loop.alone
+
+    def moved_meanwhile(own: Run) -> Any:
+        own.rescheduled(0.064, 0.016)
+        return held(own)
+
+    monkeypatch.setattr(loop, "alone", moved_meanwhile)
+    with pytest.raises(UserError, match=r"with --kimg 0\.064, not 0\.016"):
+        train(config(sprites_zip, run.path, kimg=0.016, width=8))
+    assert run.config.kimg == 0.064
 
 
 class Stop(Exception):

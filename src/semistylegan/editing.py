@@ -119,9 +119,7 @@ class Model:
         """1 (grey) or 3 (RGB)."""
         return self.networks.config.channels
 
-    def generate(
-        self, settings: Settings | None = None, seed: int = 0, count: int = 1, on_progress: OnProgress | None = None
-    ) -> ImageArray:
+    def generate(self, settings: Settings | None = None, seed: int = 0, count: int = 1) -> ImageArray:
         """Draws images whose factors are as `settings` says.
 
         Factors not named are drawn from the prior that the model was trained with, anew for each image. The same seed
@@ -130,7 +128,6 @@ class Model:
         Args:
             settings: factor -> value in its own units, a category's name, or a value index as "#3".
             count: number of images.
-            on_progress: on_progress(images drawn, images in all).
 
         Returns:
             uint8, count x H x W x C.
@@ -138,12 +135,7 @@ class Model:
         Raises:
             UserError: an unknown factor, a value that does not fit, or a seed that is none.
         """
-        out: list[ImageArray] = []
-        for image_BHWC, _ in self.generate_labelled(settings, seed, count):
-            out.append(image_BHWC)
-            if on_progress is not None:
-                on_progress(sum(map(len, out)), count)
-        return np.concatenate(out)
+        return np.concatenate([image_BHWC for image_BHWC, _ in self.generate_labelled(settings, seed, count)])
 
     def generate_labelled(
         self, settings: Settings | None = None, seed: int = 0, count: int = 1
@@ -251,7 +243,8 @@ class Model:
         if self.kept is None:
             return invert(self.networks, img, steps, on_progress=on_progress)
         what = hashlib.sha256((self.checkpoint / WEIGHTS_FILE).read_bytes() + image_1HWC.tobytes()).hexdigest()
-        file = self.kept / f"{what[:32]}-{steps}.safetensors"
+        where = "" if self.device.type == "cpu" else f"-{self.device.type}"
+        file = self.kept / f"{what[:32]}-{steps}{where}.safetensors"
         if (found := Found.load(file, self.device)) is None:
             found = invert(self.networks, img, steps, on_progress=on_progress)
             with contextlib.suppress(OSError):  # the edit does not need the file

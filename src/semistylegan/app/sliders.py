@@ -266,6 +266,7 @@ def describe(model: Model, given: str) -> dict[str, Any]:
         "title": heading(name),
         "given": given,
         "quoted": shlex.quote(given),
+        "device": "" if model.device.type == "cpu" else str(model.device),
         "version": __version__,
         "resolution": model.resolution,
         "draws": model.starts is not None or not model.edits_in_one_pass,

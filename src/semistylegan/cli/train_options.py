@@ -46,8 +46,8 @@ class TrainOptions(TrainConfig):
     own labels are read for that, by the measurement alone."""
 
     reschedule: bool = False
-    """Let the run in --out end at this --kimg, sooner or later than it was planned to: what falls towards the end
-    (rates, doubt) is then that of the new length."""
+    """Let the run in --out end at this --kimg, sooner or later than it was planned to: what depends on how far it
+    is (rates, doubt, gamma-e) is then that of the new length."""
 
     def config(self) -> TrainConfig:
         """The configuration, checked; UserError names the first option that cannot be."""

@@ -145,13 +145,13 @@ class Encode(Command):
         from semistylegan.editing import load
 
         if not self.image:
-            raise UserError("IMAGE: none given; name one or more image files or folders")
+            raise UserError("IMAGE: none given; name one or more image files, folders or zips")
         if self.csv is not None and self.json:
             raise UserError(f"--json: not with --csv {self.csv}, which writes a table; leave out one of them")
-        if self.csv is not None and (self.csv.suffix.lower() in EXTENSIONS or self.csv in self.image):
+        if self.csv is not None and (self.csv.suffix.lower() in (*EXTENSIONS, ".zip") or self.csv in self.image):
             raise UserError(f"--csv {self.csv}: is an image; name the table to write, e.g. --csv factors.csv")
         model = load(self.model, self.device)
-        rows = readings(model, [image for path in self.image for image in images_in(path)])
+        rows = readings(model, [image for path in self.image for image in images_in(path, len(self.image) > 1)])
         if self.csv is not None:
             write_csv(self.csv, rows)
         elif self.json:
@@ -161,8 +161,10 @@ class Encode(Command):
         return self.csv
 
 
-def images_in(path: Path) -> list[tuple[str, Callable[[], ImageArray]]]:
-    """The images of a file, a folder or a zip: the name of each (in a zip: as its labels know it), and what loads it.
+def images_in(path: Path, among_others: bool) -> list[tuple[str, Callable[[], ImageArray]]]:
+    """The images of a file, a folder or a zip: the name of each, and what loads it.
+
+    Those of a zip are named as its labels name them; with the zip before that, where there are others beside it.
 
     Raises:
         UserError: a folder or a zip without images, a damaged zip, or no such file.
@@ -172,7 +174,8 @@ def images_in(path: Path) -> list[tuple[str, Callable[[], ImageArray]]]:
 
     if path.suffix.lower() == ".zip" and path.is_file():
         store = open_store(path)
-        return [(name, partial(store.decode, i)) for i, name in enumerate(store.names)]
+        prefix = f"{path}/" if among_others else ""
+        return [(prefix + name, partial(store.decode, i)) for i, name in enumerate(store.names)]
     return [(str(file), partial(load_image, file)) for file in image_files([path])]
 
 
@@ -218,9 +221,10 @@ def is_png(out: Path) -> bool:
 def _refuse_other_data(out: Path) -> None:
     """
     Raises:
-        UserError: a file stands there that this command did not write, e.g. the data of a training.
+        UserError: a file stands there that this command did not write, e.g. the data of a training; or a table of
+            labels stands beside it, which would count instead of the images' own.
     """
-    from semistylegan.data.storage import open_store
+    from semistylegan.data.storage import LABELS_FILE, beside_zip, open_store
 
     if out.exists():
         try:
@@ -229,6 +233,8 @@ def _refuse_other_data(out: Path) -> None:
             ours = False
         if not ours:
             raise UserError(f"--out {out}: holds other images than drawn ones; give another name")
+    if (table := beside_zip(out, LABELS_FILE)).exists():
+        raise UserError(f"--out {out}: {table} would be taken for its labels; move that, or give another name")
 
 
 def values(space: FactorSpace, settings: Sequence[str]) -> dict[str, Value]:

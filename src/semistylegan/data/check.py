@@ -310,7 +310,7 @@ def _odd(store: ImageStore, space: FactorSpace, labels: Labels) -> Iterator[Prob
 
 
 def _alike(path: str, space: FactorSpace) -> Iterator[Problem]:
-    """Classes whose names differ in capitals, blanks or hyphens alone."""
+    """Classes whose names differ in capitals alone, or in whether blanks, hyphens or underscores part their words."""
     for factor in space:
         spelt: dict[str, list[str]] = {}
         for name in factor.categories:

@@ -312,7 +312,7 @@ class ZipStore(ImageStore):
         return None if info is None else bytes(self._entry(info))
 
     def beside(self, name: str) -> Path:
-        return self.path.with_name(f"{self.path.stem}.{name}")
+        return beside_zip(self.path, name)
 
     def place(self, name: str) -> str:
         return str(self._outside(name) or f"{self.path}/{name}")
@@ -381,11 +381,16 @@ def open_store(path: str | Path) -> ImageStore:
     raise UserError(f"{path}: no such folder or zip; check the name")
 
 
+def beside_zip(path: Path, name: str) -> Path:
+    """Where a person's `metadata.csv` or `factors.json` for a zip stands, whether the zip is there or not."""
+    return path.with_name(f"{path.stem}.{name}")
+
+
 def images_below(path: Path) -> list[str]:
     """Names of the images in a folder and those below, relative to it, with forward slashes, sorted.
 
-    Files and folders whose names begin with a dot are left out. Links to folders are followed, but each folder is
-    walked once, those below `path` by their own names: no image occurs twice, and no circle is walked.
+    Files and folders whose names begin with a dot are left out. Links to folders are followed, but no folder is walked
+    twice: one below `path` is by its own name, another by the first link, of the least depth, that leads there.
 
     Raises:
         UserError: a folder that may not be read.

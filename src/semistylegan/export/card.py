@@ -58,7 +58,7 @@ def _of_run(model: Model) -> list[str]:
         return []
     from_where = f"Data: `{Path(config.data).name}`. Checkpoint `{model.checkpoint.name}` of"
     parts = ["## Training", from_where, f"```sh\n{command(config, model.resolution)}\n```"]
-    parts += filter(None, [run.earlier_plans()])
+    parts += filter(None, [run.moved_end()])
     scores = _scores(run.path, model.checkpoint)
     return [*parts, "## Scores", scores] if scores else parts
 

@@ -24,7 +24,7 @@ from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.metrics.readings import Readings
 from semistylegan.metrics.score_intervals import intervals_of, protocol_of_intervals
 from semistylegan.metrics.scores import ALIGNED, DEFAULT, METRIC_OF, METRICS, QUICK, Fields, unmeasurable
-from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, load_model
+from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, kimg_of, load_model
 from semistylegan.training.loop import OnSnapshot, pick_device
 from semistylegan.training.run import Run
 from semistylegan.training.scope import training_rows
@@ -321,14 +321,6 @@ def earlier(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
         return {}
     kept = {field for metric in METRICS.values() for field in metric.fields} | {"per_factor", "ci95"}
     return {key: value for key, value in document.items() if key in kept and value is not None}
-
-
-def kimg_of(checkpoint: Path) -> float:
-    """Thousands of images that a checkpoint has seen, from its folder's name."""
-    try:
-        return float(checkpoint.name.partition("-")[2])
-    except ValueError:
-        raise UserError(f"{checkpoint}: not named checkpoint-<kimg>; give a run") from None
 
 
 def seconds_at(run: Run, kimg: float) -> float | None:

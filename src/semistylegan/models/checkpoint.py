@@ -92,10 +92,22 @@ def checkpoint_name(kimg: float) -> str:
     return f"checkpoint-{kimg:010.3f}".removesuffix(".000")
 
 
+def kimg_of(checkpoint: Path) -> float:
+    """Thousands of images that a checkpoint has seen, from its folder's name.
+
+    Raises:
+        UserError: the folder is named otherwise.
+    """
+    try:
+        return float(checkpoint.name.partition("-")[2])
+    except ValueError:
+        raise UserError(f"{checkpoint}: not named checkpoint-<kimg>; give a run") from None
+
+
 def checkpoints(run: Path) -> list[Path]:
     """The complete checkpoints of a run, oldest first."""
     found = [p for p in run.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+(\.\d+)?", p.name)]
-    return sorted((p for p in found if (p / WEIGHTS_FILE).is_file()), key=lambda p: float(p.name.split("-")[1]))
+    return sorted((p for p in found if (p / WEIGHTS_FILE).is_file()), key=kimg_of)
 
 
 def find_checkpoint(path: Path) -> Path:

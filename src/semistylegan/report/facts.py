@@ -66,7 +66,7 @@ class Facts:
     """Of the package that trained it."""
     train: dict[str, Any]
     """The training configuration."""
-    earlier_plans: str
+    moved_end: str
     """Of a run whose end was moved: what it was planned for before."""
     model: Model
     kimg: float
@@ -143,7 +143,7 @@ def gather(run_path: Path) -> Facts:
         name=Path(str(train.get("data", "data"))).stem,
         version=str(document.get("semistylegan", "")),
         train=train,
-        earlier_plans=run.earlier_plans(),
+        moved_end=run.moved_end(),
         model=model,
         kimg=_kimg(run.checkpoint(), stats),
         images=None if data is None else len(data),

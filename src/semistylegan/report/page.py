@@ -237,7 +237,7 @@ def again(facts: Facts) -> str:
         for name, value in facts.train.items()
     )
     intro = f"With semistylegan {escape(facts.version)}:" if facts.version else ""
-    intro = " ".join(filter(None, [escape(facts.earlier_plans), intro]))
+    intro = " ".join(filter(None, [escape(facts.moved_end), intro]))
     body = (
         f"<pre>{escape(command(facts))}</pre>"
         f'<details><summary>Every setting of the training</summary><dl class="fields">{fields}</dl></details>'

@@ -142,6 +142,9 @@ def prepare(study: Study) -> Oracle | None:
             if config.prior == "auto" or config.system == "info":  # what training decides from the labels
                 config = replace(config, prior=run.config.prior)
             run.check_same(config, data.fingerprint())
+            if moved := run.moved_end():
+                fix = "A study compares runs of one plan: remove it, or give another --out"
+                raise UserError(f"{run.path}: {moved} {fix}")
     return oracle_for(data, pick_device(study.jobs[0].config.device))
 
 

@@ -25,7 +25,7 @@ from semistylegan.data.labels import Labels, choose_rows, write_labels_csv
 from semistylegan.data.pictures import save_png, tile, to_float, to_uint8
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
-from semistylegan.models.checkpoint import checkpoint_name, checkpoints
+from semistylegan.models.checkpoint import checkpoint_name, checkpoints, kimg_of
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.stylegan import as_grown
 from semistylegan.signals import heard_by
@@ -65,7 +65,7 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None, reschedule
         config: what is trained.
         on_snapshot: called with each new checkpoint.
         reschedule: let a run that is there end at `config.kimg`, sooner or later than it was planned. What depends on
-            how far it is (rates, doubt) is then that of the new length; `config.json` keeps the earlier one.
+            how far it is (rates, doubt, gamma_e) is then that of the new length; `config.json` keeps the earlier one.
 
     Raises:
         UserError: data or settings that cannot be trained with, a folder that belongs to other settings, or a loss that
@@ -98,9 +98,7 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     notes = [*notes_on_choices(given, config, data), *notes_on_labels(config, data)]
     notes += notes_on_growing(config, data.resolution)
     config, about_prior = with_prior(config, labels, space)
-    started = (run.path / CONFIG).exists()
-    if writes:
-        refuse_other(run, config, data, reschedule)
+    refuse_other(run, config, data, reschedule)
     for line in [*notes, *about_prior]:
         progress.console().print(line, markup=False)
     model = config.networks(data.resolution, data.channels, space.code_width)
@@ -109,11 +107,12 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
         progress.console().print(note, markup=False)
     state = TrainState.create(config, model, space, device)
     with alone(run) if writes else nullcontext():
-        if writes and started:
-            run.moved(config.data)
-            let_end(run, config.kimg)
-        elif writes:
-            start_run(run, config, model, data, labels, space)
+        if writes:
+            refuse_other(run, config, data, reschedule)  # another process may have been here since
+            if (run.path / CONFIG).exists():
+                run.moved(config.data)
+            else:
+                start_run(run, config, model, data, labels, space)
         distributed.wait(device)
         resume(run, state)
         go_on(run, state, Feed(config, data, labels, space, device), on_snapshot)
@@ -262,41 +261,32 @@ def with_prior(config: TrainConfig, labels: Labels, space: FactorSpace) -> tuple
 def refuse_other(run: Run, config: TrainConfig, data: Dataset, reschedule: bool) -> None:
     """
     Raises:
-        UserError: the folder belongs to a run of other settings or data, of another length (with `reschedule`: which
-            is past the new one), or holds other files.
+        UserError: the folder belongs to a run of other settings or data, or holds other files. Or its run was planned
+            for another length: without `reschedule`; with it, where it has no way to the new end, or is none.
     """
     if not (run.path / CONFIG).exists():
         files.require_own(run.path, START_FILES)
+        if reschedule:
+            raise UserError(f"--reschedule: {run.path} is no run yet; leave it out to begin one")
         return
-    planned, done = run.config.kimg, trained(run)
+    planned = run.config.kimg
     run.check_same(dataclasses.replace(config, kimg=planned), data.fingerprint())
-    if config.kimg != planned and not reschedule:
-        fix = "give the same to go on, or another --out; train --reschedule lets it end there"
-        raise UserError(f"{run.path}: belongs to a run with --kimg {planned:g}, not {config.kimg:g}; {fix}")
-    if config.kimg != planned and config.kimg <= done:
-        raise UserError(f"--kimg {config.kimg:g}: {run.path} has trained for {done:g} already; give more")
-
-
-def trained(run: Run) -> float:
-    """The kimg from which a run goes on."""
-    found = resumable(run)
-    return float(found[-1].name.split("-")[1]) if found else 0.0
-
-
-def let_end(run: Run, kimg: float) -> None:
-    """Writes down, and says, that a run is to end elsewhere than it was planned to, if so."""
-    if (planned := run.config.kimg) != kimg:
-        done = trained(run)
-        run.rescheduled(kimg, done)
-        what = f"{run.path}: planned for {planned:g} kimg, goes on from {done:g} as one of {kimg:g}"
-        progress.console().print(what, markup=False)
+    if config.kimg == planned:
+        return
+    there, found = checkpoints(run.path), resumable(run)
+    what = f"{run.path}: belongs to a run with --kimg {planned:g}, not {config.kimg:g}"
+    if found and config.kimg <= (done := kimg_of(found[-1])):
+        raise UserError(f"{what}, and has trained for {done:g}; give the same, or another --out")
+    if not reschedule:
+        raise UserError(f"{what}; give the same to go on, or another --out; train --reschedule lets it end there")
+    if there and not found:
+        raise UserError(f"{what}, and none of its checkpoints can be gone on from; give another --out")
 
 
 def start_run(
     run: Run, config: TrainConfig, model: ModelConfig, data: Dataset, labels: Labels, space: FactorSpace
 ) -> None:
     """Writes what a run holds before its first step; `config.json` last, since it makes the folder a run."""
-    files.require_own(run.path, START_FILES)
     document = space.to_json()
     if config.system != "info":
         rows, own = labels.labelled_rows, data.space.only(space.names)
@@ -324,6 +314,10 @@ def resume(run: Run, state: TrainState) -> None:
     if found := resumable(run):
         state.load(found[-1])
     if distributed.rank() == 0:
+        if (planned := run.config.kimg) != state.config.kimg:
+            what = f"planned for {planned:g} kimg, goes on from {state.kimg:g} as one of {state.config.kimg:g}"
+            progress.console().print(f"{run.path}: {what}", markup=False)
+        run.rescheduled(state.config.kimg, state.kimg)
         set_aside(run, state.kimg)
         for left in run.path.glob(".checkpoint-*.part"):  # by a process that was killed as it wrote
             shutil.rmtree(left, ignore_errors=True)
@@ -339,7 +333,7 @@ def resumable(run: Run) -> list[Path]:
 def set_aside(run: Run, kimg: float) -> None:
     """Renames the checkpoints after `kimg`, from where a run goes on because none later can be resumed: they are models
     of an earlier attempt, and would pass for the newest of this one."""
-    later = [path for path in checkpoints(run.path) if float(path.name.split("-")[1]) > kimg]
+    later = [path for path in checkpoints(run.path) if kimg_of(path) > kimg]
     for path in later:
         old = path.with_name(f"{path.name}.old")
         shutil.rmtree(old, ignore_errors=True)

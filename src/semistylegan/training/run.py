@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import Labels, read_labels_csv
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
-from semistylegan.models.checkpoint import checkpoints, find_checkpoint
+from semistylegan.models.checkpoint import checkpoints, find_checkpoint, kimg_of
 from semistylegan.training.config import FREE_TO_CHANGE, TrainConfig
 
 CONFIG, FACTORS, LABELS, STATS = "config.json", "factors.json", "labels.csv", "stats.jsonl"
@@ -89,7 +90,7 @@ class Run:
         """
         if kimg is None:
             return find_checkpoint(self.path)
-        there = {float(path.name.split("-")[1]): path for path in checkpoints(self.path)}
+        there = {kimg_of(path): path for path in checkpoints(self.path)}
         if kimg not in there:
             known = ", ".join(f"{number:g}" for number in there) or "none"
             raise UserError(f"{self.path}: no checkpoint after {kimg:g} kimg; there are {known}")
@@ -127,15 +128,19 @@ class Run:
             files.write_json(self.path / CONFIG, document)
 
     def rescheduled(self, kimg: float, done: float) -> None:
-        """Writes down that the run, `done` so far, is now to end at `kimg`; what it was planned for before stays."""
+        """Writes down that the run, which goes on from `done`, is to end at `kimg`, and what else it was planned for in
+        the part that it has behind it."""
         document = self.document()
-        if done:
-            before = {"kimg": document["train"]["kimg"], "until": done}
-            document[EARLIER_PLANS] = [*document.get(EARLIER_PLANS, []), before]
-        document["train"]["kimg"] = kimg
-        files.write_json(self.path / CONFIG, document)
+        plans = document.get(EARLIER_PLANS, [])
+        now = [*plans, {"kimg": document["train"]["kimg"], "until": math.inf}]
+        behind = [plan for plan in now if plan["until"] < done]
+        if done and (plan := now[len(behind)])["kimg"] != kimg:
+            behind.append({"kimg": plan["kimg"], "until": done})
+        if (behind, kimg) != (plans, document["train"]["kimg"]):
+            document[EARLIER_PLANS], document["train"]["kimg"] = behind, kimg
+            files.write_json(self.path / CONFIG, document)
 
-    def earlier_plans(self) -> str:
+    def moved_end(self) -> str:
         """Of a run whose end was moved, what is to be known beside its command; else nothing."""
         plans = self.document().get(EARLIER_PLANS, [])
         said = ", ".join(f"until kimg {plan['until']:g} it was planned for {plan['kimg']:g}" for plan in plans)

@@ -421,7 +421,7 @@ const quote = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace
 
 function python() {
   const dict = `{${Object.entries(settings()).map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`).join(", ")}}`;
-  const load = `ssg.load(${JSON.stringify(model.given)})`;
+  const load = `ssg.load(${JSON.stringify(model.given)}${model.device && `, device=${JSON.stringify(model.device)}`})`;
   if (!state.image) return `import semistylegan as ssg\nimage = ${load}.generate(${dict === "{}" ? "" : `${dict}, `}seed=${state.seed})[0]`;
   const file = JSON.stringify(images.get(state.image)?.file ?? "image.png");
   return `import semistylegan as ssg\nfrom semistylegan.data.pictures import load_image\nimage = ${load}.edit(load_image(${file}), ${dict}${model.steps === STEPS ? "" : `, steps=${model.steps}`})`;
@@ -429,10 +429,11 @@ function python() {
 
 function command() {
   const sets = Object.entries(settings()).map(([name, value]) => ` --set ${quote(`${name}=${value}`)}`).join("");
-  if (!state.image) return `semistylegan generate ${model.quoted}${sets} --seed ${state.seed} --count 1 --out picture.png`;
+  const device = model.device && ` --device ${model.device}`;
+  if (!state.image) return `semistylegan generate ${model.quoted}${sets} --seed ${state.seed} --count 1${device} --out picture.png`;
   const file = quote(images.get(state.image)?.file ?? "image.png");
-  if (!sets) return `semistylegan encode ${model.quoted} ${file}`;
-  return `semistylegan edit ${model.quoted} ${file}${sets}${model.steps === STEPS ? "" : ` --steps ${model.steps}`} --out edited.png`;
+  if (!sets) return `semistylegan encode ${model.quoted} ${file}${device}`;
+  return `semistylegan edit ${model.quoted} ${file}${sets}${model.steps === STEPS ? "" : ` --steps ${model.steps}`}${device} --out edited.png`;
 }
 
 async function save(kind) {
