@@ -318,7 +318,7 @@ def test_a_table_of_readings_takes_no_image_s_place(semi: Path, photos: Path, tm
 
     before = (photos / "0.png").read_bytes()
     assert encode("--csv", photos / "0.png", photos / "1.png") == 2  # --csv photos/*.png
-    assert "0.png: is an image; name the table to write" in capsys.readouterr().err
+    assert "0.png: is no table; name the one to write" in capsys.readouterr().err
     shutil.copy(photos / "0.png", photos / "noend")
     assert encode(photos / "noend", "--csv", photos / "noend") == 2
     assert (photos / "0.png").read_bytes() == (photos / "noend").read_bytes() == before

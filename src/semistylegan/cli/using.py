@@ -149,7 +149,7 @@ class Encode(Command):
         if self.csv is not None and self.json:
             raise UserError(f"--json: not with --csv {self.csv}, which writes a table; leave out one of them")
         if self.csv is not None and (self.csv.suffix.lower() in (*EXTENSIONS, ".zip") or self.csv in self.image):
-            raise UserError(f"--csv {self.csv}: is an image; name the table to write, e.g. --csv factors.csv")
+            raise UserError(f"--csv {self.csv}: is no table; name the one to write, e.g. --csv factors.csv")
         model = load(self.model, self.device)
         rows = readings(model, [image for path in self.image for image in images_in(path, len(self.image) > 1)])
         if self.csv is not None:
