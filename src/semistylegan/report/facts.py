@@ -20,6 +20,7 @@ from semistylegan.data.pictures import load_image, untile
 from semistylegan.editing import Model, load
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray
+from semistylegan.models.checkpoint import kimg_of
 from semistylegan.training.run import Run
 
 ImageArray = npt.NDArray[np.uint8]
@@ -209,8 +210,8 @@ def chance_level(factor: Factor) -> float:
 def _kimg(checkpoint: Path, stats: list[dict[str, Any]]) -> float:
     """Of the checkpoint by its name; of the last tick where the folder is named otherwise."""
     try:
-        return float(checkpoint.name.partition("-")[2])
-    except ValueError:
+        return kimg_of(checkpoint)
+    except UserError:
         return number(stats[-1].get("kimg")) or 0.0 if stats else 0.0
 
 
