@@ -41,8 +41,8 @@ from torch.utils.flop_counter import flop_registry
 from semistylegan import losses
 from semistylegan.scenes.sprites import FACTORS
 from semistylegan.training import TrainConfig, distributed
+from semistylegan.training.feed import own_rows
 from semistylegan.training.graphs import passes_for
-from semistylegan.training.loop import own_rows
 from semistylegan.training.memory import estimate, keep_freed_memory, peak_memory
 from semistylegan.training.scope import SHIFT, TINT
 from semistylegan.training.state import TrainState

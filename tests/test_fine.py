@@ -29,7 +29,7 @@ from semistylegan.report import write_report
 from semistylegan.scenes.sprites import FACTORS, render
 from semistylegan.study import sweep
 from semistylegan.training import Run, TrainConfig, train
-from semistylegan.training.loop import Feed, labels_and_space
+from semistylegan.training.feed import Feed, labels_and_space
 from semistylegan.training.scope import (
     ISAAC3D_FINE,
     class_factors,

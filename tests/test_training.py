@@ -32,7 +32,9 @@ from semistylegan.losses import moved, tinted, unsupervised
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.checkpoint import load_model
 from semistylegan.training import Run, TrainConfig, loop, train
-from semistylegan.training.loop import Diverged, Feed, about_precision, labels_and_space
+from semistylegan.training.device import about_precision
+from semistylegan.training.feed import Feed, labels_and_space
+from semistylegan.training.loop import Diverged
 from semistylegan.training.scope import completed, notes_on_labels
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Batch, LabelledBatch, Passes, decay, look, reading, split, train_step

@@ -102,7 +102,7 @@ def train_together(config: TrainConfig, snap_images: int) -> None:
         SystemExit: it failed, and has said why.
     """
     from semistylegan.training import distributed
-    from semistylegan.training.loop import pick_device
+    from semistylegan.training.device import pick_device
 
     names = ("data", "out", "label_fraction", "kimg", "seed", "device")
     options = {name.replace("_", "-"): getattr(config, name) for name in names} | {"snap-images": snap_images}

@@ -30,7 +30,7 @@ from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray, Value
 from semistylegan.inversion import Found, OnProgress, edited, edited_in_one_pass, invert
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, find_checkpoint, load_model
-from semistylegan.training.loop import pick_device
+from semistylegan.training.device import pick_device
 from semistylegan.training.run import LABELS, Run
 
 PRETRAINED: dict[str, str] = {"sprites": "sprites", "living-room": "living-room", "kitchen-editor": "kitchen-editor"}

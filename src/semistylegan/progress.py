@@ -134,3 +134,10 @@ class _Lines:
         left = f", {(self.total - self.done) / rate:.0f} s left" if rate > 0 and self.done < self.total else ""
         note = f"  {self.note}" if self.note else ""
         print(f"{self.title}: {self.done:g} of {self.total:g}, {spent:.0f} s{left}{note}", file=sys.stderr, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """75 -> "1m 15s"."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s"

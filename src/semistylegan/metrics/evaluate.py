@@ -25,7 +25,8 @@ from semistylegan.metrics.readings import Readings
 from semistylegan.metrics.score_intervals import intervals_of, protocol_of_intervals
 from semistylegan.metrics.scores import ALIGNED, DEFAULT, METRIC_OF, METRICS, QUICK, Fields, unmeasurable
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, kimg_of, load_model
-from semistylegan.training.loop import OnSnapshot, pick_device
+from semistylegan.training.device import pick_device
+from semistylegan.training.loop import OnSnapshot
 from semistylegan.training.run import Run
 from semistylegan.training.scope import training_rows
 

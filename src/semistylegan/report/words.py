@@ -6,10 +6,10 @@ import shlex
 from typing import Any
 
 from semistylegan.errors import UserError
+from semistylegan.progress import clock
 from semistylegan.report.facts import Facts, number
 from semistylegan.report.html import heading, share_of, whole
 from semistylegan.training.config import TrainConfig
-from semistylegan.training.loop import clock
 
 
 def headline(facts: Facts) -> str:

@@ -34,7 +34,8 @@ from semistylegan.study.plan import Job, Study, Values
 from semistylegan.study.plots import draw
 from semistylegan.study.table import Result, to_csv, to_markdown
 from semistylegan.training import Run, train
-from semistylegan.training.loop import labels_and_space, pick_device
+from semistylegan.training.device import pick_device
+from semistylegan.training.feed import labels_and_space
 from semistylegan.training.run import CONFIG
 from semistylegan.training.scope import completed
 

@@ -2,52 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from semistylegan import __version__, files, progress
+from semistylegan import files, progress
 from semistylegan.data.dataset import Dataset, epoch_order
-from semistylegan.data.joint import choose_prior, require_learnable
-from semistylegan.data.labels import Labels, choose_rows, write_labels_csv
 from semistylegan.data.pictures import save_png, tile, to_float, to_uint8
 from semistylegan.errors import UserError
-from semistylegan.factors import Factor, FactorSpace
-from semistylegan.models.checkpoint import checkpoint_name, checkpoints, kimg_of
-from semistylegan.models.config import ModelConfig
-from semistylegan.models.stylegan import as_grown
+from semistylegan.models.checkpoint import checkpoint_name, checkpoints
 from semistylegan.signals import heard_by
 from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
+from semistylegan.training.device import about_precision, pick_device, with_threads
+from semistylegan.training.feed import Feed, labels_and_space, with_prior
+from semistylegan.training.folder import alone, refuse_other, resume, start_run
 from semistylegan.training.graphs import passes_for
-from semistylegan.training.growing import advance, notes_on_growing
+from semistylegan.training.growing import notes_on_growing
 from semistylegan.training.memory import check_parts, keep_freed_memory, peak_memory, require_memory
-from semistylegan.training.run import CONFIG, FACTORS, LABEL_FACTORS, LABELS, STATS, Run, read_jsonl
-from semistylegan.training.scope import (
-    class_factors,
-    completed,
-    fine_factors,
-    notes_on_choices,
-    notes_on_labels,
-    training_rows,
-)
+from semistylegan.training.run import CONFIG, STATS, Run
+from semistylegan.training.scope import completed, notes_on_choices, notes_on_labels
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
-from semistylegan.training.step import Batch, LabelledBatch, reading, train_step
-from semistylegan.training.streams import to_device
+from semistylegan.training.step import reading, train_step
 
-Rows = TypeVar("Rows", Tensor, npt.NDArray[np.int64])
 OnSnapshot = Callable[[Path, float], None]
 """Called with a new checkpoint's folder and its kimg. What it does is not counted as training time."""
 
@@ -119,29 +105,6 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     return run
 
 
-@contextmanager
-def with_threads(count: int) -> Iterator[None]:
-    """Inside, torch computes with so many threads; afterwards with as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def alone(run: Run) -> Iterator[None]:
-    """Holds a run's folder, which is made where it is not there.
-
-    Raises:
-        UserError: another process holds it.
-    """
-    files.make_folder(run.path)
-    with files.held(run.path, f"{run.path}: is being trained by another process; wait for it, or give another --out"):
-        yield
-
-
 def go_on(run: Run, state: TrainState, feed: Feed, on_snapshot: OnSnapshot | None) -> None:
     """The steps from where `state` is to the end, with their ticks and snapshots."""
     config, device = feed.config, feed.device
@@ -173,238 +136,6 @@ def go_on(run: Run, state: TrainState, feed: Feed, on_snapshot: OnSnapshot | Non
                     end_snapshot(run, state, feed, on_snapshot, stop)
                 if stop:
                     raise KeyboardInterrupt
-
-
-# -- before the first step ----------------------------------------------------------------------------------------
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes a GPU where there is one.
-
-    Raises:
-        UserError: not a device, or not here.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"--device {name}: no device is called so; give auto, cpu, cuda, cuda:1 or mps") from None
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {name}: not available here ({str(error).splitlines()[0]}); use cpu") from None
-    return device
-
-
-def about_precision(config: TrainConfig, device: torch.device) -> str | None:
-    """What to know of `--precision` on this CPU, where torch knows it: one with matrix units for bfloat16 is twice as
-    fast with it."""
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    if device.type != "cpu" or capabilities.get("architecture") != "x86_64":
-        return None
-    if config.precision == "bfloat16":
-        slow = not (capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-        return "--precision bfloat16: this CPU has no unit for it, and may well be slower with it" if slow else None
-    if capabilities.get("amx_bf16") and config.size != "tiny":
-        return "this CPU has matrix units for bfloat16: --precision bfloat16 takes about half the time"
-    return None
-
-
-def labels_and_space(config: TrainConfig, data: Dataset) -> tuple[Labels, FactorSpace]:
-    """The labels that the run may see, and the factors of its codes.
-
-    Raises:
-        UserError: labels are needed and there are none.
-    """
-    if config.system == "info":
-        own = data.space.with_kinds(config.factor_kinds)
-        space = own.anonymous() if len(own) else FactorSpace(tuple(Factor.scalar(f"code{i}") for i in range(10)))
-        return Labels.none(len(data), len(space)), space
-    if len(data.labels.labelled_rows) == 0:
-        raise UserError(
-            f"{data.path}: no image has a label, and the preset {config.system} needs some; "
-            f"fill in metadata.csv for a few percent of the images, or use --preset info"
-        )
-    labels = data.labels.keep(training_rows(config, data))
-    if config.label_fraction is not None:
-        labels = labels.keep(choose_rows(labels, config.label_fraction, config.seed))
-    own = data.space
-    if config.system == "fine":
-        own = fine_factors(config.fine_factors, own)
-        labels = labels.columns([data.space.position(name) for name in own.names])
-    if len(labels.labelled_rows) == 0:
-        given = {"--hold-out": config.hold_out, "--label-fraction": config.label_fraction}
-        given["--fine-factors"] = config.fine_factors if config.system == "fine" else None
-        said = ", ".join(f"{option} {value}" for option, value in given.items() if value is not None)
-        raise UserError(f"{data.path}: no label of {', '.join(own.names)} is left with {said}; label more images of it")
-    if config.factor_kinds == "scalar":
-        labels = labels.as_scalars(own)
-    space = own.with_kinds(config.factor_kinds)
-    return labels, space.with_classes(class_factors(config, space))
-
-
-def with_prior(config: TrainConfig, labels: Labels, space: FactorSpace) -> tuple[TrainConfig, list[str]]:
-    """The configuration with its prior decided: `auto` from the run's own labels alone; without labels the grid. And
-    what to say of that, and of factors that these labels do not teach.
-
-    Raises:
-        UserError: these labels teach no factor at all.
-    """
-    notes = require_learnable(space, labels, Path(config.data)) if config.system != "info" else []
-    if config.prior == "grid" or (config.prior == "labelled" and config.system != "info"):
-        return config, notes
-    prior, why = choose_prior(space, labels) if config.system != "info" else ("grid", "no label is used")
-    return dataclasses.replace(config, prior=prior), [*notes, f"--prior {prior}: {why}"]
-
-
-def refuse_other(run: Run, config: TrainConfig, data: Dataset, reschedule: bool) -> None:
-    """
-    Raises:
-        UserError: the folder belongs to a run of other settings or data, or holds other files. Or its run was planned
-            for another length: without `reschedule`; with it, where it has no way to the new end, or is none.
-    """
-    if not (run.path / CONFIG).exists():
-        files.require_own(run.path, START_FILES)
-        if reschedule:
-            raise UserError(f"--reschedule: {run.path} is no run yet; leave it out to begin one")
-        return
-    planned = run.config.kimg
-    run.check_same(dataclasses.replace(config, kimg=planned), data.fingerprint())
-    if config.kimg == planned:
-        return
-    there, found = checkpoints(run.path), resumable(run)
-    what = f"{run.path}: belongs to a run with --kimg {planned:g}, not {config.kimg:g}"
-    if found and config.kimg <= (done := kimg_of(found[-1])):
-        raise UserError(f"{what}, and has trained for {done:g}; give the same, or another --out")
-    if not reschedule:
-        raise UserError(f"{what}; give the same to go on, or another --out; train --reschedule lets it end there")
-    if there and not found:
-        raise UserError(f"{what}, and none of its checkpoints can be gone on from; give another --out")
-
-
-def start_run(
-    run: Run, config: TrainConfig, model: ModelConfig, data: Dataset, labels: Labels, space: FactorSpace
-) -> None:
-    """Writes what a run holds before its first step; `config.json` last, since it makes the folder a run."""
-    document = space.to_json()
-    if config.system != "info":
-        rows, own = labels.labelled_rows, data.space.only(space.names)
-        document[LABEL_FACTORS] = own.to_json()["factors"]
-        kept = data.labels.keep(rows).columns([data.space.position(name) for name in own.names])
-        write_labels_csv(run.path / LABELS, data.names, rows, kept, own)
-    files.write_json(run.path / FACTORS, document)
-    seen = training_rows(config, data)
-    shown = seen[epoch_order(len(seen), config.seed, 0, min(len(seen), 80))]
-    save_png(run.path / "reals.png", tile(data.images(shown).permute(0, 2, 3, 1).numpy(), columns=10))
-    about = {
-        "semistylegan": __version__,
-        "data_fingerprint": data.fingerprint(),
-        "train": config.to_json(),
-        "model": model.to_json(),
-    }
-    files.write_json(run.path / CONFIG, about)
-
-
-START_FILES = (FACTORS, LABELS, "reals.png")
-
-
-def resume(run: Run, state: TrainState) -> None:
-    """Takes over the newest checkpoint that can be resumed, if any, and forgets what was logged after it."""
-    if found := resumable(run):
-        state.load(found[-1])
-    if distributed.rank() == 0:
-        if (planned := run.config.kimg) != state.config.kimg:
-            what = f"planned for {planned:g} kimg, goes on from {state.kimg:g} as one of {state.config.kimg:g}"
-            progress.console().print(f"{run.path}: {what}", markup=False)
-        run.rescheduled(state.config.kimg, state.kimg)
-        set_aside(run, state.kimg)
-        for left in run.path.glob(".checkpoint-*.part"):  # by a process that was killed as it wrote
-            shutil.rmtree(left, ignore_errors=True)
-        kept = [row for row in read_jsonl(run.path / STATS) if row["kimg"] <= state.kimg]
-        files.write_jsonl(run.path / STATS, kept)
-
-
-def resumable(run: Run) -> list[Path]:
-    """The checkpoints that a training can go on from, oldest first."""
-    return [p for p in checkpoints(run.path) if (p / STATE_FILE).is_file() and (p / COUNTERS_FILE).is_file()]
-
-
-def set_aside(run: Run, kimg: float) -> None:
-    """Renames the checkpoints after `kimg`, from where a run goes on because none later can be resumed: they are models
-    of an earlier attempt, and would pass for the newest of this one."""
-    later = [path for path in checkpoints(run.path) if kimg_of(path) > kimg]
-    for path in later:
-        old = path.with_name(f"{path.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        path.rename(old)
-    if later:
-        names = ", ".join(path.name for path in later)
-        what = f"{run.path}: goes on from kimg {kimg:g}; of no use to that, and named NAME.old from now on: {names}"
-        progress.console().print(what, markup=False)
-
-
-# -- during the training --------------------------------------------------------------------------------------------
-
-
-class Feed:
-    """What each step sees, as a function of (seed, images seen, step)."""
-
-    def __init__(
-        self, config: TrainConfig, data: Dataset, labels: Labels, space: FactorSpace, device: torch.device
-    ) -> None:
-        self.config, self.data, self.space, self.device = config, data, space, device
-        self.stage: tuple[int, float] | None = None
-        self.seen, self.rows = training_rows(config, data), labels.labelled_rows
-        self.level_NF, self.known_NF = torch.from_numpy(labels.level_NF), torch.from_numpy(labels.known_NF)
-
-    def batch(self, state: TrainState) -> Batch:
-        random = np.random.default_rng([self.config.seed, 2, state.step])
-        count = self.config.batch
-        if self.config.grow_kimg is not None:
-            now = advance(state)
-            count, self.stage = now.batch, (now.resolution, now.share)
-        level_BF = own_rows(self.prior(count, random))
-        real_BCHW = self.images(own_rows(self.order(state.images, count)))
-        self.data.prefetch(own_rows(self.order(state.images + count, count)))
-        return Batch(
-            real_BCHW=real_BCHW,
-            code_BC=to_device(self.space.encode(level_BF), self.device),
-            labelled=self.labelled(random) if len(self.rows) else None,
-        )
-
-    def order(self, images: int, count: int) -> npt.NDArray[np.int64]:
-        """Numbers of the next images to be shown, after so many."""
-        return self.seen[epoch_order(len(self.seen), self.config.seed, images, count)]
-
-    def images(self, rows: npt.NDArray[np.int64]) -> Tensor:
-        """Images by number, with the detail that growing networks know."""
-        img_BCHW = to_float(to_device(self.data.images(rows), self.device))
-        return img_BCHW if self.stage is None else as_grown(img_BCHW, *self.stage)
-
-    def labelled(self, random: np.random.Generator) -> LabelledBatch:
-        """Labelled images drawn with replacement."""
-        rows = own_rows(self.rows[random.integers(len(self.rows), size=self.config.labelled_batch)])
-        return LabelledBatch(
-            img_LCHW=self.images(rows),
-            code_LC=to_device(self.space.encode(self.level_NF[rows]), self.device),
-            known_LF=to_device(self.known_NF[rows], self.device),
-        )
-
-    def prior(self, count: int, random: np.random.Generator) -> Tensor:
-        """Levels count x F for generated images: from the grid, or whole rows of labels (blanks from the grid)."""
-        generator = torch.Generator().manual_seed(int(random.integers(2**63)))
-        level_BF = self.space.sample(count, generator)
-        if self.config.prior == "labelled" and len(self.rows):
-            rows = self.rows[random.integers(len(self.rows), size=count)]
-            level_BF = torch.where(self.known_NF[rows], self.level_NF[rows], level_BF)
-        return level_BF
-
-
-def own_rows(rows: Rows) -> Rows:
-    """Of the rows of a whole batch, those that this process computes."""
-    size = len(rows) // distributed.count()
-    return rows[distributed.rank() * size : (distributed.rank() + 1) * size]
 
 
 class Ticker:
@@ -439,7 +170,7 @@ class Ticker:
         if distributed.rank() == 0:
             files.append_jsonl(self.run.path / STATS, row)
         self.meter.log(
-            f"kimg {state.kimg:<8.1f} time {clock(state.seconds):<9} sec/kimg {row['sec_per_kimg']:<8.2f}"
+            f"kimg {state.kimg:<8.1f} time {progress.clock(state.seconds):<9} sec/kimg {row['sec_per_kimg']:<8.2f}"
             f"D {means['loss_gan_d']:<7.3f}G {means['loss_gan_g']:<7.3f}"
             f"code of fakes {means['loss_unsup']:<8.3f}"
             + (f"labelled {means['loss_sr']:<8.3f}" if "loss_sr" in means else "")
@@ -530,13 +261,6 @@ def save_fakes(run: Run, state: TrainState, feed: Feed, columns: int = 10) -> No
 def crossed(before: float, after: float, interval: float) -> bool:
     """Whether a multiple of `interval` lies in (before, after]."""
     return math.floor(after / interval + 1e-9) > math.floor(before / interval + 1e-9)
-
-
-def clock(seconds: float) -> str:
-    """75 -> "1m 15s"."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s"
 
 
 @contextmanager

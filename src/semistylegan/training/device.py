@@ -1,0 +1,56 @@
+"""Where a training computes, and how: the device, its threads, its precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from semistylegan.errors import UserError
+from semistylegan.training.config import TrainConfig
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; `auto` takes a GPU where there is one.
+
+    Raises:
+        UserError: not a device, or not here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"--device {name}: no device is called so; give auto, cpu, cuda, cuda:1 or mps") from None
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name}: not available here ({str(error).splitlines()[0]}); use cpu") from None
+    return device
+
+
+@contextmanager
+def with_threads(count: int) -> Iterator[None]:
+    """Inside, torch computes with so many threads; afterwards with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def about_precision(config: TrainConfig, device: torch.device) -> str | None:
+    """What to know of `--precision` on this CPU, where torch knows it: one with matrix units for bfloat16 is twice as
+    fast with it."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    if device.type != "cpu" or capabilities.get("architecture") != "x86_64":
+        return None
+    if config.precision == "bfloat16":
+        slow = not (capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+        return "--precision bfloat16: this CPU has no unit for it, and may well be slower with it" if slow else None
+    if capabilities.get("amx_bf16") and config.size != "tiny":
+        return "this CPU has matrix units for bfloat16: --precision bfloat16 takes about half the time"
+    return None
