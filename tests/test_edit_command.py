@@ -126,6 +126,21 @@ def test_encode_reads_folders(editor: Path, photos: Path, tmp_path: Path, capsys
     assert "empty: no images in this folder" in capsys.readouterr().err
 
 
+def test_readings_of_a_folder_are_a_table_of_its_images(semi: Path, photos: Path, capsys: Any) -> None:
+    table = photos / "metadata.csv"
+    assert main(["encode", str(semi), str(photos), "--csv", str(table)]) == 0
+    store, model = Dataset.open(photos), load(semi)
+    space, labels = read_csv(table, store.names, model.factors)
+    assert space == model.factors and labels.known_NF.all() and labels.known_NF.shape[0] == 4
+    assert np.abs(labels.level_NF - model.read_levels(store.images(range(4)).permute(0, 2, 3, 1).numpy())).max() < 1e-3
+    before = table.read_bytes()
+    for images in ([photos], [photos / "sub", photos / "0.png"], [photos / "0.png"]):  # now they are labels
+        capsys.readouterr()
+        assert main(["encode", str(semi), *map(str, images), "--csv", str(table)]) == 2
+        assert "metadata.csv: holds labels of these images" in capsys.readouterr().err
+    assert table.read_bytes() == before
+
+
 def test_the_first_named_keeps_its_name_and_capitals_do_not_count(photos: Path, tmp_path: Path) -> None:
     more = tmp_path / "more"
     save_png(more / "z.png", render(0, 16))

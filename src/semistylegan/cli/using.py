@@ -135,7 +135,8 @@ class Encode(Command):
     json: bool = False
     """Print JSON: one object an image."""
     csv: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Write a table with a column for each factor, as metadata.csv has it."""
+    """Write a table with a column for each factor, as metadata.csv has it. Of one folder or zip it names the images as
+    that data set's own table does."""
     device: str = "cpu"
     """cpu (the same numbers on every machine), cuda, cuda:1, mps, or auto."""
 
@@ -150,6 +151,8 @@ class Encode(Command):
             raise UserError(f"--json: not with --csv {self.csv}, which writes a table; leave out one of them")
         if self.csv is not None and (self.csv.suffix.lower() in (*EXTENSIONS, ".zip") or self.csv in self.image):
             raise UserError(f"--csv {self.csv}: is no table; name the one to write, e.g. --csv factors.csv")
+        if self.csv is not None and self.csv.exists() and self.csv.resolve() in map(own_table, self.image):
+            raise UserError(f"--csv {self.csv}: holds labels of these images; give another name, e.g. factors.csv")
         model = load(self.model, self.device)
         rows = readings(model, [image for path in self.image for image in images_in(path, len(self.image) > 1)])
         if self.csv is not None:
@@ -164,7 +167,7 @@ class Encode(Command):
 def images_in(path: Path, among_others: bool) -> list[tuple[str, Callable[[], ImageArray]]]:
     """The images of a file, a folder or a zip: the name of each, and what loads it.
 
-    Those of a zip are named as its labels name them; with the zip before that, where there are others beside it.
+    Those of a folder or a zip are named as its labels name them; with its path before that, where there are others.
 
     Raises:
         UserError: a folder or a zip without images, a damaged zip, or no such file.
@@ -176,7 +179,17 @@ def images_in(path: Path, among_others: bool) -> list[tuple[str, Callable[[], Im
         store = open_store(path)
         prefix = f"{path}/" if among_others else ""
         return [(prefix + name, partial(store.decode, i)) for i, name in enumerate(store.names)]
-    return [(str(file), partial(load_image, file)) for file in image_files([path])]
+    own = path.is_dir() and not among_others
+    return [(n.as_posix() if own else str(p), partial(load_image, p)) for p, n in image_files([path]).items()]
+
+
+def own_table(path: Path) -> Path:
+    """Where labels of an image, or of those of a folder or a zip, stand, whether there are any or not; resolved."""
+    from semistylegan.data.storage import LABELS_FILE, beside_zip
+
+    if path.suffix.lower() == ".zip" and path.is_file():
+        return beside_zip(path, LABELS_FILE).resolve()
+    return ((path if path.is_dir() else path.parent) / LABELS_FILE).resolve()
 
 
 def image_files(given: Sequence[Path], out: Path | None = None) -> dict[Path, Path]:
