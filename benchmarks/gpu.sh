@@ -38,6 +38,13 @@ generator() { # PIXELS KIMG
   measured "generator$1" "$1" default --gamma-g 15 --ce-weight 0.15 --kimg "$2"
 }
 
+step() { # LIMIT_S OPTIONS...
+  limit=$1
+  shift
+  timeout "$limit" "$PYTHON" "$HERE/train_step.py" --device "$DEVICE" --size small --width 0 --batch 16 \
+    --resolutions "$RESOLUTIONS" "$@"
+}
+
 mkdir -p "$OUT"
 for pixels in 64 128; do
   ssg render kitchen --out "$OUT/kitchen$pixels.zip" --resolution "$pixels" --count "$COUNT"
@@ -45,6 +52,10 @@ done
 generator 64 "$KIMG64"
 generator 128 "$KIMG128"
 measured editor64 64 edit,l2 --preset fine --hold-out 0.05 --kimg "$KIMG_EDITOR"
-[ -e "$OUT/step.json" ] || "$PYTHON" "$HERE/train_step.py" --device "$DEVICE" --size small --width 0 --batch 16 \
-  --resolutions "$RESOLUTIONS" --methods ours,eager,bfloat16,compiled,plain,public \
-  --json "$OUT/step.json" --plot "$OUT/step.png"
+if [ ! -e "$OUT/step.json" ]; then
+  step 7200 --methods ours,eager,bfloat16,plain,public --json "$OUT/step.part.json" --plot "$OUT/step.png"
+  mv "$OUT/step.part.json" "$OUT/step.json"
+fi
+# Last and for half an hour at most, since no one knows how long it compiles; each resolution is written by itself.
+[ -e "$OUT/compiled.json" ] || step 1800 --methods ours,compiled --json "$OUT/compiled.json" ||
+  echo "gpu.sh: torch.compile ended with status $? before all was timed" >&2

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semistylegan import losses
-from semistylegan.training.step import split, train_step
+from semistylegan.training.step import split, stay, train_step
 
 Weights = dict[str, Tensor]
 
@@ -179,12 +179,14 @@ class Plain:
         img = mix(labelled.img_LCHW.to(dtype), real, share)
         label = labelled.code_LC.to(dtype)
         aim = mix(label, said, share)
-        changed = tinted(moved(labelled.img_LCHW.to(dtype), part.moves_2L), part.tints_LCD.to(dtype))
+        changed = None
+        if any(stay(config, self.state.space)):
+            changed = tinted(moved(labelled.img_LCHW.to(dtype), part.moves_2L), part.tints_LCD.to(dtype))
 
         def loss_of_E() -> Tensor:
             known = labelled.known_LF
             loss = config.alpha * sum(supervised(head, aim, known) for head in self.read(img))
-            if part.stays_LF.any():
+            if changed is not None:
                 loss = loss + config.alpha * sum(
                     supervised(head, label, known & part.stays_LF) for head in self.read(changed)
                 )

@@ -23,8 +23,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
-import resource
 import statistics
 import sys
 import time
@@ -39,14 +37,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from semistylegan import losses
+from semistylegan.files import write_json
 from semistylegan.scenes.sprites import FACTORS
 from semistylegan.training import TrainConfig, distributed
+from semistylegan.training.device import arithmetic
 from semistylegan.training.feed import own_rows
 from semistylegan.training.graphs import passes_for
 from semistylegan.training.memory import estimate, keep_freed_memory, peak_memory
 from semistylegan.training.scope import SHIFT, TINT
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Batch, LabelledBatch, Passes, split, train_step
+from semistylegan.training.streams import finish
 
 STEPS = 16
 """One round of lazy R1."""
@@ -77,6 +78,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     device = torch.device(distributed.local_device(args.device))
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
     if args.memory:
         print(json.dumps(memory(args, args.resolutions[0], device)))
         return
@@ -104,8 +107,12 @@ def main() -> None:
                 rows.append(row)
                 if distributed.rank() == 0:
                     print(json.dumps(row), flush=True)
-    if distributed.rank() or os.environ.get("RANK", "0") != "0":
-        return
+            if distributed.rank() == 0:  # after each resolution: what fails later loses nothing
+                write(args, device, peaks, rows)
+
+
+def write(args: argparse.Namespace, device: torch.device, peaks: list[float], rows: list[dict[str, Any]]) -> None:
+    """What has been timed so far, and on what: on stdout, as JSON and as a plot."""
     document = {
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "batch": args.batch,
@@ -113,12 +120,12 @@ def main() -> None:
         "threads": args.threads,
         "processes": args.processes,
         "ceiling_gflops": [round(peak, 1) for peak in peaks],
-        "memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
+        "memory_gb": round(peak_memory(), 2),
         "rows": rows,
     }
     print(json.dumps({k: v for k, v in document.items() if k != "rows"}))
     if args.json:
-        args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_json(args.json, document)
     if args.plot:
         plot(rows, args.plot)
 
@@ -162,17 +169,22 @@ def stepper(method: str, state: TrainState, batch: Batch) -> Callable[[], Any]:
                         super().of_penalty()
 
             passes_of = NotInR1
-        return lambda: train_step(state, batch, passes_of)
-    plain = Plain(state, torch.float32, before=method.startswith("public"))
-    weight, device = state.config.ce_weight, batch.real_BCHW.device.type
 
-    def supervised(said: torch.Tensor, aim: torch.Tensor) -> torch.Tensor:
-        assert batch.labelled is not None
-        return losses.supervised(said, aim, batch.labelled.known_LF, FACTORS, weight)
+        def ours() -> None:
+            with arithmetic(state.config.precision, batch.real_BCHW.device):
+                train_step(state, batch, passes_of)
+
+        return ours
+    plain = Plain(state, torch.float32, before=method.startswith("public"))
+    weight, device = state.config.ce_weight, batch.real_BCHW.device
+
+    def supervised(said: torch.Tensor, aim: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        return losses.supervised(said, aim, known, FACTORS, weight)
 
     def step() -> None:
         (part,) = split(state, batch)
-        with torch.autocast(device, torch.bfloat16, enabled=method.endswith("bfloat16")):
+        autocast = torch.autocast(device.type, torch.bfloat16, enabled=method.endswith("bfloat16"))
+        with arithmetic(state.config.precision, device), autocast:
             plain.step(part, supervised, lambda said, code: losses.unsupervised(said, code, FACTORS, weight))
         state.step, state.images = state.step + 1, state.images + len(batch.real_BCHW)
 
@@ -184,24 +196,27 @@ def times(
 ) -> tuple[dict[str, float], float]:
     """Seconds a kimg of each method, and GFLOP/s of the best convolution: rounds in turn, so that a change of the
     machine's pace meets all of them."""
+    if "compiled" in methods:
+        torch._dynamo.reset()  # beyond some recompilations of one function it would quietly compile no more
+        torch._dynamo.config.fail_on_recompile_limit_hit = True
     steps = {method: stepper(method, *make(args, resolution, device, **FIELDS.get(method, {}))) for method in methods}
     found: dict[str, list[float]] = {method: [] for method in methods}
     for method, step in steps.items():
         began = time.perf_counter()
         for _ in range(2):
             step()
-        synchronise(device)
+        finish(device)
         if device.type == "cuda" or method == "compiled":
             print(f"{method}, {resolution} px: first two steps {time.perf_counter() - began:.1f} s", flush=True)
     peaks = []
     for _ in range(args.rounds):
         peaks.append(ceiling(device))
         for method, step in steps.items():
-            synchronise(device)
+            finish(device)
             began = time.perf_counter()
             for _ in range(STEPS):
                 step()
-            synchronise(device)
+            finish(device)
             found[method].append((time.perf_counter() - began) / STEPS * 1000 / args.batch)
     return {method: statistics.median(seconds) for method, seconds in found.items()}, statistics.median(peaks)
 
@@ -235,11 +250,6 @@ def same(args: argparse.Namespace, resolution: int, dtype: torch.dtype) -> dict[
     return row
 
 
-def synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def work(args: argparse.Namespace, resolution: int, device: torch.device) -> float:
     """Operations of one of our steps: convolutions and matrix products, forward and backward, with R1 in its turn."""
     state, batch = make(args, resolution, device)
@@ -265,7 +275,7 @@ class Operations(TorchDispatchMode):
 
 def ceiling(device: torch.device) -> float:
     """GFLOP/s of the best dense 3x3 convolution: forward and both gradients, weighted as in a step."""
-    best = 0.0
+    best, calls = 0.0, 50 if device.type == "cuda" else 1  # a GPU is through with one before the next is launched
     for width, size in ((64, 32), (64, 64), (128, 32)):
         x, g = (torch.randn(16, width, size, size, device=device) for _ in range(2))
         w = torch.randn(width, width, 3, 3, device=device)
@@ -280,13 +290,14 @@ def ceiling(device: torch.device) -> float:
                     torch.ops.aten.convolution_backward(g, x, w, None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1, which)
 
             once()
-            synchronise(device)
+            finish(device)
             laps = []
             for _ in range(5):
                 began = time.perf_counter()
-                once()
-                synchronise(device)
-                laps.append(time.perf_counter() - began)
+                for _ in range(calls):
+                    once()
+                finish(device)
+                laps.append((time.perf_counter() - began) / calls)
             parts.append(min(laps))
         # Passes with width x width kernels: per image D sees 3 forward, 3 input, 2 weight gradients; E and G likewise.
         flop = 2 * 16 * width * width * 9 * size * size

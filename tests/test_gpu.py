@@ -14,6 +14,7 @@ from semistylegan.editing import load
 from semistylegan.factors import FactorSpace
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.training import TrainConfig, streams, train
+from semistylegan.training.device import arithmetic
 from semistylegan.training.graphs import Recorder, passes_for
 from semistylegan.training.run import read_jsonl
 from semistylegan.training.state import TrainState
@@ -23,34 +24,48 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 SPACE = FactorSpace.grid({"a": 3, "b": 4})
 
 
-def state_on(device: str, **fields: Any) -> TrainState:
+def state_on(device: str, preset: str = "semi", **fields: Any) -> TrainState:
     own = {"kimg": 0.08, "batch": 4, "labelled_batch": 4, "r1_interval": 4, "precision": "float32", **fields}
-    config = TrainConfig.preset("semi", "none", "none", **own).resolved(16)
+    config = TrainConfig.preset(preset, "none", "none", **own).resolved(16)
     return TrainState.create(config, config.networks(16, 3, SPACE.code_width), SPACE, torch.device(device))
 
 
-def batch_on(device: str, seed: int) -> Batch:
+def batch_on(device: str, seed: int, labels: bool = True) -> Batch:
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator).to(device)
 
     known = torch.rand(4, 2, generator=generator).to(device) < 0.7
-    return Batch(normal(4, 3, 16, 16), normal(4, 2), LabelledBatch(normal(4, 3, 16, 16), normal(4, 2), known))
+    real, code, labelled = normal(4, 3, 16, 16), normal(4, 2), LabelledBatch(normal(4, 3, 16, 16), normal(4, 2), known)
+    return Batch(real, code, labelled if labels else None)
 
 
 def vector(state: TrainState) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for net in (state.G, state.D, state.E) for p in net.parameters()])
 
 
-@pytest.mark.parametrize(("gan", "graphs"), [("logistic", True), ("relativistic", True), ("logistic", False)])
-def test_passes_have_the_gradients_of_plain_ones(gan: str, graphs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"gan": "relativistic"},
+        {"cuda_graphs": False},
+        {"shift": 0.25, "shift_keeps": "a", "tint": 1.0, "tint_keeps": "b"},
+        {"r1_interval": 1},
+        {"encoder": "shared"},
+        {"preset": "info", "gamma_e_from": 0.0},
+        {"preset": "fine", "gamma_rec": 10.0, "gamma_cycle": 1.0},
+    ],
+    ids=str,
+)
+def test_passes_have_the_gradients_of_plain_ones(fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Recorded or not, in two streams: as kernel after kernel. Each step from the same weights: rounding apart, Adam
     follows the sign of gradients near zero."""
-    ours = state_on("cuda", gan=gan, gamma_e=1.0, gamma_e_from=0.3, cuda_graphs=graphs)
-    plain = state_on("cuda", gan=gan, gamma_e=1.0, gamma_e_from=0.3)
+    fields = {"gamma_e": 1.0, "gamma_e_from": 0.3, **fields}
+    ours, plain = state_on("cuda", **fields), state_on("cuda", **fields)
     passes_of = passes_for(ours, torch.device("cuda"))
-    assert isinstance(passes_of, Recorder) == graphs
+    assert isinstance(passes_of, Recorder) == ours.config.cuda_graphs
     for step in range(12):
         for own, other in (("G", "opt_G"), ("D", "opt_D"), ("E", "opt_E")):
             getattr(plain, own).load_state_dict(getattr(ours, own).state_dict())
@@ -58,13 +73,13 @@ def test_passes_have_the_gradients_of_plain_ones(gan: str, graphs: bool, monkeyp
             if step:
                 getattr(plain, other).load(tensors)
         plain.step, plain.images = ours.step, ours.images
-        batch = batch_on("cuda", step)
-        logs = [train_step(ours, batch, passes_of)]
-        with monkeypatch.context() as patch:
+        batch = batch_on("cuda", step, labels=ours.config.system != "info")
+        with arithmetic("float32", torch.device("cuda")), monkeypatch.context() as patch:
+            logs = [train_step(ours, batch, passes_of)]
             patch.setattr(streams, "second_stream", torch.cuda.current_stream)
             logs.append(train_step(plain, batch, Passes))
         assert logs[0].keys() == logs[1].keys()
-        assert ("r1" in logs[0]) == (step % 4 == 0)
+        assert ("r1" in logs[0]) == (step % ours.config.r1_interval == 0)
         for name, value in logs[0].items():
             torch.testing.assert_close(value, logs[1][name], rtol=1e-3, atol=1e-4)
         for key in ("opt_G", "opt_D", "opt_E"):
@@ -76,8 +91,8 @@ def test_a_gpu_computes_what_a_cpu_does() -> None:
     states = [state_on("cpu", label_noise=0.0), state_on("cuda", label_noise=0.0)]
     logs = []
     for state, device in zip(states, ("cpu", "cuda"), strict=True):
-        passes_for(state, torch.device(device))  # the arithmetic
-        logs.append(train_step(state, batch_on(device, 0)))
+        with arithmetic("float32", torch.device(device)):
+            logs.append(train_step(state, batch_on(device, 0)))
     for name, value in logs[0].items():
         torch.testing.assert_close(value, logs[1][name].cpu(), rtol=1e-3, atol=1e-4)
 

@@ -68,4 +68,3 @@ def test_a_cpu_records_nothing_and_a_gpu_not_what_changes_its_shape() -> None:
     assert isinstance(passes_for(state, gpu), Recorder)
     for fields in ({"cuda_graphs": False}, {"micro_batch": 4}, {"backbone": "stylegan"}):
         assert passes_for(state_at(0.0, **fields), gpu) is Passes
-    passes_for(state, cpu)  # the process's settings as they were

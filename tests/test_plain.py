@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import statistics
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -65,3 +68,15 @@ def test_the_plain_encoder_reads_what_ours_reads_at_64_pixels() -> None:
         said = plain_module().Plain(state, torch.float32).read(img)
         for ours, plain in zip(state.E.codes(state.E.trunk(img)), said, strict=True):
             assert plain_module().relative(ours, plain) < 1e-5
+
+
+def test_the_benchmark_times_what_it_says(tmp_path: Path) -> None:
+    script, out = Path(__file__).parents[1] / "benchmarks" / "train_step.py", tmp_path / "step.json"
+    methods = ["ours", "bfloat16", "eager", "plain", "public", "public_bfloat16"]
+    words = ["--resolutions", "16", "--width", "8", "--batch", "4", "--rounds", "1", "--methods", ",".join(methods)]
+    words += ["--shift-keeps", "shape", "--tint-keeps", "scale", "--gamma-doubt", "0.2", "--json", str(out)]
+    done = subprocess.run([sys.executable, str(script), *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    assert [row["method"] for row in rows] == methods
+    assert all(row["seconds_per_kimg"] > 0 and row["of_public"] > 0 for row in rows)

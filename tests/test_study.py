@@ -562,6 +562,20 @@ def test_one_run_a_core_is_one_a_core_that_this_process_may_use(monkeypatch: pyt
     assert list(running.ended(jobs, running.Measure((), 100), None, None)) == [] and used == [3]
 
 
+@pytest.mark.parametrize(
+    ("device", "given"),
+    [("auto", ["cuda:0", "cuda:1"]), ("cuda", ["cuda:0", "cuda:1"]), ("cuda:1", ["cuda:1"]), ("cpu", []), ("mps", [])],
+)
+def test_runs_share_the_gpus_and_one_that_is_named_trains_one_at_a_time(
+    device: str, given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = plan({"gamma_g": (1.0, 2.0)}, seeds=(0, 1), fields={"device": device}).jobs
+    assert running.gpus_of(jobs) == []  # where there is none
+    monkeypatch.setattr(running.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(running.torch.cuda, "device_count", lambda: 2)
+    assert running.gpus_of(jobs) == given
+
+
 def test_a_study_begun_with_a_relative_path_goes_on(
     sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,7 @@ from semistylegan.losses import moved, tinted, unsupervised
 from semistylegan.metrics.evaluate import evaluate
 from semistylegan.models.checkpoint import load_model
 from semistylegan.training import Run, TrainConfig, loop, train
-from semistylegan.training.device import about_precision
+from semistylegan.training.device import about_precision, arithmetic
 from semistylegan.training.feed import Feed, labels_and_space
 from semistylegan.training.loop import Diverged
 from semistylegan.training.scope import completed, notes_on_labels
@@ -1059,6 +1059,32 @@ def test_a_training_says_what_its_precision_is_on_this_cpu(
     note = about_precision(config, torch.device("cpu"))
     assert note is None if said is None else note is not None and said in note
     assert about_precision(config, torch.device("meta")) is None
+
+
+def test_the_arithmetic_of_a_gpu_is_a_training_s_alone() -> None:
+    def flags() -> tuple[bool, bool, bool]:
+        cudnn = torch.backends.cudnn
+        return cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32, cudnn.benchmark
+
+    before = flags()
+    for precision, fast in (("float32", False), ("tf32", True)):
+        with arithmetic(precision, torch.device("cuda")):
+            assert flags() == (fast, fast, True)
+        assert flags() == before
+    with pytest.raises(KeyboardInterrupt), arithmetic("float32", torch.device("cpu")):
+        assert flags() == (False, False, False)
+        raise KeyboardInterrupt
+    assert flags() == before
+
+
+def test_seconds_hold_what_a_gpu_has_still_to_do(
+    sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "finish", lambda device: time.sleep(0.5))
+    fields = {"kimg": 0.032, "tick_kimg": 0.016, "label_fraction": 0.2, "device": "cpu"}
+    run = train(TrainConfig.preset("semi", sprites_zip, tmp_path / "run", **fields))
+    (first, second) = run.stats()
+    assert first["seconds"] >= 0.5 and second["seconds"] - first["seconds"] >= 0.5
 
 
 @pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").is_dir(), reason="no huge pages here")

@@ -283,12 +283,15 @@ def in_pool(jobs: Sequence[Job], measure: Measure, count: int, gpus: Sequence[st
 
 
 def gpus_of(jobs: Sequence[Job]) -> list[str]:
-    """The GPUs to share among the runs: all of them for the device `auto`, none where another was asked for."""
-    if not jobs or jobs[0].config.device != "auto" or not torch.cuda.is_available():
+    """The GPUs to share among the runs: all of them for the devices `auto` and `cuda`, one that was named, or none."""
+    device = jobs[0].config.device if jobs else "cpu"
+    if not torch.cuda.is_available() or not (device in ANY_GPU or device.startswith("cuda:")):
         return []
-    return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    return [device] if device not in ANY_GPU else [f"cuda:{i}" for i in range(torch.cuda.device_count())]
 
 
+ANY_GPU = ("auto", "cuda")
+"""Devices that leave open which GPU a run is given."""
 DEVICE = ""
 """In a worker of the pool: the GPU that it has for itself; nothing on a CPU."""
 
@@ -321,7 +324,7 @@ def on_ray(jobs: Sequence[Job], measure: Measure) -> Iterator[Result | None]:
         UserError: Ray is not installed, the cluster cannot be reached, or its workers die again and again.
     """
     with joined() as ray:
-        gpus = 1 if jobs and jobs[0].config.device == "auto" and ray.cluster_resources().get("GPU") else 0
+        gpus = 1 if jobs and jobs[0].config.device in ANY_GPU and ray.cluster_resources().get("GPU") else 0
         remote = ray.remote(num_cpus=1, num_gpus=gpus)(done_aside)
         waiting = [remote.remote(job, measure) for job in jobs]
         while waiting:

@@ -42,6 +42,20 @@ def with_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
+    """Inside, a GPU multiplies as `--precision` says (TF32 but with float32) and looks for its fastest convolutions;
+    afterwards as before, so that what a process measures does not depend on what it trained."""
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, products.allow_tf32, cudnn.benchmark
+    cudnn.allow_tf32 = products.allow_tf32 = precision != "float32"
+    cudnn.benchmark = device.type == "cuda"
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32, products.allow_tf32, cudnn.benchmark = before
+
+
 def about_precision(config: TrainConfig, device: torch.device) -> str | None:
     """What to know of `--precision` on this CPU, where torch knows it: one with matrix units for bfloat16 is twice as
     fast with it."""

@@ -57,11 +57,12 @@ def local_device(name: str) -> str:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """Inside, the processes that torchrun started know each other (gloo on CPUs, NCCL on GPUs)."""
+    """Inside, the processes that torchrun started know each other. NCCL sums what lies on GPUs, gloo the rest: in gloo
+    a process notices that another one has ended, and no GPU is waited for."""
     if not launched() or dist.is_initialized():
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield
     finally:
@@ -82,14 +83,14 @@ def sum_(x: Tensor) -> Tensor:
     return x
 
 
-def any_(flag: bool, device: torch.device) -> bool:
+def any_(flag: bool) -> bool:
     """Whether `flag` holds in any process."""
-    return flag if count() == 1 else bool(sum_(torch.tensor(float(flag), device=device)) > 0)
+    return flag if count() == 1 else bool(sum_(torch.tensor(float(flag))) > 0)
 
 
-def wait(device: torch.device) -> None:
+def wait() -> None:
     """Until all processes are here."""
-    any_(False, device)
+    any_(False)
 
 
 # -- starting them --------------------------------------------------------------------------------------------------

@@ -16,16 +16,15 @@ from torch import Tensor
 from semistylegan.training import distributed
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import Part, Passes, PassesOf, gamma_e_now
+from semistylegan.training.streams import recording_stream
 
 WARM_UP = 3
 """Times that the passes run before they are recorded: libraries choose their kernels meanwhile."""
 
 
 def passes_for(state: TrainState, device: torch.device) -> PassesOf:
-    """How a training on `device` computes its passes; sets the arithmetic of its GPU, which is the process's."""
+    """How a training on `device` computes its passes."""
     config = state.config
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = config.precision != "float32"
-    torch.backends.cudnn.benchmark = device.type == "cuda"
     recorded = device.type == "cuda" and config.cuda_graphs
     counts = config.mix_with == "labelled" and distributed.count() > 1  # all processes count within a pass
     plain = config.backbone != "stylegan2" or config.micro_batch or counts
@@ -55,13 +54,14 @@ class Recorded(Passes):
     def __init__(self, state: TrainState, part: Part) -> None:
         self.own = copy_of(part)
         super().__init__(state, [self.own])
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
+        device = part.real_BCHW.device
+        stream = recording_stream(device)
+        stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP):
                 for run in self._passes():
                     run()
-        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.current_stream(device).wait_stream(stream)
         super().__init__(state, [self.own])  # a fresh log, and no graph of the warm-up
         self.forget_gradients()
         self.graphs: list[torch.cuda.CUDAGraph] = []

@@ -23,7 +23,7 @@ from semistylegan.models.checkpoint import checkpoint_name, checkpoints
 from semistylegan.signals import heard_by
 from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
-from semistylegan.training.device import about_precision, pick_device, with_threads
+from semistylegan.training.device import about_precision, arithmetic, pick_device, with_threads
 from semistylegan.training.feed import Feed, labels_and_space, with_prior
 from semistylegan.training.folder import alone, refuse_other, resume, start_run
 from semistylegan.training.graphs import passes_for
@@ -33,6 +33,7 @@ from semistylegan.training.run import CONFIG, STATS, Run
 from semistylegan.training.scope import completed, notes_on_choices, notes_on_labels
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
 from semistylegan.training.step import reading, train_step
+from semistylegan.training.streams import finish
 
 OnSnapshot = Callable[[Path, float], None]
 """Called with a new checkpoint's folder and its kimg. What it does is not counted as training time."""
@@ -99,7 +100,7 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
                 run.moved(config.data)
             else:
                 start_run(run, config, model, data, labels, space)
-        distributed.wait(device)
+        distributed.wait()
         resume(run, state)
         go_on(run, state, Feed(config, data, labels, space, device), on_snapshot)
     return run
@@ -121,13 +122,17 @@ def go_on(run: Run, state: TrainState, feed: Feed, on_snapshot: OnSnapshot | Non
             while state.progress < 1:
                 began = time.perf_counter()
                 before = state.kimg
-                losses = train_step(state, feed.batch(state), passes_of)
+                with arithmetic(config.precision, device):
+                    losses = train_step(state, feed.batch(state), passes_of)
+                stop = distributed.any_(interrupted())
+                tick = crossed(before, state.kimg, config.tick_kimg) or state.progress >= 1
+                snapshot = crossed(before, state.kimg, config.snap_kimg) or state.progress >= 1
+                if tick or snapshot or stop:
+                    finish(device)  # or the clock would leave out what a GPU has still to do
                 state.seconds += time.perf_counter() - began
                 ticker.add(losses, state.kimg - before)
-                if crossed(before, state.kimg, config.tick_kimg) or state.progress >= 1:
+                if tick:
                     ticker.write()
-                stop = distributed.any_(interrupted(), device)
-                snapshot = crossed(before, state.kimg, config.snap_kimg) or state.progress >= 1
                 if snapshot and writes:
                     files.write_text(run.path / SNAPSHOT, checkpoint_name(state.kimg))
                 if snapshot or stop:

@@ -21,6 +21,12 @@ def to_device(x: Tensor, device: torch.device) -> Tensor:
     return x.pin_memory().to(device, non_blocking=True)
 
 
+def finish(device: torch.device) -> None:
+    """Waits for all that a GPU has to do already."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 class Aside:
     """`with Aside(device) as aside`: what stands inside may run beside what follows it, until `aside.join()`.
 
@@ -52,4 +58,10 @@ class Aside:
 @functools.cache
 def second_stream(device: torch.device) -> torch.cuda.Stream:
     """The one beside the current one: always the same, whose memory is used again."""
+    return torch.cuda.Stream(device)
+
+
+@functools.cache
+def recording_stream(device: torch.device) -> torch.cuda.Stream:
+    """The one on which graphs are recorded: each stream keeps memory of its own for matrix products."""
     return torch.cuda.Stream(device)
