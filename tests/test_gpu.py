@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from semistylegan.editing import load
 from semistylegan.factors import FactorSpace
 from semistylegan.metrics.evaluate import evaluate
+from semistylegan.metrics.inception import Inception
+from semistylegan.metrics.inception_network import InceptionNetwork
 from semistylegan.training import TrainConfig, streams, train
 from semistylegan.training.device import arithmetic
 from semistylegan.training.graphs import Recorder, passes_for
@@ -114,6 +117,15 @@ def test_a_run_trains_stops_goes_on_and_is_measured(tmp_path: Path, sprites_zip:
     assert all(np.isfinite(v) for row in rows for v in row.values())
     found = evaluate(run.path, metrics=("mig", "l2"), images=200, device="cuda")
     assert 0 <= found["mig"] <= 1
+
+
+def test_features_of_inception_are_those_of_the_cpu(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save_file(InceptionNetwork().state_dict(), file := tmp_path / "inception.safetensors")
+    images = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
+    with arithmetic("float32", torch.device("cuda")):
+        features = Inception(file, device=torch.device("cuda")).features(images)
+    np.testing.assert_allclose(features, Inception(file).features(images), rtol=1e-2, atol=1e-3)
 
 
 def test_a_model_draws_reads_and_edits_there_as_on_the_cpu() -> None:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from semistylegan.errors import UserError
-from semistylegan.metrics.inception import Inception
+from semistylegan.metrics.inception import Inception, providers
 from semistylegan.metrics.inception_network import BlockA, BlockE, Conv, InceptionNetwork, average
 
 onnx = pytest.importorskip("onnx")
@@ -46,6 +46,20 @@ def test_colours_are_scaled_and_images_resized(tmp_path: Path) -> None:
         features = Inception(network(tmp_path / "a.onnx", shape)).features(flat)
         assert features == pytest.approx(flat[:, :, 0, 0].numpy() / 127.5 - 1, abs=5e-4)
         assert features.dtype == np.float64 and features.shape == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("device", "there", "first"), [("cuda:1", True, "CUDA"), ("cuda", False, "CPU"), ("cpu", True, "CPU")]
+)
+def test_an_onnx_file_computes_on_a_gpu_where_it_can(
+    device: str, there: bool, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [f"{name}ExecutionProvider" for name in (("CUDA", "CPU") if there else ("CPU",))]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: found)
+    given = providers(torch.device(device))
+    assert given[-1] == "CPUExecutionProvider" and len(given) == (2 if first == "CUDA" else 1)
+    if first == "CUDA":
+        assert given[0] == ("CUDAExecutionProvider", {"device_id": 1})
 
 
 def test_bytes_go_in_as_they_are_and_grey_is_three_channels(tmp_path: Path) -> None:

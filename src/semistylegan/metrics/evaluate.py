@@ -72,13 +72,13 @@ def evaluate(
         UserError: an unknown metric, not a run, no checkpoint, or data that is not there or no longer the same.
     """
     names = metric_names(metrics, fid=inception is not None)
-    network = None if inception is None else Inception(inception, inception_sha256)
+    where = pick_device(device)
+    network = None if inception is None else Inception(inception, inception_sha256, where)
     require_images(images)
     seed = checked_count("seed", seed, 0)
     run = Run(Path(run_path))
     checkpoint = run.checkpoint(kimg)
     data = full_data(run, data_path)
-    where = pick_device(device)
     networks = load_model(checkpoint, where)
     oracle = oracle_for(data, where)
     readings = readings_of(run, networks, data, oracle, images, seed)

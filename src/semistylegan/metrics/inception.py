@@ -27,6 +27,7 @@ from semistylegan.errors import UserError
 from semistylegan.metrics.inception_network import SIDE, InceptionNetwork
 from semistylegan.metrics.information import Floats
 
+CPU = torch.device("cpu")
 AT_ONCE = 25
 """Images that pass our own network together: some hundred megabytes."""
 UNUSED = ("fc.", "AuxLogits.")
@@ -39,12 +40,13 @@ class Inception:
     Args:
         path: the file: `.safetensors`, else ONNX.
         sha256: its hash, if it must be a certain one (in hex; the first twelve digits are enough).
+        device: where it computes; an ONNX file on a GPU where the onnxruntime that is installed can, else on the CPU.
 
     Raises:
         UserError: no such file, another hash, neither of the two, or a network that takes or gives something else.
     """
 
-    def __init__(self, path: Path, sha256: str | None = None) -> None:
+    def __init__(self, path: Path, sha256: str | None = None, device: torch.device = CPU) -> None:
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -56,7 +58,7 @@ class Inception:
             raise UserError(f"{path}: its SHA-256 is {self.sha256}, not {sha256}; it is not the file that was meant")
         # Both tell what they are fed with: `kind` (float32: colours in [-1, 1], uint8: bytes), `sides` (height and
         # width, None: any) and `batch` (images at once, None: any number).
-        self.network = Own(path, data) if path.suffix == ".safetensors" else Onnx(path, data)
+        self.network = (Own if path.suffix == ".safetensors" else Onnx)(path, data, device)
 
     def features(self, img_BCHW: Tensor) -> Floats:
         """Features B x D of uint8 images B x (1 or 3) x H x W.
@@ -92,8 +94,8 @@ class Own:
         UserError: not such a file, or other weights than the network's.
     """
 
-    def __init__(self, path: Path, data: bytes) -> None:
-        self.kind, self.sides, self.batch = torch.float32, [SIDE, SIDE], None
+    def __init__(self, path: Path, data: bytes, device: torch.device) -> None:
+        self.kind, self.sides, self.batch, self.device = torch.float32, [SIDE, SIDE], None, device
         try:
             weights = load(data)
         except SafetensorError as error:
@@ -112,11 +114,12 @@ class Own:
             if not torch.isfinite(given[name].float()).all():
                 raise UserError(f"{path}: {name} holds NaN or infinity; convert the weights again")
         self.network.load_state_dict({name: w.float() for name, w in given.items()}, strict=False)
-        self.network.eval().requires_grad_(False)
+        self.network.eval().requires_grad_(False).to(device)
 
     @torch.inference_mode()
     def __call__(self, img_BCHW: Any) -> Any:
-        return torch.cat([self.network(part) for part in torch.from_numpy(img_BCHW).split(AT_ONCE)]).numpy()
+        parts = torch.from_numpy(img_BCHW).split(AT_ONCE)
+        return torch.cat([self.network(part.to(self.device)) for part in parts]).cpu().numpy()
 
 
 class Onnx:
@@ -126,7 +129,7 @@ class Onnx:
         UserError: onnxruntime is not installed, not such a file, or a network that takes something else than images.
     """
 
-    def __init__(self, path: Path, data: bytes) -> None:
+    def __init__(self, path: Path, data: bytes, device: torch.device) -> None:
         try:
             import onnxruntime
         except ImportError:
@@ -135,7 +138,7 @@ class Onnx:
         options.log_severity_level = 4
         options.intra_op_num_threads = torch.get_num_threads()
         try:
-            self.session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(data, options, providers=providers(device))
         except Exception as error:  # onnxruntime's own classes have no common parent
             line = str(error).splitlines()[0][:120]
             raise UserError(
@@ -154,3 +157,12 @@ class Onnx:
 
     def __call__(self, img_BCHW: Any) -> Any:
         return self.session.run(None, {self.name: img_BCHW})[0]
+
+
+def providers(device: torch.device) -> list[Any]:
+    """What onnxruntime is to compute with, the first that it can."""
+    import onnxruntime
+
+    cuda = "CUDAExecutionProvider"
+    there = device.type == "cuda" and cuda in onnxruntime.get_available_providers()
+    return [*([(cuda, {"device_id": device.index or 0})] if there else []), "CPUExecutionProvider"]
