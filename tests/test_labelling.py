@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 import weakref
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -331,6 +332,28 @@ def test_labels_of_a_zip_go_beside_it_with_those_inside(tmp_path: Path) -> None:
     assert data.space.names == ("size", "shape") and data.labels.known_NF.sum() == 3
     assert check(tmp_path / "a.zip").labelled == 2
     assert (tmp_path / "a.zip").read_bytes() == inside
+
+
+def test_a_table_in_a_zip_is_copied_beside_it_with_the_first_label(tmp_path: Path) -> None:
+    inside = "file_name;size;note\r\n2.png;1,5;mine\r\n4.png;0;\r\n"
+    for i in range(6):
+        save_png(tmp_path / "photos" / f"{i}.png", np.full((16, 16, 3), i, np.uint8))
+    data, wrong = tmp_path / "a.zip", tmp_path / "b.zip"
+    for path, table in ((data, inside), (wrong, inside + "9.png;1;\r\n")):
+        with zipfile.ZipFile(path, "w") as out:
+            for image in (tmp_path / "photos").iterdir():
+                out.write(image, image.name)
+            out.writestr("metadata.csv", table)
+    desk = Desk(data, "size:0..4,shape=ring|square")
+    assert desk.look(2)["values"] == {"size": 1.5} and not (tmp_path / "a.metadata.csv").exists()
+    number = desk.save("w", 3, {}, {"shape": "square", "size": 2.5})["undo"]
+    written = (tmp_path / "a.metadata.csv").read_bytes().decode()
+    assert written == "file_name;size;note;shape\r\n2.png;1,5;mine;\r\n4.png;0;;\r\n3.png;2,5;;square\r\n"
+    assert check(data).labelled == 3 and desk.progress()["labelled"] == 3
+    desk.undo("w", number)
+    assert check(data).labelled == 2
+    with pytest.raises(UserError, match=r"b\.zip/metadata\.csv line 4: '9\.png'"):
+        Desk(wrong, "size:0..4")
 
 
 def test_undo_restores_the_bytes(photos: Path) -> None:

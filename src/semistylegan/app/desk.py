@@ -95,9 +95,9 @@ class Desk:
     # -- what is there -----------------------------------------------------------------------------------------------
 
     def _open(self) -> LabelFile:
-        """`metadata.csv`; where there is none yet, the labels of a `dataset.json` are where it begins."""
-        start = b""
-        if self.store.other_file("metadata.csv") is None:
+        """`metadata.csv`; where there is none yet, it begins with the labels inside a zip, or of a `dataset.json`."""
+        start = self.store.other_file("metadata.csv")
+        if start is None:
             space, labels = read_labels(self.store)
             if len(labels.labelled_rows):
                 text = io.StringIO()
@@ -107,7 +107,8 @@ class Desk:
                     known = zip(space, labels.level_NF[row], labels.known_NF[row], strict=True)
                     writer.writerow([self.store.names[row], *(in_words(f, float(u)) if k else "" for f, u, k in known)])
                 start = text.getvalue().encode()
-        return LabelFile(self.path, self.store.names, start)
+            return LabelFile(self.path, self.store.names, start or b"")
+        return LabelFile(self.path, self.store.names, start, self.store.place("metadata.csv"))
 
     def _fitting(self, file: LabelFile, questions: Sequence[Question]) -> tuple[Question, ...]:
         """The questions with the classes that the file names by now; a label that does not fit is named."""

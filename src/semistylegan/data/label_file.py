@@ -29,18 +29,25 @@ class LabelFile:
         table: the file as it was read; None where there was nothing in it.
     """
 
-    def __init__(self, path: Path, names: Sequence[str], start: bytes = b"") -> None:
+    def __init__(self, path: Path, names: Sequence[str], start: bytes = b"", place: str = "") -> None:
         """Reads the file; where there is none, begins with `start`, a CSV file's bytes, or with an empty table.
+
+        Args:
+            path: the file.
+            names: the data set's images.
+            start: what it begins with.
+            place: where that is from, for messages; `path` where it is left out.
 
         Raises:
             UserError: `Table.parse` would not take it; names the file, the line and the fix.
         """
         self.path, self.names = path, names
         self._stamp = _stamp(path)
+        source = str(path)
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            data = start
+            data, source = start, place or source
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror}); check it") from None
         self._bom, self._encoding = next(((b, e) for b, e in _BOMS if data.startswith(b)), (b"", "utf-8"))
@@ -50,7 +57,7 @@ class LabelFile:
             self._lines, self._row, self.columns = ["file_name\n"], {}, ["file_name"]
             self._delimiter, self._end, self._header, self._decimal_comma = ",", "\n", 0, False
             return
-        self.table = table = Table.parse(data, str(path), names)
+        self.table = table = Table.parse(data, source, names)
         text = data.removeprefix(self._bom).decode(self._encoding)
         self._delimiter = table.delimiter
         cell = rf'(?:"(?:[^"]|"")*"[^{self._delimiter}\r\n]*|[^{self._delimiter}\r\n]*)'
@@ -60,7 +67,7 @@ class LabelFile:
         filled = [i for i, line in enumerate(self._lines) if line.replace(self._delimiter, " ").strip(' \r\n\t"')]
         self._header = filled[0]
         if len(filled) - 1 != len(table.rows):
-            raise UserError(f"{path}: its rows cannot be told apart; save the table as CSV again")
+            raise UserError(f"{source}: its rows cannot be told apart; save the table as CSV again")
         self._row = dict(zip(table.rows.tolist(), filled[1:], strict=True))
         self.columns = [on_one_line(_bare(c)) for c in self._cells(self._header)]
         self._end = self._lines[self._header][len(self._lines[self._header].rstrip("\r\n")) :] or "\n"
