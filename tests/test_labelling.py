@@ -748,6 +748,22 @@ def test_arrows_typing_leaving_open_and_skipping(page: Page, address: str, photo
 
 
 @pytest.mark.timeout(120)
+def test_escape_leaves_the_answer_as_it_was(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "hue:angle,size:0..10"))) as address:
+        opened(page, address)
+        for typed, kept in (("33", "open"), ("21", "120")):
+            press(page, ".")
+            page.keyboard.type(typed)
+            press(page, "Escape")
+            page.locator("#panel").click(position={"x": 1, "y": 1})
+            field = page.locator("[data-question=hue] input.typed")
+            assert field.input_value() == ("" if kept == "open" else "120°")
+            press(page, "k", "k", "4", "k")
+        name = saved(page)
+    assert rows_of(photos / "metadata.csv") == {name: {"hue": "120", "size": ""}}
+
+
+@pytest.mark.timeout(120)
 def test_two_windows(page: Page, browser: BrowserContext, address: str, photos: Path) -> None:
     opened(page, address)
     other = opened(browser.new_page(), address)

@@ -113,8 +113,7 @@ export class Question {
       done();
       this.input.blur();
     } else if (event.key === "Escape") {
-      if (!this.target) this.input.value = "";
-      this.show();
+      this.input.value = this.target ? this.text : ""; // before the blur, which answers with what was typed
       this.input.blur();
     }
   }
