@@ -495,6 +495,53 @@ def test_labels_that_do_not_fit_are_named_at_the_start(photos: Path) -> None:
     assert Desk(photos, "n").look(0)["values"] == {"n": "2"}
 
 
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        ("file_name,n,hue,size\n000.png,#1,#3,#2\n", {"n": "2", "hue": 90.0, "size": 10.0}),
+        ("file_name;n;hue;size\n000.png;2,0;90,5;2,5\n", {"n": "2", "hue": 90.5, "size": 2.5}),
+        ("file_name,n,hue,size\n000.png,1.0,9e1,05\n", {"n": "1", "hue": 90.0, "size": 5.0}),
+    ],
+)
+def test_cells_are_shown_as_the_table_reads_them(table: str, values: dict[str, Any], photos: Path) -> None:
+    factors = (Factor.categorical("n", ("1", "2")), Factor.circular("hue", 12), Factor.scalar("size", 3, 0, 10))
+    (photos / "factors.json").write_text(json.dumps(FactorSpace(factors).to_json()))
+    (photos / "metadata.csv").write_text(table)
+    desk = Desk(photos, "n,hue,size")
+    cells = desk.look(0)["cells"]
+    assert desk.look(0)["values"] == values
+    data = Dataset.open(photos)
+    assert data.labels.level_NF[0] == pytest.approx(
+        [f.level_of(v) for f, v in zip(factors, values.values(), strict=True)]
+    )
+    desk.save("w", 0, cells, values)
+    assert desk.look(0)["values"] == values
+
+
+def test_what_is_written_counts_though_the_next_image_cannot_be_had(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk, done = Desk(photos, "shape=ring|square"), []
+    errors = [UserError("metadata.csv: gone"), KeyError(1), UserError("metadata.csv: gone")]
+    image = desk.next("w")["item"]["image"]
+
+    def breaks(_: int) -> Any:
+        raise errors.pop(0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk, "look", breaks)
+        for said in ("metadata.csv: gone", "the terminal says"):
+            answer = desk.save("w", image, desk.values.get(image, {}), {"shape": "ring"})
+            assert said in answer["trouble"] and answer["cells"] == {"shape": "ring"} and answer["labelled"] == 1
+            done.append(answer["undo"])
+        assert "KeyError" in capsys.readouterr().err
+        assert "trouble" in desk.skip("w", 0)
+    assert rows_of(photos / "metadata.csv") == {f"{image:03d}.png": {"shape": "ring"}}
+    for number in reversed(done):
+        assert desk.undo("w", number)["item"]["image"] == image
+    assert rows_of(photos / "metadata.csv") == {} and desk.next("w")["item"]["image"] == image
+
+
 def test_images_of_any_size_are_shown_and_damaged_ones_can_be_skipped(photos: Path) -> None:
     save_png(photos / "001.png", render(0, 64))
     (photos / "002.png").write_bytes((photos / "002.png").read_bytes()[:200])

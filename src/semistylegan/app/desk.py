@@ -10,6 +10,7 @@ import csv
 import io
 import secrets
 import shlex
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,6 @@ from semistylegan.data.label_file import LabelFile
 from semistylegan.data.pictures import Header, ImageArray, decode_image, encode_png
 from semistylegan.data.storage import ImageStore, open_store
 from semistylegan.errors import UserError
-from semistylegan.factors import Factor
 from semistylegan.files import write_json
 
 if TYPE_CHECKING:
@@ -206,13 +206,7 @@ class Desk:
         """Cells that the table took, as values for the page."""
         asked = {question.name: question.factor for question in self.questions}
         shown = ((name, asked.get(name), cell) for name, cell in cells.items())
-        return {name: self._value(factor, cell) for name, factor, cell in shown if factor is not None}
-
-    def _value(self, factor: Factor, cell: str) -> float | str:
-        if factor.kind == "categorical" and cell not in factor.categories:
-            cell = str(int(float(cell)))  # 2.0: so pandas writes a column of whole numbers with blanks
-        number = cell.replace(",", ".") if factor.kind != "categorical" and "." not in cell else cell
-        return factor.value_of(snap(factor, factor.level_of(number)))
+        return {n: factor.value_of(self.file.level(factor, cell)) for n, factor, cell in shown if factor is not None}
 
     def _read(self, image: int) -> dict[str, float | str]:
         """What the model reads, of the asked factors that it knows by the same name."""
@@ -269,8 +263,19 @@ class Desk:
         image = self.queue.next(window)
         return {"item": None if image is None else self.look(image), **self.progress()}
 
+    def _then(self, window: str, image: int) -> dict[str, Any]:
+        """The next image, after `image`. Where it cannot be had, why: what was done stays done."""
+        try:
+            return self.next(window)
+        except UserError as error:
+            trouble = " ".join(str(error).split("\n"))
+        except Exception:
+            traceback.print_exc()  # our own mistake
+            trouble = "something went wrong in the server; the terminal says what"
+        return {"trouble": trouble, "cells": self.values.get(image, {}), **self.progress()}
+
     def save(self, window: str, image: int, saw: Cells, values: dict[str, float | str | None]) -> dict[str, Any]:
-        """Writes what a person says of an image; then the next one.
+        """Writes what a person says of an image; then the next one, or under `trouble` why it cannot be had.
 
         Args:
             saw: the cells that the window showed; another window may have changed them since.
@@ -297,14 +302,14 @@ class Desk:
         undo = self._remember(Done(window, image, before, after))
         self._write(image, after)
         self.queue.label(image, True)
-        return {"undo": undo, **self.next(window)}
+        return {"undo": undo, **self._then(window, image)}
 
     def skip(self, window: str, image: int) -> dict[str, Any]:
         """Puts an image behind all others; then the next one."""
         self._number(image)
         self.queue.skip(image)
         cells = self.values.get(image, {})
-        return {"undo": self._remember(Done(window, image, cells, cells, skip=True)), **self.next(window)}
+        return {"undo": self._remember(Done(window, image, cells, cells, skip=True)), **self._then(window, image)}
 
     def undo(self, window: str, number: int) -> dict[str, Any]:
         """Takes back one thing that was done and shows its image again, with what had been said of it.

@@ -11,8 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from semistylegan.data.table import Table, on_one_line
+from semistylegan.data.table import Table, level_of, on_one_line
 from semistylegan.errors import UserError
+from semistylegan.factors import Factor
 from semistylegan.files import atomic_path
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -109,6 +110,14 @@ class LabelFile:
     def number(self, text: str) -> str:
         """A number as this file writes it: with a decimal comma where its other numbers have one."""
         return text.replace(".", ",") if self._decimal_comma else text
+
+    def level(self, factor: Factor, cell: str) -> float:
+        """The level that a cell of this file says.
+
+        Raises:
+            UserError: it is no value of the factor.
+        """
+        return level_of(factor, cell, self._delimiter)
 
     def to_bytes(self) -> bytes:
         """The file as it will be written."""

@@ -175,21 +175,14 @@ class Table:
         return level, known
 
     def _level(self, factor: Factor, cell: str, line: int) -> float | None:
-        value: str | float = cell
-        number = self.number(cell)
-        if factor.kind == "categorical":
-            if cell not in factor.categories and number is not None and number.is_integer():
-                value = str(int(number))  # 2.0: so pandas writes a column of whole numbers with blanks
-        elif number is not None:
-            value = number
-        elif not cell.startswith("#"):
+        if factor.kind != "categorical" and self.number(cell) is None and not cell.startswith("#"):
             self.complain(
                 f"{self.source} line {line}: {factor.name}={cell}: not a number; make it a number, leave it "
                 "blank, or declare the factor categorical in factors.json"
             )
             return None
         try:
-            return snap(factor, factor.level_of(value))
+            return level_of(factor, cell, self.delimiter)
         except UserError as error:
             self.complain(
                 f"{self.source} line {line}: {str(error).replace('; ', ', ')}; correct it, leave it blank, "
@@ -199,18 +192,37 @@ class Table:
 
     def number(self, cell: str) -> float | None:
         """The cell as a finite number, or None."""
-        if self.delimiter != "," and cell.count(",") == 1 and "." not in cell:
-            cell = cell.replace(",", ".")
-        try:
-            value = float(cell)
-        except ValueError:
-            return None
-        return value if math.isfinite(value) and "_" not in cell else None
+        return _number(cell, self.delimiter)
+
+
+def level_of(factor: Factor, cell: str, delimiter: str) -> float:
+    """The level that a cell says, in a table with this delimiter.
+
+    Raises:
+        UserError: it is no value of the factor; names both.
+    """
+    value: str | float = cell
+    number = _number(cell, delimiter)
+    if factor.kind != "categorical":
+        value = cell if number is None else number
+    elif cell not in factor.categories and number is not None and number.is_integer():
+        value = str(int(number))  # 2.0: so pandas writes a column of whole numbers with blanks
+    return snap(factor, factor.level_of(value))
 
 
 def on_one_line(cell: str) -> str:
     """A name or a value as it stands in a cell, in which spreadsheets let it have several lines."""
     return " ".join(line.strip() for line in cell.split("\n"))
+
+
+def _number(cell: str, delimiter: str) -> float | None:
+    if delimiter != "," and cell.count(",") == 1 and "." not in cell:
+        cell = cell.replace(",", ".")
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in cell else None
 
 
 def _endless(cell: str) -> bool:

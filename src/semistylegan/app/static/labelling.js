@@ -125,7 +125,11 @@ const post = (path, json) => askJson(ofSitting(path), { json: { window: session.
 function took(answer) {
   if (answer.undo !== undefined) session.done = [...session.done, answer.undo];
   progress(answer);
-  show(answer.item, answer.said);
+  if (answer.trouble === undefined) return show(answer.item, answer.said);
+  // Done, but the next image cannot be had: this one stays, as it is known now; the next key tries again.
+  saw = answer.cells;
+  $("#undo").disabled = false;
+  say(`This is done, but the next image cannot be shown: ${answer.trouble}`, { bad: true });
 }
 
 const save = () =>
