@@ -478,10 +478,18 @@ def test_answers_that_do_not_fit(values: dict[str, Any], said: str, photos: Path
     assert not (photos / "metadata.csv").exists() and desk.progress()["labelled"] == 0
 
 
-def test_numbers_off_the_grid_are_kept_as_given(photos: Path) -> None:
-    desk = Desk(photos, "scale:0.13..0.29/5")
-    desk.save("w", 1, {}, {"scale": 0.2})
-    assert rows_of(photos / "metadata.csv")["001.png"]["scale"] == "0.2"
+def test_answers_are_steps_where_there_are_some(photos: Path) -> None:
+    (photos / "metadata.csv").write_text("file_name,scale,hue\n002.png,0.20,47.0\n")
+    desk = Desk(photos, "scale:0.13..0.29/5,hue:angle/12,size:0..10")
+    desk.save("w", 1, {}, {"scale": 0.2, "hue": 350, "size": 0.2})
+    assert rows_of(photos / "metadata.csv")["001.png"] == {"scale": "0.21", "hue": "0", "size": "0.2"}
+    # A label between them that is there stays as it is written until somebody answers otherwise.
+    item = desk.look(2)
+    assert item["values"] == {"scale": 0.2, "hue": pytest.approx(47)}
+    desk.save("w", 2, item["cells"], {**item["values"], "size": 1})
+    assert rows_of(photos / "metadata.csv")["002.png"] == {"scale": "0.20", "hue": "47.0", "size": "1"}
+    desk.save("w", 2, desk.look(2)["cells"], {"hue": 48})
+    assert rows_of(photos / "metadata.csv")["002.png"] == {"scale": "0.20", "hue": "60", "size": "1"}
 
 
 def test_labels_that_do_not_fit_are_named_at_the_start(photos: Path) -> None:
@@ -808,6 +816,23 @@ def test_escape_leaves_the_answer_as_it_was(page: Page, photos: Path) -> None:
             press(page, "k", "k", "4", "k")
         name = saved(page)
     assert rows_of(photos / "metadata.csv") == {name: {"hue": "120", "size": ""}}
+
+
+@pytest.mark.timeout(120)
+def test_what_lies_between_steps_is_the_nearest(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "hue:angle/12,turn:angle/100,size:0..1/31"))) as address:
+        opened(page, address)
+        for typed in ("47", "358.5", ".32"):
+            press(page, ".")
+            page.keyboard.type(typed)
+            press(page, "Enter")
+        fields = page.locator("input.typed")
+        assert [fields.nth(i).input_value() for i in range(3)] == ["60°", "0°", "0.33"]
+        press(page, "k", "k", "Shift+ArrowRight", "j", "Shift+ArrowLeft", "j", "Shift+ArrowRight")
+        assert [fields.nth(i).input_value() for i in range(3)] == ["90°", "356°", "0.37"]
+        name = saved(page)
+    row = rows_of(photos / "metadata.csv")[name]
+    assert row == {"hue": "90", "turn": "356.4", "size": "0.366667"}
 
 
 @pytest.mark.timeout(120)

@@ -23,7 +23,7 @@ from PIL import Image
 from semistylegan.app.questions import Question, ask, whole_space
 from semistylegan.app.queue import Choice, Queue
 from semistylegan.app.server import Refused
-from semistylegan.data.columns import in_words, snap
+from semistylegan.data.columns import in_words
 from semistylegan.data.dataset import proposed_resolution, read_labels, read_space, untrainable
 from semistylegan.data.label_file import LabelFile
 from semistylegan.data.pictures import Header, ImageArray, decode_image, encode_png
@@ -291,10 +291,12 @@ class Desk:
         if before != saw:
             raise Refused(409, "this image was labelled meanwhile, in another window or in the file")
         asked = {question.name: question for question in self.questions}
-        after = dict(before)
+        after, shown = dict(before), self._shown(before)
         for name, value in values.items():
             if name not in asked:
                 raise UserError(f"{name}: is not asked for here")
+            if value is not None and value == shown.get(name):
+                continue  # nobody has changed it: the cell stays as it is written
             after[name] = "" if value is None else self._cell(asked[name], value)
         after = {name: cell for name, cell in after.items() if cell}
         if not after and not before:
@@ -353,8 +355,12 @@ class Desk:
     def _cell(self, question: Question, value: float | str) -> str:
         if question.factor is None:
             raise UserError(f"{question.name}={value}: has no classes yet; add one first")
-        text = in_words(question.factor, snap(question.factor, question.factor.level_of(value)))
-        return text if question.factor.kind == "categorical" else self.file.number(text)
+        factor = question.factor
+        level = factor.level_of(value)
+        if factor.size is not None:
+            level = float(factor.level_of_index(factor.index_of_level(level)))
+        text = in_words(factor, level)
+        return text if factor.kind == "categorical" else self.file.number(text)
 
     def _write(self, image: int, after: Cells) -> None:
         """`factors.json` where it has to say more, then `metadata.csv`; both whole, or as they were."""

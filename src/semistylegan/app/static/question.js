@@ -122,7 +122,9 @@ export class Question {
     if (!this.input.value.trim()) return this.answer(null);
     const value = this.factor.parse(this.input.value);
     if (value === null) say(`${this.name}: ${this.input.value} does not fit; give a number from ${this.factor.span}.`, { bad: true });
-    if (value !== null && this.factor.show(value) !== this.text) this.answer(value);
+    // Said already (Enter, then the blur), or nothing but looked at.
+    const known = value !== null && [value, this.factor.exact(value)].some((one) => this.factor.show(one) === this.text);
+    if (value !== null && !known) this.answer(value);
     this.show();
   }
 
@@ -134,7 +136,7 @@ export class Question {
     this.answer(found);
   }
 
-  /** A person's answer; null leaves the question open. Marks the next open question unless told to stay. */
+  /** A person's answer, of a grid the nearest value; null leaves the question open. Marks the next open question unless told to stay. */
   answer(value, { stay = false } = {}) {
     Object.assign(this, { value: value === null || this.isClass ? value : this.factor.exact(value), read: false });
     this.show();
@@ -190,6 +192,7 @@ export class Question {
       return this.answer(values[Math.min(values.length - 1, Math.max(0, at + direction))], { stay: true });
     }
     const from = this.value ?? this.factor.valueOf(0.5);
-    this.answer(this.value === null ? from : this.factor.next(from, direction, fine), { stay: true });
+    const next = fine && this.factor.size ? this.factor.exact(from, direction) : this.factor.next(from, direction, fine);
+    this.answer(this.value === null ? from : next, { stay: true });
   }
 }

@@ -44,11 +44,13 @@ export class Factor {
     return this.round(this.#at(this.isRound ? level - Math.floor(level) : level));
   }
 
-  /** The value of the grid that is shown as this one, with all its digits; where there is none, the value. */
-  exact(value) {
-    if (this.isClass) return value;
-    const level = this.ticks.find((u) => this.valueOf(u) === value);
-    return level === undefined ? value : Number(this.#at(level).toPrecision(12));
+  /** The nearest value of the grid, or the one so many places on, with all its digits; the value where there is no grid. */
+  exact(value, places = 0) {
+    if (this.isClass || !this.size) return value;
+    const last = this.isRound ? this.size : this.size - 1;
+    const place = Math.round(this.levelOf(value) * last) + places;
+    const level = (this.isRound ? (place + this.size) % this.size : between(0, place, last)) / Math.max(1, last);
+    return Number(this.#at(level).toPrecision(12));
   }
 
   levelOf(value) {
