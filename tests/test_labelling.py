@@ -160,6 +160,8 @@ def test_what_was_skipped_comes_last_and_what_is_undone_comes_again(sprites_fold
     assert sorted([first, *others]) == [9, 10, 11]
     queue.label(first, True)
     assert queue.next("a") is None
+    queue.skip(first)  # looked at once more
+    assert queue.next("a") is None
     queue.label(others[0], False)
     assert queue.next("a") == others[0]
 

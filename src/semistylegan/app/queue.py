@@ -129,7 +129,8 @@ class Queue:
         while self._place < len(self._order) and int(self._order[self._place]) in self.done:
             self._place += 1
         drawn = (int(i) for i in self._order[self._place :])
-        return next((i for i in drawn if i not in away), next((i for i in self.skipped if i not in taken), None))
+        skipped = (i for i in self.skipped if i not in taken and i not in self.done)
+        return next((i for i in drawn if i not in away), next(skipped, None))
 
     def _by_looks(self, away: set[int]) -> int | None:
         free = [k for k, i in enumerate(self._rows) if i not in away]
