@@ -166,6 +166,25 @@ def test_what_was_skipped_comes_last_and_what_is_undone_comes_again(sprites_fold
     assert queue.next("a") == others[0]
 
 
+def test_what_was_left_open_comes_again_in_the_next_sitting_alone_and_last(photos: Path) -> None:
+    desk = Desk(photos, "shape=ring|square,size:0..10")
+    images = [desk.next("w")["item"]["image"]]
+    for size in (1, None):
+        images.append(desk.save("w", images[-1], {}, {"shape": "ring", "size": size})["item"]["image"])
+    with (photos / "metadata.csv").open("a") as file:  # another program saves the table, with a label more
+        file.write(f"{images[-1]:03d}.png,square,\n")
+    desk.next("other")
+    assert set(images[:2]) <= desk.queue.done and images[2] not in desk.queue.done
+    text = (photos / "metadata.csv").read_text()
+    (photos / "metadata.csv").write_text(text.replace("ring,1", "ring,"))
+    desk.next("other")
+    assert images[0] not in desk.queue.done and images[1] in desk.queue.done
+    again = Desk(photos, "shape,size")
+    offered = [again.skip("w", again.next("w")["item"]["image"])["item"]["image"] for _ in range(37)]
+    assert not set(offered[:36]) & set(images)
+    assert offered[36] in images
+
+
 def test_a_look_at_a_large_photo_is_exact() -> None:
     """Sums of a million pixels in float32 would end above white."""
     assert active.look(np.full((8000, 4000, 1), 255, np.uint8)).tolist() == [1] * 64

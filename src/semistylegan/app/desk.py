@@ -90,7 +90,9 @@ class Desk:
         self.sitting = secrets.token_hex(8)  # numbers of images, and of what can be undone, are those of one sitting
         says = self._says if model is not None else None
         space = model.factors if model is not None else None
-        self.queue = Queue(self.store, self._whole(), choice, space, says if choice == "doubt" else None, seed)
+        whole = self._whole()
+        begun = [image for image in self.values if image not in set(whole)]
+        self.queue = Queue(self.store, whole, choice, space, says if choice == "doubt" else None, seed, begun)
 
     # -- what is there -----------------------------------------------------------------------------------------------
 
@@ -149,7 +151,8 @@ class Desk:
             self.counts = self._counts()
             whole = set(self._whole())
             for image in before.keys() | self.values.keys():
-                self.queue.label(image, image in whole)
+                if before.get(image) != self.values.get(image):  # others stay as this sitting left them
+                    self.queue.label(image, image in whole)
 
     def describe(self) -> dict[str, Any]:
         """What the page needs to begin."""

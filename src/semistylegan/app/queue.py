@@ -44,6 +44,7 @@ class Queue:
         space: FactorSpace | None = None,
         says: Says | None = None,
         seed: int = 0,
+        begun: Collection[int] = (),
     ) -> None:
         """
         Args:
@@ -51,10 +52,11 @@ class Queue:
             done: numbers of those that need no label any more.
             choice: how the next one is chosen; `doubt` needs `space` and `says`, those of a trained encoder.
             seed: fixes the order of what is drawn.
+            begun: numbers of those of which something is known: they come last, as if they had been skipped.
         """
         assert choice != "doubt" or (space is not None and says is not None)
         self.store, self.choice, self.space, self.says = store, choice, space, says
-        self.done, self.skipped = set(done), dict[int, None]()
+        self.done, self.skipped = set(done), dict[int, None].fromkeys(begun)
         self._order: npt.NDArray[np.int64] = np.random.default_rng(seed).permutation(len(store))
         self._place = 0
         self._leases: dict[str, tuple[int, float]] = {}
