@@ -320,6 +320,15 @@ PIXELS = """() => {
 }"""
 
 
+EMPTY = """() => [...document.querySelectorAll("#strip canvas")].map((canvas) =>
+  canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.every((x) => x === 0))"""
+
+
+def many(route: Any) -> bool:
+    """Whether a request asks for the small pictures."""
+    return '"columns"' in (route.request.post_data or "")
+
+
 def until(true: Callable[[], bool], what: str = "") -> None:
     """Waits until something is so."""
     end = time.monotonic() + 60
@@ -658,6 +667,24 @@ def test_a_broken_answer_stops_nothing(page: Page, served: Served) -> None:
     shows(page, model, {"scale": 0.13})
     strip = "JSON.parse(document.querySelector('#strip').dataset.shown ?? 'null')?.[1].at(-1).values"
     until(lambda: page.evaluate(strip) == {"scale": 0.29}, "the filmstrip as well")
+
+
+def test_no_small_picture_stays_beside_another_label(page: Page, served: Served) -> None:
+    opened(page, served[0])
+    page.keyboard.press("4")
+    cells, busy = page.locator("#strip .tile"), page.locator("#strip")
+    until(lambda: cells.count() == 5 and busy.get_attribute("aria-busy") == "false", "the filmstrip")
+    held: list[Any] = []
+    page.route("**/api/pictures", lambda route: held.append(route) if many(route) else route.continue_())
+    page.keyboard.press("n")
+    until(lambda: page.locator("#strip canvas.old").count() == 5 and bool(held), "pictures of other values are dimmed")
+    held.pop().continue_()
+    until(lambda: page.locator("#strip canvas.old").count() == 0 and not any(page.evaluate(EMPTY)), "until they are there")
+    page.keyboard.press("n")
+    until(lambda: page.locator("#strip canvas.old").count() == 5 and bool(held), "and again")
+    held.pop().fulfill(content_type="image/png", body=b"\x89PNG\r\n")
+    until(lambda: page.evaluate(EMPTY) == [True] * 5, "where there are none, nothing is shown")
+    assert page.locator("#strip canvas.old").count() == 0
 
 
 def test_the_image_that_was_dropped_last_is_shown(page: Page, served: Served) -> None:

@@ -12,7 +12,10 @@ export class Tiles {
       (wanted) => this.#fill(wanted),
       () => (place.ariaBusy = "false"),
       (error, wanted) => {
-        if (wanted.key === this.key) this.key = undefined; // the next `show` tries again
+        if (wanted.key === this.key) {
+          this.key = undefined; // the next `show` tries again
+          this.#clear();
+        }
         place.ariaBusy = String(this.key !== undefined);
         failed(error);
       },
@@ -42,6 +45,7 @@ export class Tiles {
     });
     if (wanted.key === this.key) return;
     this.key = wanted.key;
+    for (const { canvas } of this.cells) canvas.classList.add("old"); // until it shows what its label says
     this.place.ariaBusy = "true";
     this.latest.want(wanted);
   }
@@ -49,6 +53,14 @@ export class Tiles {
   /** Marks one cell as the current one; -1 none. */
   mark(here) {
     this.cells.forEach(({ button }, i) => (i === here ? button.setAttribute("aria-current", "true") : button.removeAttribute("aria-current")));
+  }
+
+  /** Empties those that show something else than their labels say. */
+  #clear() {
+    for (const { canvas } of this.cells.filter(({ canvas }) => canvas.classList.contains("old"))) {
+      canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+      canvas.classList.remove("old");
+    }
   }
 
   async #fill({ image, cells, key }) {
@@ -61,6 +73,7 @@ export class Tiles {
       some.forEach((_, i) => {
         const canvas = this.cells[start + i].canvas;
         canvas.getContext("2d").drawImage(sheet, (i % columns) * side, Math.floor(i / columns) * side, side, side, 0, 0, side, side);
+        canvas.classList.remove("old");
       });
     }
     if (key === this.key) this.place.dataset.shown = key;
