@@ -399,6 +399,27 @@ def test_the_page_counts_in_the_same_units(page: Page, served: Served) -> None:
             assert back == pytest.approx(factor.level_of(value), abs=1e-9)
 
 
+def test_many_classes_are_shown_around_the_one_that_is_set(page: Page, tmp_path: Path) -> None:
+    space = FactorSpace((Factor.categorical("kind", [f"k{i:02d}" for i in range(30)]), Factor.scalar("size")))
+    config = ModelConfig.of_size("tiny", 16, 3, space.code_width)
+    G, _, E = build_networks(config)
+    save_model(tmp_path / "checkpoint-000001", config, space, G, E)
+    with running(make_app(ssg.load(tmp_path / "checkpoint-000001"), "it")) as address:
+        opened(page, address, "#seed=7&set.kind=k20")
+        here = page.locator("#strip [aria-current]")
+        until(lambda: here.count() == 1 and here.get_attribute("aria-label") == "kind k20", "in the filmstrip")
+        assert page.locator("#strip .label").all_text_contents() == [f"k{i}" for i in range(15, 27)]
+        page.get_by_role("button", name="kind k25", exact=True).click()
+        until(lambda: here.count() == 1 and here.get_attribute("aria-label") == "kind k25", "the one that is pressed")
+        until(lambda: page.locator("#strip .label").last.text_content() == "k29", "the last ones")
+        page.keyboard.press("Home")
+        until(lambda: here.count() == 1 and here.get_attribute("aria-label") == "kind k00", "the first one")
+        page.get_by_role("tab", name="Two factors").click()
+        page.get_by_label("Down").select_option("kind")
+        page.keyboard.press("End")
+        until(lambda: page.locator("#grid [aria-current][aria-label^='kind k29']").count() == 1, "in the grid")
+
+
 def test_a_moved_slider_changes_the_picture(page: Page, served: Served) -> None:
     address, model = served
     opened(page, address)
@@ -674,17 +695,18 @@ def test_no_small_picture_stays_beside_another_label(page: Page, served: Served)
     page.keyboard.press("4")
     cells, busy = page.locator("#strip .tile"), page.locator("#strip")
     until(lambda: cells.count() == 5 and busy.get_attribute("aria-busy") == "false", "the filmstrip")
-    held: list[Any] = []
+    held, old = list[Any](), page.locator("#strip canvas.old")
     page.route("**/api/pictures", lambda route: held.append(route) if many(route) else route.continue_())
     page.keyboard.press("n")
-    until(lambda: page.locator("#strip canvas.old").count() == 5 and bool(held), "pictures of other values are dimmed")
+    until(lambda: old.count() == 5 and bool(held), "pictures of other values are dimmed")
     held.pop().continue_()
-    until(lambda: page.locator("#strip canvas.old").count() == 0 and not any(page.evaluate(EMPTY)), "until they are there")
+    until(lambda: old.count() == 0, "until they are there")
+    assert not any(page.evaluate(EMPTY))
     page.keyboard.press("n")
-    until(lambda: page.locator("#strip canvas.old").count() == 5 and bool(held), "and again")
+    until(lambda: old.count() == 5 and bool(held), "and again")
     held.pop().fulfill(content_type="image/png", body=b"\x89PNG\r\n")
     until(lambda: page.evaluate(EMPTY) == [True] * 5, "where there are none, nothing is shown")
-    assert page.locator("#strip canvas.old").count() == 0
+    assert old.count() == 0
 
 
 def test_the_image_that_was_dropped_last_is_shown(page: Page, served: Served) -> None:

@@ -274,21 +274,21 @@ function showControls() {
     const set = Object.hasOwn(settings(), name);
     control.show({ value, set, locked: !state.image && state.locks.includes(name), read: held(read, name) ?? null, active: name === active });
   }
-  const factor = byName.get(active);
-  if (factor) strip.mark(factor.nearest(stripValues(factor), valueOf(active)));
+  strip.mark(filmed.name === active && byName.has(active) ? byName.get(active).nearest(filmed.values, valueOf(active)) : -1);
 }
 
 // -- strip and grids -----------------------------------------------------------------------------------------------------
 
 const strip = new Tiles($("#strip"), model.resolution, failed);
 const grid = new Tiles($("#grid"), model.resolution, failed);
-const stripValues = (factor) => factor.samples(IN_STRIP);
+let filmed = { name: null, values: [] }; // the factor in the strip, and its values there
 
 function showStrip() {
   const factor = byName.get(active);
   $("#film").hidden = !factor || searching() || idle() || view !== "one";
   if ($("#film").hidden) return;
-  const values = stripValues(factor);
+  const values = factor.samples(IN_STRIP, valueOf(active));
+  filmed = { name: active, values };
   const cells = values.map((value) => ({
     picture: pictureOf({ [active]: value }),
     label: factor.show(value),
@@ -326,7 +326,7 @@ function showGrid() {
     grid.mark(0);
   } else if (view === "two") {
     const [down, across] = axes.map((name) => byName.get(name));
-    const [rows, columns] = [down.samples(ACROSS), across.samples(ACROSS)];
+    const [rows, columns] = [down, across].map((factor) => factor.samples(ACROSS, valueOf(factor.name)));
     const cells = rows.flatMap((row, r) =>
       columns.map((column, c) => ({
         picture: pictureOf({ [down.name]: row, [across.name]: column }),
@@ -343,7 +343,8 @@ function showGrid() {
     );
     place.style.setProperty("--columns", columns.length);
     grid.show({ key: JSON.stringify([state.image, cells.map((cell) => cell.picture)]), image: state.image, cells });
-    grid.mark(down.nearest(rows, valueOf(down.name)) * columns.length + across.nearest(columns, valueOf(across.name)));
+    const [row, column] = [down.nearest(rows, valueOf(down.name)), across.nearest(columns, valueOf(across.name))];
+    grid.mark(row < 0 || column < 0 ? -1 : row * columns.length + column);
   }
 }
 

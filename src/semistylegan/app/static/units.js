@@ -103,9 +103,13 @@ export class Factor {
     return Array.from({ length: this.size }, (_, i) => (this.isRound ? i / this.size : i / Math.max(1, this.size - 1)));
   }
 
-  /** Values that show all of the factor, `most` of them or fewer. */
-  samples(most) {
-    if (this.isClass) return this.categories.slice(0, most);
+  /** Values that show all of the factor, `most` of them or fewer; of more classes than that, some around a value. */
+  samples(most, value) {
+    if (this.isClass) {
+      const half = Math.floor(most / 2); // the same ones for so many values, so that they rarely move
+      const start = Math.floor(this.levelOf(value) / half) * half - Math.floor(half / 2);
+      return this.categories.slice(between(0, start, Math.max(0, this.size - most))).slice(0, most);
+    }
     const ticks = this.ticks;
     let levels;
     if (ticks.length && ticks.length <= most) levels = ticks;
@@ -127,8 +131,9 @@ export class Factor {
     return this.isRound ? 2 * Math.min(away, 1 - away) : away;
   }
 
-  /** Which of the values is nearest. */
+  /** Which of the values is nearest; of classes the one that it is, -1 where it is none of them. */
   nearest(values, value) {
+    if (this.isClass) return values.indexOf(value);
     return values.reduce((best, v, i) => (this.distance(v, value) < this.distance(values[best], value) ? i : best), 0);
   }
 
