@@ -420,6 +420,26 @@ def test_many_classes_are_shown_around_the_one_that_is_set(page: Page, tmp_path:
         until(lambda: page.locator("#grid [aria-current][aria-label^='kind k29']").count() == 1, "in the grid")
 
 
+PARSED = """async ([entry, texts]) => {
+  const { Factor } = await import("/static/units.js");
+  const factor = new Factor(entry);
+  return { span: factor.span, values: texts.map((text) => factor.parse(text)) };
+}"""
+
+
+def test_the_ends_of_a_range_can_be_typed_as_they_are_shown(page: Page, served: Served) -> None:
+    opened(page, served[0])
+    factor = Factor.scalar("size", None, 0.1234567, 0.98765)
+    entry = {**factor.to_json(), "low": factor.low, "high": factor.high}
+    told = page.evaluate(PARSED, [entry, ["0.123", "0.988", "0.5", "0.1230", "0.9881", "", "Infinity", "x"]])
+    assert told["span"] == "0.123 to 0.988"
+    assert told["values"] == [0.1234567, 0.98765, 0.5, 0.1234567, 0.98765, None, None, None]
+    assert [factor.level_of(value) for value in told["values"][:2]] == [0, 1]
+    assert page.evaluate(PARSED, [entry, ["0.122", "0.989"]])["values"] == [None, None]
+    hue = {"name": "hue", "kind": "circular", "low": 0, "high": 360}
+    assert page.evaluate(PARSED, [hue, ["360", "-0.4", "361", "-1"]])["values"] == [0, 0, None, None]
+
+
 def test_a_moved_slider_changes_the_picture(page: Page, served: Served) -> None:
     address, model = served
     opened(page, address)

@@ -71,11 +71,12 @@ export class Factor {
     return this.isRound && rounded >= this.high ? this.low : rounded;
   }
 
-  /** What someone typed -> value, or null where it does not fit. */
+  /** What someone typed -> value, or null where it does not fit. An end may be typed as it is shown, rounded. */
   parse(text) {
     const number = Number(text.trim().replace("\u2212", "-").replace(",", ".").replace(this.unit ?? "", ""));
-    const fits = text.trim() !== "" && Number.isFinite(number) && number >= this.low && number <= this.high;
-    return fits ? (this.isRound && number === this.high ? this.low : number) : null;
+    const within = between(this.low, number, this.high);
+    const fits = text.trim() !== "" && Math.abs(number - within) <= 0.5 * 10 ** -this.digits * (1 + 1e-9);
+    return fits ? (this.isRound && within === this.high ? this.low : within) : null;
   }
 
   /** A value without its unit, always with as many digits: "ring", "0.210". */
