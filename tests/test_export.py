@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import http.server
 import json
 import math
@@ -237,6 +238,9 @@ def test_onnx_gives_what_torch_gives(model: Model, tmp_path: Path, capfd: pytest
     about = json.loads((out / "model.json").read_text())
     assert (about["start"], about["z"], about["code"], about["resolution"], about["channels"]) == ("z", 16, 5, 16, 3)
     assert [f["code"] for f in about["factors"]] == [[0, 2], [2, 4], [4, 5]]
+    assert about["sha256"] == {
+        name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in ("generator.onnx", "encoder.onnx")
+    }
     check_networks(out, model)
 
 
@@ -483,6 +487,9 @@ def test_the_published_page_needs_nothing_but_its_files(page: Page, site: Path, 
     page.keyboard.press("n")
     assert page.locator(".reads:not([hidden])").count() == 0, "a new sample"
     assert len(Static.asked) == asked
+    # What a cache keeps under these addresses are these networks, not those of an earlier export.
+    for name, sha256 in json.loads((site / "model.json").read_text())["sha256"].items():
+        assert f"/{name}?v={sha256[:16]}" in Static.asked
     assert all(path.startswith("/") for path in Static.asked)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 import io
 import logging
 import math
@@ -128,7 +129,7 @@ def describe(model: Model) -> dict[str, Any]:
 
 
 def write_networks(model: Model, folder: Path) -> None:
-    """Writes the two networks and their description into `folder`; see :func:`export_onnx`."""
+    """Writes the two networks and their description, with their hashes, into `folder`; see :func:`export_onnx`."""
     config, side = model.networks.config, model.resolution
     G, E = copy.deepcopy(model.networks.G).cpu(), copy.deepcopy(model.networks.E).cpu()
     _stop_growing(G, E)
@@ -142,7 +143,13 @@ def write_networks(model: Model, folder: Path) -> None:
     else:
         _network(G, inputs, "drawn", folder / GENERATOR)
     _network(E, {"image": img_BCHW}, "said", folder / ENCODER)
-    write_json(folder / DESCRIPTION, describe(model))
+    hashes = {name: _hash(folder / name) for name in (GENERATOR, ENCODER)}
+    write_json(folder / DESCRIPTION, {**describe(model), "sha256": hashes})
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Informed(nn.Module):

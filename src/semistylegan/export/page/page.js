@@ -37,13 +37,15 @@ function normal(seed, count) {
 /** Says where the picture would be why there is none. */
 const failed = (error) => $("#loading").replaceChildren(make("p", {}, `The model could not be started: ${error.message}`));
 
-const about = await fetch("./model.json")
+// Asked for anew each time: it says which networks belong to it, so that a cache mixes none of them with others.
+const about = await fetch("./model.json", { cache: "no-cache" })
   .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(`the server answered ${answer.status} for model.json`))))
   .catch((error) => {
     failed(error);
     throw error;
   });
 const { resolution: side, channels } = about;
+const addressOf = (name) => `./${name}?v=${about.sha256[name].slice(0, 16)}`;
 const factors = about.factors.map((entry) => new Factor({ ...entry, low: entry.range?.[0], high: entry.range?.[1], unit: entry.unit ?? "" }));
 const canvas = $("#picture");
 canvas.width = canvas.height = side;
@@ -209,7 +211,7 @@ async function take(file, name = file?.name) {
       const parts = channels === 1 ? [0.299 * r + 0.587 * g + 0.114 * b] : [r, g, b];
       parts.forEach((value, c) => (image[c * side * side + i] = value / 127.5 - 1));
     }
-    encode ??= await network("./encoder.onnx", "wasm");
+    encode ??= await network(addressOf("encoder.onnx"), "wasm");
     const heard = await encode({ image: { data: image, dims: shape } });
     if (mine !== taken) return;
     said = heard;
@@ -249,7 +251,7 @@ $("#file").addEventListener("change", () => {
 let examples = []; // a button each
 
 async function bring(count) {
-  const sheet = await createImageBitmap(await (await fetch("./examples.png")).blob());
+  const sheet = await createImageBitmap(await (await fetch("./examples.png", { cache: "no-cache" })).blob());
   const columns = sheet.width / side;
   examples = Array.from({ length: count }, (_, i) => {
     const small = make("canvas", { width: side, height: side, class: canvas.className });
@@ -313,7 +315,7 @@ async function time(run) {
 }
 
 async function use(backend) {
-  const run = await network("./generator.onnx", backend);
+  const run = await network(addressOf("generator.onnx"), backend);
   const took = await time(run);
   generate = run;
   $("#backend").textContent = `runs in your browser: ${backend === "webgpu" ? "WebGPU" : "WebAssembly"}, ${took < 10 ? took.toFixed(1) : Math.round(took)} ms a picture`;
