@@ -511,12 +511,12 @@ def normal(seed: int, count: int) -> list[float]:
 
 
 @contextmanager
-def opened(page: Page, site: Path) -> Iterator[None]:
+def opened(page: Page, site: Path, backend: str = "wasm") -> Iterator[None]:
     """The page, come from a static server and ready."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Static, directory=str(site))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            page.goto(f"http://127.0.0.1:{server.server_port}/?backend=wasm")
+            page.goto(f"http://127.0.0.1:{server.server_port}/?backend={backend}")
             page.wait_for_selector("body[data-ready]", timeout=60_000)
             yield
         finally:
@@ -600,6 +600,67 @@ def test_the_published_page_takes_an_image_again_and_the_last_of_two(page: Page,
         chosen.focus()
         page.keyboard.press("ArrowDown")
         assert chosen.text_content() == "triangle" and page.locator(":focus").text_content() == "triangle"
+
+
+SPY = """async () => {
+  const draw = CanvasRenderingContext2D.prototype.drawImage;
+  CanvasRenderingContext2D.prototype.drawImage = function (...all) {
+    this.imageSmoothingEnabled = false;
+    return draw.apply(this, all);
+  };
+  const { InferenceSession } = await import("./ort.wasm.js");
+  const create = InferenceSession.create;
+  InferenceSession.create = async (...all) => {
+    const session = await create.apply(InferenceSession, all);
+    const run = session.run.bind(session);
+    return { outputNames: session.outputNames, run: (feeds) => {
+      window.taken = [...feeds.image.data];
+      return run(feeds);
+    } };
+  };
+}"""
+"""A browser that skips pixels where it makes images smaller; what the encoder is given is kept."""
+
+
+@pytest.mark.timeout(240)
+def test_the_published_page_makes_large_photos_smaller_as_python_does(page: Page, site: Path, tmp_path: Path) -> None:
+    row, column = np.mgrid[:1000, :1400]
+    photo = np.stack([column % 9 * 28, row // 4 % 256, (row + column) % 2 * 255], axis=-1).astype(np.uint8)
+    save_png(tmp_path / "photo.png", photo)
+    with opened(page, site):
+        page.evaluate(SPY)
+        page.locator("#file").set_input_files(tmp_path / "photo.png")
+        page.wait_for_function("() => window.taken")
+        taken = (np.reshape(page.evaluate("window.taken"), (3, 32, 32)).transpose(1, 2, 0) + 1) * 127.5
+    away = np.abs(taken - load("sprites").fit(photo)[0].astype(int))
+    assert away[2:-2, 2:-2].max() <= 12
+
+
+LOST = """
+const zero = () => new Float32Array(3 * 32 * 32);
+let runs = 0;
+const run = async () => (runs++ < 3 ? { drawn: { data: zero() } } : Promise.reject(new Error("device is lost")));
+export const env = { wasm: {} };
+export const InferenceSession = { create: async () => ({ outputNames: ["drawn"], run }) };
+export class Tensor {}
+"""
+
+
+@pytest.mark.timeout(240)
+def test_the_published_page_goes_on_where_webgpu_is_lost(page: Page, site: Path) -> None:
+    page.add_init_script("Object.defineProperty(navigator, 'gpu', { value: { requestAdapter: async () => ({}) } })")
+    page.route("**/ort.webgpu.js", lambda route: route.fulfill(content_type="text/javascript", body=LOST))
+    with opened(page, site, "webgpu"):
+        assert page.locator("body").get_attribute("data-backend") == "webgpu"
+        put(page, load("sprites"), {"shape": "triangle", "hue": 240.0, "scale": 0.21})
+        page.wait_for_selector("body[data-backend=wasm]")
+        assert "WebAssembly" in str(page.locator("#backend").text_content())
+        put(page, load("sprites"), {"x": 0.41, "y": 0.36})
+        level = load("sprites").factors.parse_settings(["shape=triangle", "hue=240", "scale=.21", "x=.41", "y=.36"])
+        check_drawn(
+            page, load("sprites").images(torch.tensor(normal(7, 16))[None], torch.tensor([[*level.values()]]))[0]
+        )
+        assert page.locator(".note.bad").count() == 0
 
 
 @pytest.mark.timeout(240)

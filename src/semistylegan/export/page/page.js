@@ -126,8 +126,21 @@ const picture = new Latest(
     return generate(inputs(seed, given));
   },
   draw,
-  (error) => say(error.message, { bad: true }),
+  recover,
 );
+
+/** WebGPU may be lost at any time, e.g. to a new driver: WebAssembly takes over. */
+async function recover(error) {
+  if (document.body.dataset.backend !== "webgpu") return say(error.message, { bad: true });
+  if (!generate) return; // it is on its way
+  generate = null;
+  try {
+    await use("wasm");
+    say("WebGPU stopped working: the page goes on with WebAssembly.");
+  } catch (failure) {
+    say(`WebGPU stopped working, and WebAssembly could not be started (${failure.message}): reload the page.`, { bad: true });
+  }
+}
 
 /** What G takes, for a seed or for an image. */
 function inputs(seed, image) {
@@ -191,20 +204,50 @@ function changed() {
 
 let taken = 0; // images that were given: the last one is shown, whichever is read first
 
+/** The square in the middle of an image in the size of the networks, RGBA: each pixel is the mean of those that it covers.
+ * Browsers that shrink at once may skip pixels. */
+function small(image) {
+  const least = Math.min(image.width, image.height);
+  const [left, top] = [image.width, image.height].map((length) => Math.floor((length - least) / 2));
+  const step = least / side;
+  const pen = make("canvas", { width: Math.max(least, side), height: Math.max(Math.ceil(step) + 1, side) }).getContext("2d", { willReadFrequently: true });
+  pen.fillStyle = "white";
+  if (step <= 1) {
+    pen.imageSmoothingQuality = "high";
+    pen.fillRect(0, 0, side, side);
+    pen.drawImage(image, left, top, least, least, 0, 0, side, side);
+    return pen.getImageData(0, 0, side, side).data;
+  }
+  const first = (place) => Math.floor(place * step);
+  const last = (place) => Math.min(least, Math.ceil((place + 1) * step));
+  const covered = (pixel, place) => (Math.min(pixel + 1, (place + 1) * step) - Math.max(pixel, place * step)) / step;
+  const out = new Uint8ClampedArray(4 * side * side).fill(255);
+  for (let y = 0; y < side; y++) {
+    const rows = last(y) - first(y);
+    pen.fillRect(0, 0, least, rows);
+    pen.drawImage(image, left, top + first(y), least, rows, 0, 0, least, rows);
+    const { data } = pen.getImageData(0, 0, least, rows);
+    for (let x = 0; x < side; x++) {
+      const sum = [0, 0, 0];
+      for (let row = 0; row < rows; row++) {
+        for (let column = first(x); column < last(x); column++) {
+          const part = covered(first(y) + row, y) * covered(column, x);
+          for (let c = 0; c < 3; c++) sum[c] += part * data[4 * (row * least + column) + c];
+        }
+      }
+      out.set(sum, 4 * (y * side + x));
+    }
+  }
+  return out;
+}
+
 /** Takes an image: a file, or one that the page came with. */
 async function take(file, name = file?.name) {
   if (!file) return;
   const mine = ++taken;
   try {
     const bitmap = await createImageBitmap(file);
-    const least = Math.min(bitmap.width, bitmap.height);
-    const small = make("canvas", { width: side, height: side });
-    const pen = small.getContext("2d");
-    pen.imageSmoothingQuality = "high";
-    pen.fillStyle = "white";
-    pen.fillRect(0, 0, side, side);
-    pen.drawImage(bitmap, (bitmap.width - least) / 2, (bitmap.height - least) / 2, least, least, 0, 0, side, side);
-    const { data } = pen.getImageData(0, 0, side, side);
+    const data = small(bitmap);
     const image = new Float32Array(channels * side * side);
     for (let i = 0; i < side * side; i++) {
       const [r, g, b] = data.slice(4 * i, 4 * i + 3);
