@@ -130,10 +130,14 @@ def test_readings_of_a_folder_are_a_table_of_its_images(semi: Path, photos: Path
     table = photos / "metadata.csv"
     assert main(["encode", str(semi), str(photos), "--csv", str(table)]) == 0
     store, model = Dataset.open(photos), load(semi)
-    space, labels = read_csv(table, store.names, model.factors)
-    assert space == model.factors and labels.known_NF.all() and labels.known_NF.shape[0] == 4
+    assert (photos / "factors.json").exists() and store.space == model.factors  # angles stay angles
+    _, labels = read_csv(table, store.names, model.factors)
+    assert labels.known_NF.all() and labels.known_NF.shape[0] == 4
     assert np.abs(labels.level_NF - model.read_levels(store.images(range(4)).permute(0, 2, 3, 1).numpy())).max() < 1e-3
     before = table.read_bytes()
+    capsys.readouterr()
+    assert main(["encode", str(semi), str(photos), "--csv", "-"]) == 0
+    assert capsys.readouterr().out.encode() == before
     for images in ([photos], [photos / "sub", photos / "0.png"], [photos / "0.png"]):  # now they are labels
         capsys.readouterr()
         assert main(["encode", str(semi), *map(str, images), "--csv", str(table)]) == 2

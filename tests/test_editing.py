@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import shutil
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -196,6 +198,37 @@ def test_values_that_are_read_are_those_of_the_grid(tmp_path: Path) -> None:
     assert set(model.encode(model.generate(count=20))["colour"]) <= {0.0, 1.0, 2.0, 3.0}
     ((_, values, _),) = model.traverse()
     assert values == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_images_may_be_pillow_s_and_lists_of_many_sizes(model: Model) -> None:
+    images = model.generate(seed=4, count=3)
+    read = model.encode(images)
+    palette = Image.fromarray(images[0]).quantize(256)
+    for one, other in zip(
+        *(model.encode(i).values() for i in (palette, np.asarray(palette.convert("RGB")))), strict=True
+    ):
+        assert (one == other).all()
+    for one, other in zip(model.encode([Image.fromarray(i) for i in images]).values(), read.values(), strict=True):
+        assert (one == other).all()
+    large = np.repeat(np.repeat(images[1], 2, axis=0), 3, axis=1)
+    with pytest.warns(UserWarning, match="resized") as caught:
+        fitted = model.encode([images[0], large])
+    assert caught[0].filename == __file__
+    assert all(len(v) == 2 and v[0] == read[k][0] for k, v in fitted.items())
+    for nothing in ([], images[:0]):
+        assert {k: (len(v), v.dtype.kind) for k, v in model.encode(nothing).items()} == {
+            k: (0, v.dtype.kind) for k, v in read.items()
+        }
+    with pytest.raises(UserError, match="give uint8"):
+        model.encode([images[0], images[1].astype(float)])
+
+
+@pytest.mark.parametrize("inside", [torch.no_grad, torch.inference_mode])
+def test_an_image_is_searched_for_where_gradients_are_off(model: Model, inside: Any) -> None:
+    image = model.generate(seed=6)[0]
+    expected = Model.edit(copy.deepcopy(model), image, {"hue": 90.0}, steps=4)
+    with inside():
+        assert (model.edit(image, {"hue": 90.0}, steps=4) == expected).all()
 
 
 def test_encode_gives_values_in_own_units(model: Model) -> None:

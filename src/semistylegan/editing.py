@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from semistylegan.data.labels import Labels, read_csv
-from semistylegan.data.pictures import load_image, resize, to_channels, to_tensor, to_uint8, untile
+from semistylegan.data.pictures import from_pillow, load_image, resize, to_channels, to_tensor, to_uint8, untile
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray, Value
 from semistylegan.inversion import Found, OnProgress, edited, edited_in_one_pass, invert
@@ -37,6 +38,7 @@ PRETRAINED: dict[str, str] = {"sprites": "sprites", "living-room": "living-room"
 """Models that ship with the package: name -> folder under `semistylegan/pretrained`."""
 
 ImageArray = npt.NDArray[np.uint8]
+Images = ImageArray | Image | Sequence[ImageArray | Image]
 Settings = Mapping[str, Value]
 BATCH = 32
 """Images that pass the networks at once."""
@@ -163,18 +165,20 @@ class Model:
                 level_BF[:, self.factors.position(name)] = level
             yield self.images(torch.cat(starts), level_BF), level_BF.numpy()
 
-    def encode(self, images: ImageArray) -> dict[str, npt.NDArray[Any]]:
+    def encode(self, images: Images) -> dict[str, npt.NDArray[Any]]:
         """Reads the factors off images.
 
         Args:
-            images: uint8, one image H x W x C or a batch N x H x W x C. Of another size than the model's: the centre
-                square is resized, with a warning; grey and colour are turned into what the model knows.
+            images: uint8, one image H x W x C or a batch N x H x W x C; an image of PIL; or a list of these, which may
+                differ in size. Of another size than the model's: the centre square is resized, with a warning; grey
+                and colour are turned into what the model knows.
 
         Returns:
             factor -> array of N values in own units (names of categories are strings).
         """
         readings = self.read_levels(self.fit(images, warn=True))
-        return {f.name: np.array([f.value_of(u) for u in readings[:, i]]) for i, f in enumerate(self.factors)}
+        values = {f.name: [f.value_of(u) for u in readings[:, i]] for i, f in enumerate(self.factors)}
+        return {f.name: np.array(values[f.name], dtype=str if f.kind == "categorical" else None) for f in self.factors}
 
     def edit(
         self,
@@ -247,7 +251,7 @@ class Model:
         file = self.kept / f"{what[:32]}-{steps}{where}.safetensors"
         if (found := Found.load(file, self.device)) is None:
             found = invert(self.networks, img, steps, on_progress=on_progress)
-            with contextlib.suppress(OSError):  # the edit does not need the file
+            with contextlib.suppress(OSError, UserError):  # the edit does not need the file
                 found.save(file)
         return found
 
@@ -383,33 +387,29 @@ class Model:
             out.append(self.networks.E(img_BCHW).cpu().numpy())
         return np.concatenate(out)
 
-    def fit(self, images: ImageArray, warn: bool = False) -> ImageArray:
+    def fit(self, images: Images, warn: bool = False) -> ImageArray:
         """One image or a batch -> N x H x W x C of the model's size and channels.
 
         Args:
+            images: as in :meth:`encode`.
             warn: say so (`warnings.warn`) where an image has to be resized.
 
         Raises:
             UserError: no uint8 images of one or three channels.
         """
-        batch = np.asarray(images)
-        batch = batch[..., None] if batch.ndim == 2 else batch
-        batch = batch[None] if batch.ndim == 3 else batch
-        if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[-1] not in (1, 3) or 0 in batch.shape[1:]:
-            raise UserError(
-                f"images of shape {np.shape(images)}, {np.asarray(images).dtype}: give uint8, "
-                "(N x) height x width x channels, with 1 or 3 channels"
-            )
         side = self.resolution
-        if not len(batch):
-            return np.zeros((0, side, side, self.channels), np.uint8)
-        if batch.shape[1:3] != (side, side):
-            if warn:
-                self._warn_of_size(*batch.shape[1:3])
-            batch = np.stack([resize(image, side) for image in batch])
-        if batch.shape[-1] != self.channels:
-            batch = np.stack([to_channels(image, self.channels) for image in batch])
-        return batch
+        fitted = [np.zeros((0, side, side, self.channels), np.uint8)]
+        for batch in map(_batch, images if isinstance(images, list | tuple) else [images]):
+            if not len(batch):
+                continue
+            if batch.shape[1:3] != (side, side):
+                if warn:
+                    self._warn_of_size(*batch.shape[1:3])
+                batch = np.stack([resize(image, side) for image in batch])
+            if batch.shape[-1] != self.channels:
+                batch = np.stack([to_channels(image, self.channels) for image in batch])
+            fitted.append(batch)
+        return np.concatenate(fitted)
 
     def _warn_of_size(self, height: int, width: int) -> None:
         part = "" if height == width else ", their centre square alone"
@@ -419,6 +419,23 @@ class Model:
         elif len(self._resized) == 1 and (height, width) not in self._resized:
             warnings.warn(f"images of other sizes {to}, too, their centre squares alone", stacklevel=4)
         self._resized.add((height, width))
+
+
+def _batch(images: Any) -> ImageArray:
+    """One image or a batch -> N x H x W x C.
+
+    Raises:
+        UserError: no uint8 images of one or three channels.
+    """
+    given = from_pillow(images) if isinstance(images, Image) else np.asarray(images)
+    batch = given[..., None] if given.ndim == 2 else given
+    batch = batch[None] if batch.ndim == 3 else batch
+    if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[-1] not in (1, 3) or 0 in batch.shape[1:]:
+        raise UserError(
+            f"images of shape {given.shape}, {given.dtype}: give uint8, "
+            "(N x) height x width x channels, with 1 or 3 channels"
+        )
+    return batch
 
 
 def _spread(factor: Factor, columns: int) -> FloatArray:

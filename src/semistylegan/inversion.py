@@ -70,6 +70,8 @@ class Found:
             return None
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def invert(
     networks: Networks, img_1CHW: Tensor, steps: int = 200, seed: int = 0, on_progress: OnProgress | None = None
 ) -> Found:
@@ -86,6 +88,7 @@ def invert(
         on_progress: hears of every step.
     """
     assert img_1CHW.shape[0] == 1, img_1CHW.shape
+    img_1CHW = img_1CHW.clone()  # what was made in inference mode has no gradients
     tell = on_progress or (lambda done, total: None)
     distance = _Distance(networks, img_1CHW)
     z_KZ, code_KC = _starts(networks, img_1CHW, distance, seed)

@@ -28,6 +28,17 @@ QUIET_PICTURES = 33
 """The same of pictures that pass a network: one batch shows none."""
 
 
+class Plain(Console):
+    """Prints on stdout what it is given: a name such as `x[a]` or `:cat:` is no markup."""
+
+    def __init__(self) -> None:
+        super().__init__(soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """A reader that leaves (`| head`) is told as by other prints; rich ends the program with status 1."""
+        raise BrokenPipeError
+
+
 class Meter(Protocol):
     """What :func:`bar` yields."""
 

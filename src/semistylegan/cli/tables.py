@@ -5,15 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Column, Table
 
-from semistylegan.files import write_text
-from semistylegan.progress import QUIET_PICTURES, quiet_bar
+from semistylegan.progress import QUIET_PICTURES, Plain, quiet_bar
 
 if TYPE_CHECKING:
     from semistylegan.data.pictures import ImageArray
@@ -27,7 +24,7 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     """The scores of a run, then the errors of each factor."""
     from semistylegan.report.scores import MORE, TILES
 
-    console = _console()
+    console = Plain()
     table = Table("score", "value", "95%", "better", title=_title(metrics), title_justify="left")
     table.columns[1].justify = "right"
     spans = metrics.get("ci95") or {}
@@ -59,7 +56,7 @@ def print_study(study: Study, results: Sequence[Result]) -> None:
         told = [spread(results, setting, field) for field in fields]
         learned = learned or any(t is not None and t.learned for t in told)
         table.add_row(setting.name, str(done), *("-" if t is None else str(t).replace(" ± ", "\n± ") for t in told))
-    console = _console()
+    console = Plain()
     # Names may wrap. Numbers may not: where they do not fit, the table is wider than the terminal.
     wide = console.options.update(max_width=10_000)
     names = Measurement.get(console, wide, "\n".join(["setting", *(s.name for s in study.settings)]))
@@ -94,21 +91,16 @@ def print_readings(rows: Sequence[Row]) -> None:
     table = Table(*(Column(head, overflow="fold") for head in lines[0]))
     for line in lines[1:]:
         table.add_row(*line)
-    _console().print(table)
+    Plain().print(table)
 
 
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
+def csv_text(rows: Sequence[Row]) -> str:
     """The readings in the form of `metadata.csv`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def _console() -> Console:
-    """Prints what it is given: a name such as `x[a]` or `:cat:` is no markup."""
-    return Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    return text.getvalue()
 
 
 def _title(metrics: Mapping[str, Any]) -> str | None:

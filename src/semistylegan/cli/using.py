@@ -135,15 +135,16 @@ class Encode(Command):
     json: bool = False
     """Print JSON: one object an image."""
     csv: Annotated[Path | None, arg(metavar="FILE")] = None
-    """Write a table with a column for each factor, as metadata.csv has it. Of one folder or zip it names the images as
-    that data set's own table does."""
+    """Write a table with a column for each factor, as metadata.csv has it; - is stdout. Of one folder or zip it names
+    the images as that data set's own table does; written as this one, it gets the model's factors.json beside it."""
     device: str = "cpu"
     """cpu (the same numbers on every machine), cuda, cuda:1, mps, or auto."""
 
     def run(self) -> Path | None:
-        from semistylegan.cli.tables import print_readings, readings, write_csv
+        from semistylegan.cli.tables import csv_text, print_readings, readings
         from semistylegan.data.pictures import EXTENSIONS
         from semistylegan.editing import load
+        from semistylegan.files import write_text
 
         if not self.image:
             raise UserError("IMAGE: none given; name one or more image files, folders or zips")
@@ -155,8 +156,13 @@ class Encode(Command):
             raise UserError(f"--csv {self.csv}: holds labels of these images; give another name, e.g. factors.csv")
         model = load(self.model, self.device)
         rows = readings(model, [image for path in self.image for image in images_in(path, len(self.image) > 1)])
+        if self.csv == Path("-"):
+            print(csv_text(rows), end="")
+            return None
         if self.csv is not None:
-            write_csv(self.csv, rows)
+            if len(self.image) == 1 and self.csv.resolve() == own_table(self.image[0]):
+                write_factors_beside(self.csv, model.factors)
+            write_text(self.csv, csv_text(rows))
         elif self.json:
             print(json.dumps(rows, indent=2, allow_nan=False))
         else:
@@ -190,6 +196,17 @@ def own_table(path: Path) -> Path:
     if path.suffix.lower() == ".zip" and path.is_file():
         return beside_zip(path, LABELS_FILE).resolve()
     return ((path if path.is_dir() else path.parent) / LABELS_FILE).resolve()
+
+
+def write_factors_beside(table: Path, factors: FactorSpace) -> None:
+    """Says which factors a data set's table is of, where nothing says it yet: from readings alone an angle would be
+    taken for a number, and ranges for those of the readings."""
+    from semistylegan.data.storage import FACTORS_FILE, LABELS_FILE
+    from semistylegan.files import write_json
+
+    file = table.with_name(table.name.removesuffix(LABELS_FILE) + FACTORS_FILE)
+    if not file.exists():
+        write_json(file, factors.to_json())
 
 
 def image_files(given: Sequence[Path], out: Path | None = None) -> dict[Path, Path]:

@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from semistylegan import progress
 from semistylegan.data.storage import ImageStore, cores
-from semistylegan.files import atomic_path, cache_folder
+from semistylegan.errors import UserError
+from semistylegan.files import atomic_path, cache_folder, make_folder
 
 CACHE_BYTES = 2 << 30
 """Sets of decoded images up to this size are kept; of larger ones, each image is decoded when it is needed."""
@@ -58,7 +59,7 @@ def fill(store: ImageStore) -> npt.NDArray[np.uint8]:
     """
     if size_of(store) >= FILE_BYTES:
         try:
-            path = _path(store)
+            path = _folder_made(_path(store))
             _make_room(path.parent, size_of(store))
             with atomic_path(path) as temporary:
                 out = np.lib.format.open_memmap(temporary, "w+", np.uint8, _shape(store))
@@ -72,6 +73,15 @@ def fill(store: ImageStore) -> npt.NDArray[np.uint8]:
     memory = np.empty(_shape(store), np.uint8)
     _decode_into(store, memory)
     return memory
+
+
+def _folder_made(path: Path) -> Path:
+    """The path, in a folder that is there now; OSError where there can be none."""
+    try:
+        make_folder(path.parent)
+    except UserError as error:
+        raise OSError(str(error)) from None
+    return path
 
 
 def size_of(store: ImageStore) -> int:

@@ -93,7 +93,7 @@ class Report:
 
     def print(self, console: Console | None = None) -> None:
         """Everything, for people; to stdout unless a console is given."""
-        console = console or Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+        console = console or progress.Plain()
         colour = {0: "no readable image", 1: "grey"}.get(self.channels, "colour")
         share = f" ({self.labelled / self.images:.2%})" if self.images else ""
         console.print(
@@ -112,7 +112,8 @@ class Report:
                 table.add_row(f.name, f.kind, values, f"{f.labelled:,}", f"{f.share:.2%}", fewest)
             console.print(table)
         else:
-            console.print("no factors: it can be trained on without labels (--preset info)")
+            without = ": it can be trained on without labels (--preset info)" if self.ok else ""
+            console.print(f"no factors{without}")
         for title, items in (("warning", self.warnings), ("problem", self.problems)):
             for item in items[:SHOWN]:
                 console.print(f"{title}: {item}", markup=False)

@@ -126,7 +126,7 @@ def decode_image(data: bytes | memoryview, name: str) -> ImageArray:
         image.load()
         if (turn := _TURNS.get(_orientation(data, image))) is not None:
             image = image.transpose(turn)
-        return _to_array(image)
+        return from_pillow(image)
 
 
 def keeps_as_png(data: bytes | memoryview) -> bool:
@@ -363,7 +363,8 @@ def _png_chunk(data: bytes | memoryview, wanted: bytes) -> bytes:
     return b""
 
 
-def _to_array(image: Image.Image) -> ImageArray:
+def from_pillow(image: Image.Image) -> ImageArray:
+    """An image of any mode -> uint8 H x W x C: grey or colour, what is transparent on white."""
     if image.mode.startswith("I") or image.mode == "F":
         wide = np.asarray(image.convert("I") if image.mode != "F" else image, dtype=np.float64)
         return np.rint(np.clip(wide, 0, 65535) / 257).astype(np.uint8)[..., None]

@@ -77,6 +77,7 @@ def evaluate(
     require_images(images)
     seed = checked_count("seed", seed, 0)
     run = Run(Path(run_path))
+    run.document()
     checkpoint = run.checkpoint(kimg)
     data = full_data(run, data_path)
     networks = load_model(checkpoint, where)

@@ -30,6 +30,7 @@ from semistylegan import progress
 from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import to_float
 from semistylegan.data.storage import cores
+from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, cache_folder, write_json
 from semistylegan.metrics.controllability import l2_levels, mean_errors
@@ -131,7 +132,7 @@ def oracle_for(data: LabelledImages, device: torch.device | str = "cpu", cache: 
     oracle = train(data, torch.device(device))
     try:
         save(folder, oracle, data)
-    except OSError as error:  # the scores do not need the cache
+    except (OSError, UserError) as error:  # the scores do not need the cache
         progress.console().print(f"the oracle cannot be kept in {folder}: {error}", markup=False)
     return oracle
 

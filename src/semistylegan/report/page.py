@@ -18,6 +18,7 @@ from semistylegan.report.html import document, escape, picture, section, share_o
 from semistylegan.report.scores import leakage, numbers
 from semistylegan.report.walks import edits, traversals
 from semistylegan.report.words import command, headline, key_facts, lede, limits
+from semistylegan.training.run import Run
 
 FILE = "report.html"
 OFF = 0.1
@@ -37,6 +38,8 @@ def write_report(run_path: str | Path, others: Sequence[Path] = ()) -> Path:
         UserError: not a run, or one without a finished checkpoint.
     """
     run = Path(run_path)
+    for other in others:  # before what takes long
+        Run(other).document()
     facts = gather(run)
     write_text(run / FILE, page(facts, others))
     return run / FILE

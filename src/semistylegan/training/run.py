@@ -50,8 +50,9 @@ class Run:
     @property
     def config(self) -> TrainConfig:
         """The resolved configuration."""
+        document = self.document()
         try:
-            return TrainConfig.from_json(self.document()["train"])
+            return TrainConfig.from_json(document["train"])
         except UserError as error:
             raise UserError(f"{self.path / CONFIG}: {error}") from None
 
