@@ -20,20 +20,10 @@ from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.metrics import oracle as oracle_module
 from semistylegan.metrics.alignment import Meaning, matched, typical
-from semistylegan.metrics.evaluate import (
-    DEFAULT,
-    METRICS,
-    coarse_factors,
-    evaluate,
-    metric_names,
-    note,
-    on_snapshot,
-    protocol_of,
-    quick,
-    readings_of,
-)
+from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names, on_snapshot, quick, readings_of
 from semistylegan.metrics.oracle import Oracle
 from semistylegan.metrics.oracle_network import Plan, plan_for
+from semistylegan.metrics.protocol import coarse_factors, note, protocol_of
 from semistylegan.metrics.readings import Readings, other_levels, own_kinds
 from semistylegan.metrics.scores import unmeasurable
 from semistylegan.models.checkpoint import Networks, save_model
@@ -114,6 +104,9 @@ ORACLE = Oracle(SPACE, Eyes(), plan_for(16, 90), (0.0, 0.0, 0.0), 0.0, 90, 9)  #
 
 def networks(G: nn.Module | None = None, E: nn.Module | None = None, space: FactorSpace = SPACE) -> Networks:
     return Networks(None, space, G or PerfectG(), E or PerfectE())  # type: ignore[arg-type]
+
+
+IDENTITY = {"seed": 0, "weights_sha256": ""}
 
 
 def write_world(path: Path, labelled: int = 90, repeat: int = 1, space: FactorSpace | None = SPACE) -> Path:
@@ -302,6 +295,23 @@ def test_the_encoder_is_judged_on_images_that_it_saw_no_labels_of(world: Dataset
 def test_where_every_label_was_used_it_says_so(world: Dataset) -> None:
     r = read(world, networks(), own=world.labels)
     assert r.split == "all labelled" and len(r.rows) == 90
+
+
+def test_the_protocol_tells_the_images_that_were_read(world: Dataset) -> None:
+    """Of 90, of which 70 know x: MIG and L2 take each factor where it is known, what compares factors takes 70."""
+    known = np.ones((90, 3), dtype=bool)
+    known[:20, 2] = False
+    labels = Labels(np.where(known, world.labels.level_NF, 0).astype(np.float32), known)
+    r = read(world.with_labels(labels), networks())
+    told = {name: protocol_of(name, r, IDENTITY) for name in ("mig", "l2", "dci", "sap", "modularity", "irs")}
+    assert {name: p["images"] for name, p in told.items()} == {"mig": 90, "l2": 90} | dict.fromkeys(
+        ("dci", "sap", "modularity", "irs"), 70
+    )
+    each = {"shape": 90, "hue": 90, "x": 70}
+    assert [p.get("per_factor_images") for p in told.values()] == [each, each, None, None, None, None]
+    nameless = networks(PerfectG(NAMELESS), PerfectE(NAMELESS), NAMELESS)
+    halves = protocol_of("l2", read(world, nameless), IDENTITY)
+    assert halves["images"] == 45 and "per_factor_images" not in halves
 
 
 def test_codes_may_come_from_the_labels(world: Dataset) -> None:
@@ -575,7 +585,7 @@ def test_generated_codes_follow_the_prior_of_the_training(tmp_path: Path, kinds:
     if kinds == "scalar":
         expected = SPACE.scalar_levels(expected)
     assert np.unique(r.generated.asked_NK, axis=0) == pytest.approx(np.unique(expected, axis=0), abs=1e-6)
-    assert protocol_of("mig_gen", r, {"seed": 0, "weights_sha256": ""})["prior"] == "labelled"
+    assert protocol_of("mig_gen", r, IDENTITY)["prior"] == "labelled"
     plain = make_run(tmp_path / "plain", tmp_path / "world.zip")
     assert readings_of(Run(plain), networks(), data, ORACLE, 400, 0).prior is None
 
@@ -653,9 +663,9 @@ def test_meanings_are_fitted_to_every_value_of_a_whole_grid(tmp_path: Path) -> N
 
 
 def test_the_protocol_names_the_oracle(world: Dataset) -> None:
-    said = protocol_of("mig_gen", read(world, networks()), {"seed": 0, "weights_sha256": ""})
+    said = protocol_of("mig_gen", read(world, networks()), IDENTITY)
     assert said["oracle_sha256"] == ORACLE.sha256 and len(ORACLE.sha256) == 64
-    assert "oracle_sha256" not in protocol_of("mig", read(world, networks()), {"seed": 0, "weights_sha256": ""})
+    assert "oracle_sha256" not in protocol_of("mig", read(world, networks()), IDENTITY)
 
 
 def test_all_goes_without_fid_where_its_network_is_not_given() -> None:

@@ -26,9 +26,10 @@ from semistylegan.cli.tables import print_study
 from semistylegan.data.dataset import Dataset
 from semistylegan.errors import UserError
 from semistylegan.metrics import oracle as oracle_module
-from semistylegan.metrics.evaluate import METRICS, SEEN
 from semistylegan.metrics.oracle import oracle_for
 from semistylegan.metrics.oracle_network import Plan, plan_for
+from semistylegan.metrics.protocol import SEEN
+from semistylegan.metrics.scores import METRICS
 from semistylegan.report.study import page
 from semistylegan.study import Result, Study, running, sweep
 from semistylegan.study.plan import parse_axis

@@ -16,14 +16,13 @@ from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import save_png
 from semistylegan.errors import UserError
-from semistylegan.factors import Factor
-from semistylegan.metrics.code_metrics import VOTES
 from semistylegan.metrics.inception import Inception
 from semistylegan.metrics.information import TooFew, checked_count
 from semistylegan.metrics.oracle import Oracle, oracle_for
+from semistylegan.metrics.protocol import note, protocol_of
 from semistylegan.metrics.readings import Readings
 from semistylegan.metrics.score_intervals import intervals_of, protocol_of_intervals
-from semistylegan.metrics.scores import ALIGNED, DEFAULT, METRIC_OF, METRICS, QUICK, Fields, unmeasurable
+from semistylegan.metrics.scores import DEFAULT, METRIC_OF, METRICS, QUICK, Fields, unmeasurable
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, kimg_of, load_model
 from semistylegan.training.device import pick_device
 from semistylegan.training.loop import OnSnapshot
@@ -32,8 +31,6 @@ from semistylegan.training.scope import training_rows
 
 __all__ = ["DEFAULT", "METRICS", "evaluate", "on_snapshot", "quick"]
 
-SEEN = "MIG and L2 are measured on images whose labels training read: too few were kept from it."
-"""In the `note` of a run whose encoder had no held-out images."""
 ALWAYS = ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", "oracle_l2")
 """Fields that `metrics.json` always has; null where one was not or could not be measured."""
 
@@ -251,66 +248,6 @@ def readings_of(run: Run, networks: Networks, data: Dataset, oracle: Oracle | No
         if networks.space.kinds != space.kinds:
             prior = prior.as_scalars(space)
     return Readings(networks, data, oracle, own, prior, images, seed, held_out)
-
-
-def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, Any]:
-    """How a metric was measured: all that a figure needs to be compared with another."""
-    metric = METRICS[name]
-    protocol = dict(metric.protocol)
-    if metric.of == "encoder":
-        grid = {"split": "every image of the grid", "images": len(r.data)}
-        protocol |= grid if name in VOTES else {"split": r.split, "images": len(r.rows)}
-    elif metric.of == "generator":
-        assert r.oracle is not None
-        count = len(r.changed[0] if name == "leakage" else r.edited if name == "edit" else r.generated.asked_NK)
-        protocol |= {"images": count, "prior": "grid" if r.prior is None else "labelled"}
-        protocol |= {"oracle_l2": r.oracle.l2, "oracle_sha256": r.oracle.sha256}
-        if name in ("fd_oracle", "kid", "precision_recall"):
-            protocol["real_images"] = len(r.real_features)
-    elif r.inception is not None:
-        protocol |= {"images": len(r.generated_levels), "real_images": len(r.real_rows)}
-        protocol["inception_sha256"] = r.inception.sha256
-    if name in ("l2", "l2_gen") and not r.named:
-        protocol["alignment"] = ALIGNED
-    return protocol | {"seed": identity["seed"], "weights_sha256": identity["weights_sha256"]}
-
-
-def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
-    """What a reader of the scores must know, in sentences; empty where there is nothing."""
-    said = list(notes)
-    if r.enough and r.split != "held-out":
-        said.append(SEEN)
-    if not r.named and len(r.factors) and (document["l2"] is not None or document["l2_gen"] is not None):
-        said.append(f"Without labels codes have no names; for L2 and the errors of factors: {ALIGNED}.")
-    if r.oracle is not None:
-        error, seen = r.oracle.l2, document["l2_gen"]
-        if error > 0.1 or (seen is not None and seen < 2 * error):
-            said.append(
-                f"The oracle is the limit: its own L2 is {error:.3f}, learnt from {r.oracle.labelled} labelled images; "
-                f"the scores of the generator can be no better."
-            )
-        if coarse := coarse_factors(r.oracle):
-            said.append(
-                f"The oracle itself misreads {', '.join(coarse)} by more than half a step: what it says of "
-                "the generator there says little."
-            )
-    return " ".join(said)
-
-
-def coarse_factors(oracle: Oracle) -> list[str]:
-    """Factors that an oracle misreads by more than :func:`half_step`."""
-    told = zip(oracle.space, oracle.error, strict=True)
-    return [f.name for f, error in told if error is not None and (limit := half_step(f)) is not None and error > limit]
-
-
-def half_step(factor: Factor) -> float | None:
-    """Half the step between two values, as an error of `FactorSpace.error`; a class: wrong in one image of ten.
-
-    None for a factor without a grid, or of one value.
-    """
-    if factor.size is None or factor.size < 2:
-        return None
-    return {"scalar": 0.5 / (factor.size - 1), "circular": 1 / factor.size, "categorical": 0.1}[factor.kind]
 
 
 def earlier(run: Path, identity: dict[str, Any]) -> dict[str, Any]:

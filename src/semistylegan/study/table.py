@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from semistylegan.metrics.evaluate import METRICS, SEEN
+from semistylegan.metrics.protocol import SEEN
+from semistylegan.metrics.scores import METRICS
 from semistylegan.study.plan import Job, Setting, Study, option, shown
 
 SCORES: dict[str, tuple[str, str]] = {

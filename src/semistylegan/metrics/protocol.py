@@ -1,0 +1,87 @@
+"""How scores were measured: all that a figure needs to be compared with another, and what its reader must know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from semistylegan.factors import Factor
+from semistylegan.metrics.code_metrics import VOTES
+from semistylegan.metrics.oracle import Oracle
+from semistylegan.metrics.readings import Readings
+from semistylegan.metrics.scores import ALIGNED, METRICS, whole_rows
+
+SEEN = "MIG and L2 are measured on images whose labels training read: too few were kept from it."
+"""In the `note` of a run whose encoder had no held-out images."""
+
+
+def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, Any]:
+    """How a metric was measured: all that a figure needs to be compared with another."""
+    metric = METRICS[name]
+    protocol = dict(metric.protocol)
+    if metric.of == "encoder":
+        grid = {"split": "every image of the grid", "images": len(r.data)}
+        protocol |= grid if name in VOTES else {"split": r.split, **images_read(name, r)}
+    elif metric.of == "generator":
+        assert r.oracle is not None
+        count = len(r.changed[0] if name == "leakage" else r.edited if name == "edit" else r.generated.asked_NK)
+        protocol |= {"images": count, "prior": "grid" if r.prior is None else "labelled"}
+        protocol |= {"oracle_l2": r.oracle.l2, "oracle_sha256": r.oracle.sha256}
+        if name in ("fd_oracle", "kid", "precision_recall"):
+            protocol["real_images"] = len(r.real_features)
+    elif r.inception is not None:
+        protocol |= {"images": len(r.generated_levels), "real_images": len(r.real_rows)}
+        protocol["inception_sha256"] = r.inception.sha256
+    if name in ("l2", "l2_gen") and not r.named:
+        protocol["alignment"] = ALIGNED
+    return protocol | {"seed": identity["seed"], "weights_sha256": identity["weights_sha256"]}
+
+
+def images_read(name: str, r: Readings) -> dict[str, Any]:
+    """How many images a score of the encoder is of; and how many know each factor, where it is measured on these alone
+    and they are fewer."""
+    known_NF = r.truth[1]
+    if name == "l2" and not r.named:
+        known_NF = r.tested[2]
+    elif name not in ("mig", "l2"):
+        return {"images": len(whole_rows(r)[0])}
+    images, each = len(known_NF), known_NF.sum(axis=0).tolist()
+    per_factor = dict(zip(r.factors.names, each, strict=True)) if min(each, default=images) < images else {}
+    return {"images": images, **({"per_factor_images": per_factor} if per_factor else {})}
+
+
+def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
+    """What a reader of the scores must know, in sentences; empty where there is nothing."""
+    said = list(notes)
+    if r.enough and r.split != "held-out":
+        said.append(SEEN)
+    if not r.named and len(r.factors) and (document["l2"] is not None or document["l2_gen"] is not None):
+        said.append(f"Without labels codes have no names; for L2 and the errors of factors: {ALIGNED}.")
+    if r.oracle is not None:
+        error, seen = r.oracle.l2, document["l2_gen"]
+        if error > 0.1 or (seen is not None and seen < 2 * error):
+            said.append(
+                f"The oracle is the limit: its own L2 is {error:.3f}, learnt from {r.oracle.labelled} labelled images; "
+                f"the scores of the generator can be no better."
+            )
+        if coarse := coarse_factors(r.oracle):
+            said.append(
+                f"The oracle itself misreads {', '.join(coarse)} by more than half a step: what it says of "
+                "the generator there says little."
+            )
+    return " ".join(said)
+
+
+def coarse_factors(oracle: Oracle) -> list[str]:
+    """Factors that an oracle misreads by more than :func:`half_step`."""
+    told = zip(oracle.space, oracle.error, strict=True)
+    return [f.name for f, error in told if error is not None and (limit := half_step(f)) is not None and error > limit]
+
+
+def half_step(factor: Factor) -> float | None:
+    """Half the step between two values, as an error of `FactorSpace.error`; a class: wrong in one image of ten.
+
+    None for a factor without a grid, or of one value.
+    """
+    if factor.size is None or factor.size < 2:
+        return None
+    return {"scalar": 0.5 / (factor.size - 1), "circular": 1 / factor.size, "categorical": 0.1}[factor.kind]
