@@ -27,6 +27,7 @@ from semistylegan.cli import edit, making, parsing, program, train_options, usin
 from semistylegan.cli.program import COMMANDS, main
 from semistylegan.errors import UserError
 from semistylegan.files import atomic_path
+from semistylegan.metrics.disentanglement import BINS
 from semistylegan.training.config import PRESETS, TrainConfig
 
 
@@ -458,3 +459,11 @@ def test_the_demo_is_done_once(tmp_path: Path, capsys: pytest.CaptureFixture[str
     written = {tmp_path / name: (tmp_path / name).read_bytes() for name in names}
     assert run(*args) == 0
     assert {path: path.read_bytes() for path in written} == written
+
+
+def test_a_snapshot_is_measured_on_as_many_images_as_mig_has_bins() -> None:
+    words = ["--data", "d.zip", "--out", "o", "--snap-images"]
+    assert [making.Train.parse("train", [*words, n]).snap_images for n in ("0", str(BINS))] == [0, BINS]
+    for few in ("-1", "1", str(BINS - 1)):
+        with pytest.raises(UserError, match=rf"^--snap-images {few}: must be at least 20, or 0 to measure nothing$"):
+            making.Train.parse("train", [*words, few])

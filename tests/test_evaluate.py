@@ -505,6 +505,31 @@ def test_the_note_says_when_the_oracle_is_the_limit(
     assert "misreads shape by more than half a step" in note({"l2": None, "l2_gen": 0.3}, r, [])
 
 
+def test_the_note_says_when_mig_is_too_low_for_want_of_images(tmp_path: Path, world: Dataset) -> None:
+    def said(images: int, low_by: float) -> str:
+        protocols = {"mig": {"images": images, "low_by": low_by}}
+        return note({"l2": None, "l2_gen": None, "protocols": protocols}, read(world, networks()), [])
+
+    assert said(500, 0.0425) == "On so few images (500) MIG is too low: that of an encoder that reads well by 0.04."
+    assert said(1200, 0.0173) == ""
+    scores = evaluate(make_run(tmp_path, write_world(tmp_path / "world.zip")), ["mig", "mig_gen"], 100, device="cpu")
+    assert scores["encoder_images"] == 60 and "On so few images (60) MIG is too low" in scores["note"]
+    assert "On so few images (100) MIG-gen is too low" in scores["note"]
+    (row,) = lines(tmp_path / "run" / "metric-mig.jsonl")
+    both = {"seed": 0, "weights_sha256": scores["weights_sha256"]}
+    assert row["protocol"] == scores["protocols"]["mig"] | both and row["protocol"]["hold_out"] == "none"
+    again = evaluate(tmp_path / "run", ["l2"], 100, device="cpu")
+    assert again["note"] == scores["note"] and set(again["protocols"]) == {"mig", "mig_gen", "l2"}
+
+
+def test_the_protocol_names_what_was_held_out(tmp_path: Path) -> None:
+    data = Dataset.open(write_world(tmp_path / "world.zip"))
+    run = make_run(tmp_path, tmp_path / "world.zip", hold_out="shape=a")
+    r = readings_of(Run(run), networks(), data, ORACLE, 400, 0)
+    assert len(r.rows) == 30 and protocol_of("l2", r, IDENTITY)["hold_out"] == "shape=a"
+    assert "hold_out" not in protocol_of("l2_gen", r, IDENTITY), "what is drawn from z does not depend on it"
+
+
 def test_a_run_without_labels(tmp_path: Path) -> None:
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"), preset="info")
     scores = evaluate(run, images=200, device="cpu")

@@ -10,6 +10,7 @@ import pytest
 from semistylegan import metrics
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
+from semistylegan.metrics.disentanglement import mig_low_by
 from semistylegan.metrics.information import centred, histogram_bins, level_bins, mutual_information
 
 
@@ -188,6 +189,30 @@ def test_a_noisy_angle_does_not_split_at_the_seam() -> None:
     assert (bins == factors[:, 1]).all()
     assert metrics.mig_decoded(level, factors, SPACE, bins=12) == pytest.approx(1, abs=1e-12)
     assert metrics.mig(level, factors, bins=12) < 0.99
+
+
+def test_mig_of_few_images_is_too_low_by_about_what_is_said() -> None:
+    """A near-perfect encoder of nine factors: what its MIG lacks, beside its MIG on many images."""
+    sizes, random = np.array([3, 8, 5, 4, 4, 4, 6, 4, 4]), np.random.default_rng(0)
+    space = FactorSpace(tuple(Factor.scalar(f"f{i}", int(n)) for i, n in enumerate(sizes)))
+
+    def told(count: int) -> tuple[float, float]:
+        index = random.integers(0, sizes, (count, 9))
+        level = index / (sizes - 1) + random.normal(0, 0.02, (count, 9))
+        return metrics.mig_decoded(level, index, space), mig_low_by(level, index, space)
+
+    for count in (200, 500, 1000):
+        found = np.mean([told(count) for _ in range(6)], axis=0)
+        assert found[1] < 0.9995 - found[0] < 1.35 * found[1]
+    assert 0.018 < found[1] < 0.024 and told(1300)[1] < 0.02, "over .02 up to about 1,000 images"
+    one = FactorSpace((Factor.scalar("x", 4),))
+    assert mig_low_by(np.arange(40)[:, None] % 4 / 3, np.arange(40)[:, None] % 4, one) == 0  # nothing is second
+    # By hand: twelve images know the second factor; of these the first entry falls into two bins.
+    level = np.stack([np.arange(40) % 2, np.arange(40) // 2 % 2], axis=1)
+    known = np.stack([np.ones(40), np.arange(40) < 12], axis=1).astype(bool)
+    two = FactorSpace((Factor.scalar("a", 2), Factor.scalar("b", 2)))
+    by_hand = (1 / 80 / np.log(2) + 1 / 24 / np.log(2)) / 2
+    assert mig_low_by(level, level, two, 20, known) == pytest.approx(by_hand)
 
 
 def test_classes_are_never_merged() -> None:

@@ -34,7 +34,7 @@ from semistylegan.report.study import page
 from semistylegan.study import Result, Study, running, sweep
 from semistylegan.study.plan import parse_axis
 from semistylegan.study.plots import PAIRS, draw, lines_of, svg
-from semistylegan.study.table import LEARNED, Spread, spread, to_csv, to_markdown
+from semistylegan.study.table import FEWER, LEARNED, Spread, spread, to_csv, to_markdown
 from semistylegan.training.config import PRESETS, TrainConfig
 from semistylegan.training.run import Run
 
@@ -269,6 +269,34 @@ def test_scores_on_images_whose_labels_were_learned_are_marked_and_never_the_bes
     text = page(study, results)
     assert '<span class="best">0.500</span>' in text and '<span class="best">0.100</span>' in text
     assert "<td>0.600†<small>" in text and "<td>0.100†<small>" in text and LEARNED in text
+
+
+def of_images(metric: str, images: int, **more: Any) -> dict[str, Any]:
+    """What `metrics.json` says of how a score was measured."""
+    return {"protocols": {metric: {"images": images, **more}}, "encoder_images": images, "images": 1000}
+
+
+def test_scores_on_fewer_images_are_marked_and_never_the_best() -> None:
+    study = plan({"label_fraction": (0.01, 0.1, 1.0)}, seeds=(0, 1))
+    told = ((0.4, 990, ""), (0.6, 900, ""), (0.7, 1000, SEEN)) * 2
+    results = [
+        Result(j, {"mig": mig, "mig_gen": 0.3, "note": note, **of_images("mig", images)})
+        for j, (mig, images, note) in zip(study.jobs, told, strict=True)
+    ]
+    table = to_markdown(study, results)
+    assert "| 0.400 ± 0.000 | 0.300" in table and "| 0.600‡ ± 0.000 | 0.300" in table and "| 0.700† ± 0.000" in table
+    assert table.endswith(f" |\n\n{LEARNED}\n\n{FEWER}\n")
+    text = page(study, results)
+    assert '<span class="best">' not in text.replace('<span class="best">0.400', "").replace(
+        '<span class="best">0.300', ""
+    )
+    assert "<dd>900 to 1,000 real images, 1,000 generated</dd>" in text and FEWER in text
+    rows = list(csv.DictReader(to_csv(study, results).splitlines()))
+    assert [row["encoder_images"] for row in rows[:3]] == ["990", "900", "1000"] and "images" not in rows[0]
+    # Earlier versions did not say.
+    old = [Result(r.job, {k: v for k, v in r.metrics.items() if "oco" not in k and "enc" not in k}) for r in results]
+    assert "‡" not in to_markdown(study, old)
+    assert "<dd>up to 1,000 real images, 1,000 generated</dd>" in page(study, old)
 
 
 @pytest.mark.parametrize(

@@ -45,16 +45,16 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
 
 def print_study(study: Study, results: Sequence[Result]) -> None:
     """A row for each setting of a study: its scores, mean ± standard deviation over the seeds."""
-    from semistylegan.study.table import LEARNED, fields_of, name_of, spread
+    from semistylegan.study.table import Spread, fields_of, legend, name_of, spread
 
     fields = fields_of(results)
     whole = (Column(head, no_wrap=True) for head in ("runs", *map(name_of, fields)))
     table = Table("setting", *whole, padding=(0, 1, 0, 0))
-    learned = False
+    every = list[Spread | None]()
     for setting in study.settings:
         done = sum(r.job.setting == setting and not r.failed for r in results)
         told = [spread(results, setting, field) for field in fields]
-        learned = learned or any(t is not None and t.learned for t in told)
+        every += told
         table.add_row(setting.name, str(done), *("-" if t is None else str(t).replace(" ± ", "\n± ") for t in told))
     console = Plain()
     # Names may wrap. Numbers may not: where they do not fit, the table is wider than the terminal.
@@ -62,8 +62,8 @@ def print_study(study: Study, results: Sequence[Result]) -> None:
     names = Measurement.get(console, wide, "\n".join(["setting", *(s.name for s in study.settings)]))
     console.width = max(console.width, Measurement.get(console, wide, table).maximum - names.span)
     console.print(table)
-    if learned:
-        console.print(LEARNED)
+    for sentence in legend(every):
+        console.print(sentence)
 
 
 def readings(model: Model, images: Sequence[tuple[str, Callable[[], ImageArray]]]) -> list[Row]:

@@ -28,6 +28,9 @@ GROUPS = {
 }
 """Options below those that every training is made of, heading by heading."""
 
+LEAST_IMAGES = 20
+"""Of a measurement: as many as MIG has bins."""
+
 
 @dataclass(frozen=True)
 class TrainOptions(TrainConfig):
@@ -42,8 +45,8 @@ class TrainOptions(TrainConfig):
     """Processes on this machine that share each batch: the same model, to rounding. torchrun does it over machines."""
 
     snap_images: Annotated[int, tyro.conf.arg(metavar="N")] = 0
-    """Also measure each snapshot on this many images (metric-NAME.jsonl, the report's curves). 0: not. The data set's
-    own labels are read for that, by the measurement alone."""
+    """Also measure each snapshot on this many images, 20 at least (metric-NAME.jsonl, the report's curves). 0: not. The
+    data set's own labels are read for that, by the measurement alone."""
 
     reschedule: bool = False
     """Let the run in --out end at this --kimg, sooner or later than it was planned to: what depends on how far it
@@ -55,8 +58,8 @@ class TrainOptions(TrainConfig):
         if fields.pop("processes") < 1:
             raise UserError(f"--processes {self.processes}: must be over 0")
         fields.pop("reschedule")
-        if fields.pop("snap_images") < 0:
-            raise UserError(f"--snap-images {self.snap_images}: must be at least 0")
+        if (images := fields.pop("snap_images")) and images < LEAST_IMAGES:
+            raise UserError(f"--snap-images {images}: must be at least {LEAST_IMAGES}, or 0 to measure nothing")
         return TrainConfig(**fields).validated()
 
 

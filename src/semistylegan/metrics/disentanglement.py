@@ -19,6 +19,7 @@ from semistylegan.factors import FactorSpace
 from semistylegan.metrics.entries import Entries
 from semistylegan.metrics.information import (
     Floats,
+    Ints,
     Mask,
     checked_bins,
     checked_factors,
@@ -41,8 +42,9 @@ def mig(codes_NL: Any, factors_NF: Any, bins: int = BINS) -> float:
     entropy. Each entry is cut into `bins` equal-width bins first. With one entry alone I_2 is 0.
 
     Protocol (disentanglement_lib): 20 bins, 10,000 images. Pitfalls: the figure depends on bins and number of images
-    (early code of Semi-StyleGAN takes 10 bins and 640 images); a bin can hold several values of a factor, then MIG is
-    below 1 even for perfect codes; one outlier widens all bins. For classes and angles see :func:`mig_decoded`.
+    (early code of Semi-StyleGAN takes 10 bins and 640 images; on few it is too low, see :func:`mig_low_by`); a bin can
+    hold several values of a factor, then MIG is below 1 even for perfect codes; one outlier widens all bins. For
+    classes and angles see :func:`mig_decoded`.
 
     Args:
         codes_NL: codes.
@@ -72,6 +74,41 @@ def mig_decoded(
     Raises:
         UserError: as :func:`mig`, or a wrong number of columns.
     """
+    return information_gap(*mutual_information(*_binned(level_NF, factors_NG, space, bins, known_NG)))
+
+
+def mig_low_by(
+    level_NF: Any, factors_NG: Any, space: FactorSpace, bins: int = BINS, known_NG: Mask | None = None
+) -> float:
+    """How far :func:`mig_decoded` of an encoder that reads well is too low on so few images, 0 or more.
+
+    An entry of b bins and a factor of n values that have nothing to do with each other seem to share about
+    (b - 1)(n - 1) / 2N nats (the leading term for plug-in estimates, Miller 1955). The best entry of a factor cannot
+    seem to know more than all of it, the second can. This is the mean over the factors that vary of this term over the
+    entropy, b being the bins that the second entry falls into. What is missing is a little more, since the second is
+    the luckiest of several: with nine factors of 3 to 8 values .023 on 1,000 images, where this says .021.
+
+    Args:
+        level_NF, factors_NG, space, bins, known_NG: as of :func:`mig_decoded`.
+
+    Raises:
+        UserError: as :func:`mig_decoded`.
+    """
+    binned_NF, factors, known = _binned(level_NF, factors_NG, space, bins, known_NG)
+    information_LF, entropy_F = mutual_information(binned_NF, factors, known)
+    if not (entropy_F > 0).any() or len(information_LF) < 2:
+        return 0.0
+    second_F = np.argsort(information_LF, axis=0)[-2]
+    terms = []
+    for f in np.flatnonzero(entropy_F > 0):
+        rows = known[:, f]
+        b, n = (len(np.unique(column[rows])) for column in (binned_NF[:, second_F[f]], factors[:, f]))
+        terms.append((b - 1) * (n - 1) / (2 * rows.sum()) / entropy_F[f])
+    return float(np.mean(terms))
+
+
+def _binned(level_NF: Any, factors_NG: Any, space: FactorSpace, bins: int, known_NG: Any) -> tuple[Ints, Ints, Mask]:
+    """Bins of decoded codes, the factors, and where these are known: checked."""
     level = checked_table("codes", level_NF)
     factors = checked_factors(factors_NG, len(level))
     if level.shape[1] != len(space):
@@ -79,8 +116,7 @@ def mig_decoded(
     known = np.ones(factors.shape, dtype=bool) if known_NG is None else np.asarray(known_NG, dtype=bool)
     if known.shape != factors.shape:
         raise UserError(f"known: shape {known.shape}, but the factors have {factors.shape}")
-    binned_NF = level_bins(level, space, checked_bins(bins, len(level)))
-    return information_gap(*mutual_information(binned_NF, factors, known))
+    return level_bins(level, space, checked_bins(bins, len(level))), factors, known
 
 
 def information_gap(information_LF: Floats, entropy_F: Floats) -> float:

@@ -33,6 +33,8 @@ __all__ = ["DEFAULT", "METRICS", "evaluate", "on_snapshot", "quick"]
 
 ALWAYS = ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", "oracle_l2")
 """Fields that `metrics.json` always has; null where one was not or could not be measured."""
+SAME = ("seed", "weights_sha256")
+"""Entries that all protocols in `metrics.json` share: they stand there once."""
 
 
 def evaluate(
@@ -102,6 +104,7 @@ def evaluate(
             result["ci95"] = {**result.get("ci95", {}), **spans}
         files.append_jsonl(run.path / f"metric-{name}.jsonl", {**row, "protocol": protocol})
         result.update(found)
+        result.setdefault("protocols", {})[name] = {k: v for k, v in protocol.items() if k not in SAME}
         for factor, values in per_factor.items():
             result.setdefault("per_factor", {}).setdefault(factor, {}).update(values)
     labelled = len(readings.own.labelled_rows)
@@ -114,6 +117,7 @@ def evaluate(
         "per_factor": {f: {"mae": None, "mae_gen": None} for f in data.space.names},
         **result,
         **identity,
+        "encoder_images": len(readings.rows) if readings.enough else None,
     }
     document["oracle_l2"] = None if oracle is None else oracle.l2
     if oracle is not None:
@@ -247,7 +251,7 @@ def readings_of(run: Run, networks: Networks, data: Dataset, oracle: Oracle | No
         prior = own.columns([data.space.position(name) for name in space.names])
         if networks.space.kinds != space.kinds:
             prior = prior.as_scalars(space)
-    return Readings(networks, data, oracle, own, prior, images, seed, held_out)
+    return Readings(networks, data, oracle, own, prior, images, seed, held_out, config.hold_out)
 
 
 def earlier(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
@@ -258,7 +262,7 @@ def earlier(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
         return {}
     if not isinstance(document, dict) or any(document.get(key) != value for key, value in identity.items()):
         return {}
-    kept = {field for metric in METRICS.values() for field in metric.fields} | {"per_factor", "ci95"}
+    kept = {field for metric in METRICS.values() for field in metric.fields} | {"per_factor", "ci95", "protocols"}
     return {key: value for key, value in document.items() if key in kept and value is not None}
 
 

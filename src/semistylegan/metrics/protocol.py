@@ -6,12 +6,15 @@ from typing import Any
 
 from semistylegan.factors import Factor
 from semistylegan.metrics.code_metrics import VOTES
+from semistylegan.metrics.disentanglement import BINS, mig_low_by
 from semistylegan.metrics.oracle import Oracle
 from semistylegan.metrics.readings import Readings
 from semistylegan.metrics.scores import ALIGNED, METRICS, whole_rows
 
 SEEN = "MIG and L2 are measured on images whose labels training read: too few were kept from it."
 """In the `note` of a run whose encoder had no held-out images."""
+LOW = 0.02
+"""Where MIG is too low by more than this, the `note` says so."""
 
 
 def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, Any]:
@@ -31,6 +34,13 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
     elif r.inception is not None:
         protocol |= {"images": len(r.generated_levels), "real_images": len(r.real_rows)}
         protocol["inception_sha256"] = r.inception.sha256
+    if metric.of == "encoder" or name == "edit" or r.starts_from_image:
+        protocol["hold_out"] = r.hold_out or "none"
+    if name == "mig":
+        protocol["low_by"] = mig_low_by(r.read, r.true_indices, r.codes, BINS, r.truth[1])
+    if name == "mig_gen":
+        g = r.generated
+        protocol["low_by"] = mig_low_by(g.read_NF, r.codes.indices_of_levels(g.asked_NK, BINS), r.factors, BINS)
     if name in ("l2", "l2_gen") and not r.named:
         protocol["alignment"] = ALIGNED
     return protocol | {"seed": identity["seed"], "weights_sha256": identity["weights_sha256"]}
@@ -54,6 +64,13 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
     said = list(notes)
     if r.enough and r.split != "held-out":
         said.append(SEEN)
+    protocols = document.get("protocols", {})
+    for name, word, who in (("mig", "MIG", "an encoder that reads"), ("mig_gen", "MIG-gen", "a generator that obeys")):
+        p = protocols.get(name, {})
+        if p.get("low_by", 0) > LOW:
+            said.append(
+                f"On so few images ({p['images']:,}) {word} is too low: that of {who} well by {p['low_by']:.2f}."
+            )
     if not r.named and len(r.factors) and (document["l2"] is not None or document["l2_gen"] is not None):
         said.append(f"Without labels codes have no names; for L2 and the errors of factors: {ALIGNED}.")
     if r.oracle is not None:

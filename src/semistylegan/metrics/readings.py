@@ -63,6 +63,7 @@ class Readings:
         images: how many images to read and to generate.
         seed: fixes which.
         held_out: numbers of the images of which training saw nothing.
+        hold_out: how these were named, `--hold-out`; None: there are none.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Readings:
         images: int = 10_000,
         seed: int = 0,
         held_out: Ints | None = None,
+        hold_out: str | None = None,
     ) -> None:
         # An editor names some of the data's factors: its scores are of these, those of its edits are of all.
         self.all_data, self.all_oracle = data, oracle
@@ -84,6 +86,7 @@ class Readings:
         self.networks, self.data, self.oracle = networks, data, oracle
         self.own, self.prior, self.count, self.seed = own, prior, images, seed
         self.held_out = np.zeros(0, np.int64) if held_out is None else held_out
+        self.hold_out = hold_out
         self.codes, self.factors = networks.space, data.space
         self.inception: Inception | None = None
         """The network of FID, where the user gave one."""

@@ -22,8 +22,10 @@ UNINTERESTING = ("data", "out", "seed", "device", "threads", "tick_kimg", "snap_
 """Fields of the training that say nothing about what was learned, or stand in the table anyway."""
 SHOWN = [row[:3] for row in (*TILES, *MORE)]
 """Key in metrics.json, name, which way is better."""
-OWN = ("weights_sha256", "oracle_sha256", "oracle_l2", "oracle", "ci95")
+OWN = ("weights_sha256", "oracle_sha256", "oracle_l2", "oracle", "ci95", "low_by", "per_factor_images")
 """Entries of a protocol that differ from run to run though the measuring is the same."""
+LATER = ("hold_out",)
+"""Entries that protocols of earlier versions lack: where one does, they say nothing."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ def _otherwise(key: str, column: Column, first: Column) -> str:
     if column.fingerprint != first.fingerprint:
         return "‡"
     told = [c.protocols.get(METRIC_OF[key], {}) for c in (column, first)]
-    own = [{k: v for k, v in protocol.items() if k not in OWN} for protocol in told]
+    silent = [k for k in LATER if not all(k in protocol for protocol in told)]
+    own = [{k: v for k, v in protocol.items() if k not in (*OWN, *silent)} for protocol in told]
     return "†" if own[0] != own[1] else ""
 
 
@@ -153,7 +156,9 @@ def _notes(columns: Sequence[Column]) -> str:
     first, out = columns[0], []
     seen = {_otherwise(key, c, first) for c in columns for key, *_ in SHOWN if number(c.metrics.get(key)) is not None}
     if "†" in seen:
-        out.append("† measured by another protocol than the first run’s (images, split or bins): not to be compared.")
+        out.append(
+            "† measured by another protocol than the first run’s (images, split, hold-out or bins): not to be compared."
+        )
     if "‡" in seen:
         out.append("‡ on other data: not to be compared.")
     if any(not c.metrics for c in columns):

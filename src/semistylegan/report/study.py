@@ -15,7 +15,7 @@ from semistylegan.report.html import document, escape, heading, picture, section
 from semistylegan.study import Result, Study
 from semistylegan.study.plan import option, shown
 from semistylegan.study.plots import draw, svg
-from semistylegan.study.table import LEARNED, SCORES, fields_of, name_of, spread
+from semistylegan.study.table import SCORES, fields_of, legend, name_of, spread
 from semistylegan.training.config import TrainConfig
 
 FILE = "report.html"
@@ -59,14 +59,13 @@ def head(study: Study, results: Sequence[Result]) -> str:
     """What was studied, in one look."""
     kimg, sizes = (dict.fromkeys(shown(getattr(j.config, field)) for j in study.jobs) for field in ("kimg", "size"))
     done = sum(not r.failed for r in results)
-    images = next((r.metrics.get("images") for r in results if r.metrics), None)
     entries = [
         ("Settings", str(len(study.settings))),
         ("Seeds", ", ".join(map(str, study.seeds))),
         ("Runs", f"{done} of {len(study.jobs)}" if done < len(study.jobs) else str(done)),
         ("Training", f"{' or '.join(kimg)} kimg each"),
         ("Networks", " or ".join(sizes)),
-        ("Measured on", f"{whole(images)} images" if isinstance(images, int) else "-"),
+        ("Measured on", measured_on(results)),
     ]
     facts = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in entries)
     lede = (
@@ -79,15 +78,27 @@ def head(study: Study, results: Sequence[Result]) -> str:
     )
 
 
+def measured_on(results: Sequence[Result]) -> str:
+    """How many images the encoders read and the generators made; of earlier versions the most that it can have been."""
+    asked = next((n for r in results if isinstance(n := r.metrics.get("images"), int)), None)
+    read = {n for r in results if isinstance(n := r.metrics.get("encoder_images"), int)}
+    if asked is None:
+        return "-"
+    if read == {asked}:
+        return f"{whole(asked)} images"
+    real = " to ".join(whole(n) for n in sorted({min(read), max(read)})) if read else f"up to {whole(asked)}"
+    return f"{real} real images, {whole(asked)} generated"
+
+
 def table(study: Study, results: Sequence[Result]) -> str:
-    """Every score of every setting: mean and standard deviation over the seeds, the best of each column marked."""
+    """Every score of every setting: mean and standard deviation over the seeds, the best of the usual ones marked."""
     fields = fields_of(results)
     if not fields:
         return ""
     told = {(s.name, f): spread(results, s, f) for s in study.settings for f in fields}
     best = {}
     for field in fields:
-        means = [t.mean for s in study.settings if (t := told[s.name, field]) is not None and not t.learned]
+        means = [t.mean for s in study.settings if (t := told[s.name, field]) is not None and not t.marks]
         if field in SCORES and len(means) > 1:
             best[field] = max(means) if SCORES[field][1] == "high" else min(means)
     head_cells = "".join(f'<th scope="col">{escape(name_of(field))}</th>' for field in fields)
@@ -98,7 +109,7 @@ def table(study: Study, results: Sequence[Result]) -> str:
         for field in fields:
             t = told[setting.name, field]
             mean, _, more = str(t).partition(" ± ") if t is not None else ("", "", "")
-            marked = t is not None and not t.learned and best.get(field) == t.mean
+            marked = t is not None and not t.marks and best.get(field) == t.mean
             mean = f'<span class="best">{mean}</span>' if marked else mean
             cells.append(f"<td>{mean}{f'<small>± {more}</small>' if more else ''}</td>")
         rows.append(f'<tr><th scope="row">{escape(setting.name)}</th><td>{runs}</td>{"".join(cells)}</tr>')
@@ -107,8 +118,7 @@ def table(study: Study, results: Sequence[Result]) -> str:
         f'<div class="wide-table"><table class="study"><thead><tr><td></td><th scope="col">runs</th>{head_cells}</tr>'
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
-    if any(t is not None and t.learned for t in told.values()):
-        body += f'<p class="small soft">{LEARNED}</p>'
+    body += "".join(f'<p class="small soft">{sentence}</p>' for sentence in legend(told.values()))
     return section("table", "In numbers", intro, body)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from semistylegan.metrics.protocol import SEEN
-from semistylegan.metrics.scores import METRICS
+from semistylegan.metrics.scores import METRIC_OF, METRICS
 from semistylegan.study.plan import Job, Setting, Study, option, shown
 
 SCORES: dict[str, tuple[str, str]] = {
@@ -33,7 +33,7 @@ NAMES: dict[str, str] = {
     "leakage_mean": "leakage",
 }
 """Names of further scores, where the field is not its own name."""
-NO_SCORES = ("images", "seed", "oracle_l2")
+NO_SCORES = ("images", "encoder_images", "seed", "oracle_l2")
 """Numbers in `metrics.json` that are not compared."""
 OF_IMAGES = {
     field
@@ -45,6 +45,9 @@ OF_IMAGES = {
 LEARNED = (
     "† on images whose labels the encoder learned, since too few were held out: not to be compared with the others."
 )
+FEWER = "‡ on fewer images than others of the column, which lowers MIG most of all: to be compared with care."
+MARKS = {"†": LEARNED, "‡": FEWER}
+"""Mark of a score in a table -> what it says below. A marked score is never the best of its column."""
 RUN_FACTS = ("labelled_images", "kimg", "seconds")
 """What a row tells of its run before the scores."""
 
@@ -73,6 +76,20 @@ class Result:
             return ""
         return "all labelled" if SEEN in self.metrics.get("note", "") else "held-out"
 
+    def learned(self, field: str) -> bool:
+        """Whether a score is of images whose labels the encoder learned."""
+        return field in OF_IMAGES and self.split == "all labelled"
+
+    def protocol(self, field: str) -> dict[str, Any]:
+        """How a score was measured; nothing where `metrics.json` does not say (earlier versions)."""
+        found: dict[str, Any] = (self.metrics.get("protocols") or {}).get(METRIC_OF.get(field), {})
+        return found if field in self.scores else {}
+
+    def images(self, field: str) -> float:
+        """How many images a score of the encoder is of; infinite where that is not known, or it is not of images."""
+        found = self.protocol(field).get("images") if field in OF_IMAGES else None
+        return math.inf if found is None else float(found)
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -83,13 +100,13 @@ class Spread:
     """Standard deviation over the seeds (divided by n - 1); NaN for a single one."""
     each: tuple[float, ...]
     """In the order of the results."""
-    learned: bool = False
-    """Whether the encoder was measured on images whose labels it learned; marked with a dagger."""
+    marks: str = ""
+    """Those of MARKS that it bears."""
 
     def __str__(self) -> str:
         digits = 3 if abs(self.mean) < 10 else 2
         spread = "" if math.isnan(self.deviation) else f" ± {self.deviation:.{digits}f}"
-        return f"{self.mean:.{digits}f}{'†' if self.learned else ''}{spread}"
+        return f"{self.mean:.{digits}f}{self.marks}{spread}"
 
 
 def spread(results: Sequence[Result], setting: Setting, field: str) -> Spread | None:
@@ -99,8 +116,23 @@ def spread(results: Sequence[Result], setting: Setting, field: str) -> Spread | 
         return None
     each = tuple(r.scores[field] for r in mine)
     deviation = float(np.std(each, ddof=1)) if len(each) > 1 else math.nan
-    learned = field in OF_IMAGES and any(r.split == "all labelled" for r in mine)
-    return Spread(float(np.mean(each)), deviation, each, learned)
+    return Spread(float(np.mean(each)), deviation, each, marks_of(mine, results, field))
+
+
+def marks_of(mine: Sequence[Result], results: Sequence[Result], field: str) -> str:
+    """The marks of a score of some runs among all of a study."""
+    marks = "†" if any(r.learned(field) for r in mine) else ""
+    read = [r.images(field) for r in mine]
+    others = [n for r in results if not r.learned(field) and (n := r.images(field)) < math.inf]
+    if not marks and min(read) < max(others, default=0):
+        marks += "‡"
+    return marks
+
+
+def legend(told: Iterable[Spread | None]) -> list[str]:
+    """What the marks of these scores mean."""
+    marks = "".join(t.marks for t in told if t is not None)
+    return [sentence for mark, sentence in MARKS.items() if mark in marks]
 
 
 def fields_of(results: Sequence[Result]) -> list[str]:
@@ -118,7 +150,18 @@ def to_csv(study: Study, results: Sequence[Result]) -> str:
     """A row for each run: its setting, seed, scores, errors of each factor, and why it failed where it did."""
     fields = fields_of(results)
     errors = sorted({f"{kind}.{name}" for r in results for name, e in per_factor(r).items() for kind in e})
-    head = ["baseline", *map(option, study.axes), "seed", *RUN_FACTS, "split", *fields, *errors, "failed", "run"]
+    head = [
+        "baseline",
+        *map(option, study.axes),
+        "seed",
+        *RUN_FACTS,
+        "split",
+        "encoder_images",
+        *fields,
+        *errors,
+        "failed",
+        "run",
+    ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
@@ -129,7 +172,19 @@ def to_csv(study: Study, results: Sequence[Result]) -> str:
         numbers = [r.scores.get(field) for field in fields]
         cells = [factors.get(name, {}).get(kind) for kind, _, name in (error.partition(".") for error in errors)]
         run = f"runs/{r.job.setting.folder}/seed-{r.job.seed}"
-        writer.writerow([r.job.setting.baseline, *own, r.job.seed, *facts, r.split, *numbers, *cells, r.failed, run])
+        row = [
+            r.job.setting.baseline,
+            *own,
+            r.job.seed,
+            *facts,
+            r.split,
+            r.metrics.get("encoder_images"),
+            *numbers,
+            *cells,
+            r.failed,
+            run,
+        ]
+        writer.writerow(row)
     return text.getvalue()
 
 
@@ -139,7 +194,7 @@ def to_markdown(study: Study, results: Sequence[Result]) -> str:
     axes = [option(axis) for axis in study.axes]
     own = ["baseline", *axes] if any(s.baseline for s in study.settings) else axes
     head = [*own, "runs", *map(name_of, fields)]
-    lines = [head, ["---"] * len(head)]
+    lines, every = [head, ["---"] * len(head)], list[Spread | None]()
     for setting in study.settings:
         mine = [r for r in results if r.job.setting == setting]
         if not mine:
@@ -147,11 +202,12 @@ def to_markdown(study: Study, results: Sequence[Result]) -> str:
         cells = [shown(setting.values[axis]) if axis in setting.values else "" for axis in study.axes]
         done = sum(not r.failed for r in mine)
         told = [spread(results, setting, field) for field in fields]
+        every += told
         runs = str(done) if done == len(mine) else f"{done} of {len(mine)}"
         row = [*([setting.baseline] if own != axes else []), *cells, runs, *("" if t is None else str(t) for t in told)]
         lines.append(row)
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    return f"{table}\n{LEARNED}\n" if "†" in table else table
+    return table + "".join(f"\n{sentence}\n" for sentence in legend(every))
 
 
 def per_factor(result: Result) -> dict[str, dict[str, float]]:
