@@ -314,6 +314,14 @@ def test_eval_measures_edits_of_what_was_held_out(made_zip: Path, tmp_path: Path
     assert found["per_factor"]["hue"]["mae"] is not None
     (row,) = [json.loads(line) for line in (run.path / "metric-edit.jsonl").read_text().splitlines()]
     assert row["protocol"]["images"] == 3
+    oracle = quick(Dataset.open(made_zip), torch.device("cpu"))
+    own = oracle.l2_over(Dataset.open(made_zip), ("hue", "scale"))
+    assert (found["oracle_l2"], found["oracle_l2_all"], row["protocol"]["oracle_l2"]) == (own, oracle.l2, oracle.l2)
+    # What was measured before stays, by an earlier version too, whose oracle's L2 was over all factors.
+    old = {k: v for k, v in found.items() if k not in ("oracle_l2_all", "protocols")} | {"oracle_l2": oracle.l2}
+    (run.path / "metrics.json").write_text(json.dumps(old), encoding="utf-8")
+    again = evaluate_module.evaluate(run.path, ["l2"], images=100, device="cpu")
+    assert (again["edit_error"], again["oracle_l2"]) == (found["edit_error"], found["oracle_l2"])
     # Only images that were held out are edited.
     data = Dataset.open(made_zip)
     held_out = np.setdiff1d(np.arange(64), training_rows(run.config, data))

@@ -530,6 +530,37 @@ def test_the_protocol_names_what_was_held_out(tmp_path: Path) -> None:
     assert "hold_out" not in protocol_of("l2_gen", r, IDENTITY), "what is drawn from z does not depend on it"
 
 
+class Editor(PerfectG):
+    """One that starts from images, of hue and x."""
+
+    starts_from_image = True
+
+
+def editor(world: Dataset, **more: Any) -> Readings:
+    space = SPACE.only(["hue", "x"])
+    misread = dataclasses.replace(ORACLE, l2=0.4, error=(0.4, 0.0, 0.2))
+    return Readings(networks(Editor(space), PerfectE(space), space), world, misread, no_labels(world), **more)
+
+
+def test_an_editor_is_told_of_its_own_factors(world: Dataset) -> None:
+    """The oracle has trouble with the shape, which none of its scores is of."""
+    r = editor(world)
+    assert r.oracle_l2 == pytest.approx(0, abs=1e-6) and read(world, networks()).oracle_l2 == 0
+    said = note({"l2": None, "l2_gen": 0.3}, r, [])
+    assert "is the limit" not in said and "misreads x by" in said
+    assert "misreads shape, x by" in note({"l2": None, "l2_gen": None, "edit_drift": 0.1}, r, [])
+    told = {name: protocol_of(name, r, IDENTITY) for name in ("l2", "mig", "factor_vae", "edit")}
+    assert [p["factors"] for p in told.values()] == [["hue", "x"]] * 4
+    assert told["edit"]["drift_factors"] == list(SPACE.names) and told["edit"]["oracle_l2"] == 0.4
+    assert protocol_of("l2_gen", read(world, networks()), IDENTITY)["factors"] == list(SPACE.names)
+
+
+def test_mig_names_the_factors_that_vary(world: Dataset) -> None:
+    first = world.with_labels(world.labels.keep(np.arange(30)))  # all of one shape
+    told = {name: protocol_of(name, read(first, networks()), IDENTITY)["factors"] for name in ("mig", "sap", "l2")}
+    assert told == {"mig": ["hue", "x"], "sap": ["hue", "x"], "l2": list(SPACE.names)}
+
+
 def test_a_run_without_labels(tmp_path: Path) -> None:
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"), preset="info")
     scores = evaluate(run, images=200, device="cpu")

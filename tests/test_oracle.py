@@ -87,6 +87,22 @@ def test_its_error_is_that_of_images_it_did_not_see(trained: tuple[Sprites, Orac
     assert level.dtype == feature.dtype == np.float64
 
 
+def test_its_error_over_some_factors_is_that_of_the_same_images(
+    trained: tuple[Sprites, Oracle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, oracle = trained
+    held = np.random.default_rng(oracle_network.SEED).permutation(len(data))[:300]
+    error = data.space.error(read_dataset(oracle, data, held)[0], data.labels.level_NF[held])
+    two = oracle.l2_over(data, ("hue", "x"))
+    assert two == pytest.approx(np.linalg.norm(error[:, [1, 3]], axis=1).mean()) and two < oracle.l2
+    monkeypatch.setattr(oracle_module, "read_dataset", None)
+    assert oracle.l2_over(data, ("hue", "x")) == two, "read again only once"
+    assert oracle.l2_over(data, data.space.names) == oracle.l2
+    blank = Sprites(10)
+    blank.labels = Labels.none(10, len(blank.space))
+    assert oracle.l2_over(blank, ("hue",)) is None
+
+
 def test_what_it_says_of_an_image_depends_on_no_other(trained: tuple[Sprites, Oracle]) -> None:
     data, oracle = trained
     together, feature = read_dataset(oracle, data, np.arange(7))

@@ -373,6 +373,16 @@ def test_scores_of_one_metric_have_its_protocol(folder: Path, tmp_path: Path) ->
     assert part.count("<td>0.500</td><td class=best>0.600</td>") == 1, "SAP: how its interval is made is no matter"
 
 
+def test_scores_beside_others_are_of_the_same_factors(folder: Path, tmp_path: Path) -> None:
+    """Entries that earlier versions did not write say nothing."""
+    measure(folder / "run")
+    other, old = (Path(shutil.copytree(folder / "run", tmp_path / name)) for name in ("other", "old"))
+    for run, told in ((folder / "run", {"factors": ["a", "b"]}), (other, {"factors": ["a"]}), (old, {})):
+        files.append_jsonl(run / "metric-l2.jsonl", {"kimg": 4, "protocol": {"images": 50, **told}})
+    text = write_report(folder / "run", [other, old]).read_text(encoding="utf-8")
+    assert "<td class=best>0.300</td><td>0.300<sup>†</sup></td><td class=best>0.300</td>" in text
+
+
 def test_of_several_measurements_at_one_kimg_the_best_one_is_drawn(folder: Path) -> None:
     """The one on most images, and of several the newest: not the largest score."""
     run = folder / "run"

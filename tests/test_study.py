@@ -34,7 +34,7 @@ from semistylegan.report.study import page
 from semistylegan.study import Result, Study, running, sweep
 from semistylegan.study.plan import parse_axis
 from semistylegan.study.plots import PAIRS, draw, lines_of, svg
-from semistylegan.study.table import FEWER, LEARNED, Spread, spread, to_csv, to_markdown
+from semistylegan.study.table import FEWER, LEARNED, OTHER, Spread, spread, to_csv, to_markdown
 from semistylegan.training.config import PRESETS, TrainConfig
 from semistylegan.training.run import Run
 
@@ -297,6 +297,19 @@ def test_scores_on_fewer_images_are_marked_and_never_the_best() -> None:
     old = [Result(r.job, {k: v for k, v in r.metrics.items() if "oco" not in k and "enc" not in k}) for r in results]
     assert "‡" not in to_markdown(study, old)
     assert "<dd>up to 1,000 real images, 1,000 generated</dd>" in page(study, old)
+
+
+def test_scores_over_other_factors_are_marked_and_never_the_best() -> None:
+    study = plan({"system": ("fine", "semi")})
+    results = [
+        Result(j, {"l2": l2, **of_images("l2", 1000, factors=names)})
+        for j, l2, names in zip(study.jobs, (0.1, 0.3), (["hue"], ["hue", "x"]), strict=True)
+    ]
+    table = to_markdown(study, results)
+    assert "| fine | 1 | 0.100¶ |" in table and "| semi | 1 | 0.300 |" in table and table.endswith(f"\n{OTHER}\n")
+    assert 'class="best"' not in page(study, results)
+    del results[1].metrics["protocols"]  # an earlier version does not say
+    assert "¶" not in to_markdown(study, results)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def evaluate(
     fields, notes = measured(names, readings)
     intervals = {name: intervals_of(name, found, readings) for name, found in fields.items()}
     # Only now: another `eval` may have written its scores while these were measured.
-    result = earlier(run.path, {**identity, "oracle_l2": None if oracle is None else oracle.l2})
+    result = earlier(run.path, identity, None if oracle is None else oracle.l2)
     if "edit" in fields:
         save_png(run.path / "edits.png", readings.edits[2])
     for name, found in fields.items():
@@ -119,8 +119,10 @@ def evaluate(
         **identity,
         "encoder_images": len(readings.rows) if readings.enough else None,
     }
-    document["oracle_l2"] = None if oracle is None else oracle.l2
+    document["oracle_l2"] = readings.oracle_l2
     if oracle is not None:
+        if len(readings.factors) < len(data.space):  # those of an editor
+            document["oracle_l2_all"] = oracle.l2
         document["oracle_error"] = dict(zip(data.space.names, oracle.error, strict=True))
     for factor, values in document["per_factor"].items():
         document["per_factor"][factor] = {"mae": None, "mae_gen": None, **values}
@@ -254,16 +256,24 @@ def readings_of(run: Run, networks: Networks, data: Dataset, oracle: Oracle | No
     return Readings(networks, data, oracle, own, prior, images, seed, held_out, config.hold_out)
 
 
-def earlier(run: Path, identity: dict[str, Any]) -> dict[str, Any]:
+def earlier(run: Path, identity: dict[str, Any], oracle: float | None) -> dict[str, Any]:
     """What `metrics.json` holds of the same weights, number of images, seed and oracle; nothing where they differ."""
     try:
         document = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    if not isinstance(document, dict) or any(document.get(key) != value for key, value in identity.items()):
+    if not isinstance(document, dict) or oracle_of(document) != oracle:
+        return {}
+    if any(document.get(key) != value for key, value in identity.items()):
         return {}
     kept = {field for metric in METRICS.values() for field in metric.fields} | {"per_factor", "ci95", "protocols"}
     return {key: value for key, value in document.items() if key in kept and value is not None}
+
+
+def oracle_of(document: dict[str, Any]) -> Any:
+    """L2, over all factors, of the oracle that `metrics.json` rests on: which one it was. An editor's scores, and
+    `oracle_l2` beside them, are of some factors (of all in earlier versions)."""
+    return document.get("oracle_l2_all", document.get("oracle_l2"))
 
 
 def seconds_at(run: Run, kimg: float) -> float | None:

@@ -81,6 +81,13 @@ def checked_pair(codes_NL: Any, factors_NF: Any) -> tuple[Floats, Ints]:
     return codes, factors[:, varies_F]
 
 
+def varying(factors_NF: Ints, known_NF: Mask | None = None) -> Mask:
+    """Which factors have two values among the images, or among those that know them: F."""
+    columns = enumerate(factors_NF.T)
+    values = [column if known_NF is None else column[known_NF[:, f]] for f, column in columns]
+    return np.array([len(value) > 0 and bool((value != value[0]).any()) for value in values], dtype=bool)
+
+
 def checked_bins(bins: int, rows: int) -> int:
     """A number of bins, at least 2 and no more than there are images.
 

@@ -34,7 +34,7 @@ from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, cache_folder, write_json
 from semistylegan.metrics.controllability import l2_levels, mean_errors
-from semistylegan.metrics.information import Floats
+from semistylegan.metrics.information import Floats, Ints
 from semistylegan.metrics.oracle_network import SEED, OracleNetwork, Plan, fit, plan_for
 
 VERSION = 3
@@ -83,11 +83,35 @@ class Oracle:
 
     columns: tuple[int, ...] | None = None
     """Which of the factors it tells; None: all (see :meth:`only`)."""
+    parts: dict[tuple[str, ...], float] = dataclasses.field(default_factory=dict, init=False, compare=False, repr=False)
+    """Some of the factors -> its L2 over these, as far as that was asked for (see :meth:`l2_over`)."""
 
     def only(self, names: Sequence[str]) -> Oracle:
         """The same oracle that tells these factors alone, in the data's order."""
         columns = tuple(i for i, name in enumerate(self.space.names) if name in names)
         return dataclasses.replace(self, columns=columns)
+
+    def l2_over(self, data: LabelledImages, names: Sequence[str]) -> float | None:
+        """`l2` over some of the factors: the images that it did not learn from are read again, once.
+
+        Args:
+            data: whose oracle it is, with all labels.
+            names: the factors.
+
+        Returns:
+            None where none of these images knows any of the factors.
+        """
+        told, key = [i for i, name in enumerate(self.space.names) if name in names], tuple(names)
+        if len(told) == len(self.space):
+            return self.l2
+        test, _ = split(data.labels)
+        level_NF, known_NF = data.labels.level_NF[test][:, told], data.labels.known_NF[test][:, told]
+        if not known_NF.any():
+            return None
+        if key not in self.parts:
+            read_NF, _ = read_dataset(dataclasses.replace(self, columns=tuple(told)), data, test)
+            self.parts[key] = l2_levels(read_NF, level_NF, self.space.only(names), known_NF)
+        return self.parts[key]
 
     @property
     def device(self) -> torch.device:
@@ -161,10 +185,7 @@ def train(data: LabelledImages, device: torch.device, plan: Plan | None = None) 
         device: where to compute.
         plan: None: `plan_for` the resolution and the number of images.
     """
-    labelled = data.labels.labelled_rows
-    shuffled = np.random.default_rng(SEED).permutation(labelled)
-    held = min(max(round(0.1 * len(labelled)), min(50, len(labelled) // 5), 1), 5000)
-    test, rows = shuffled[:held], np.sort(shuffled[held:])
+    test, rows = split(data.labels)
     plan = plan or plan_for(data.resolution, len(rows))
     network = fit(
         data.images,
@@ -176,7 +197,7 @@ def train(data: LabelledImages, device: torch.device, plan: Plan | None = None) 
         plan,
         device,
     )
-    untested = Oracle(data.space, network, plan, (), 0.0, len(labelled), held)
+    untested = Oracle(data.space, network, plan, (), 0.0, len(test) + len(rows), len(test))
     level_NF, _ = read_dataset(untested, data, test)
     truth, known = data.labels.level_NF[test], data.labels.known_NF[test]
     error = mean_errors(level_NF, truth, data.space, known)
@@ -185,6 +206,14 @@ def train(data: LabelledImages, device: torch.device, plan: Plan | None = None) 
         error=tuple(None if np.isnan(e) else float(e) for e in error),
         l2=l2_levels(level_NF, truth, data.space, known),
     )
+
+
+def split(labels: Labels) -> tuple[Ints, Ints]:
+    """Labelled images that an oracle is measured on, and those that it learns from."""
+    labelled = labels.labelled_rows
+    shuffled = np.random.default_rng(SEED).permutation(labelled)
+    held = min(max(round(0.1 * len(labelled)), min(50, len(labelled) // 5), 1), 5000)
+    return shuffled[:held], np.sort(shuffled[held:])
 
 
 def read_dataset(oracle: Oracle, data: LabelledImages, rows: npt.NDArray[np.integer[Any]]) -> tuple[Floats, Floats]:

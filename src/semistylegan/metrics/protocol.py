@@ -7,6 +7,7 @@ from typing import Any
 from semistylegan.factors import Factor
 from semistylegan.metrics.code_metrics import VOTES
 from semistylegan.metrics.disentanglement import BINS, mig_low_by
+from semistylegan.metrics.information import varying
 from semistylegan.metrics.oracle import Oracle
 from semistylegan.metrics.readings import Readings
 from semistylegan.metrics.scores import ALIGNED, METRICS, whole_rows
@@ -28,12 +29,17 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
         assert r.oracle is not None
         count = len(r.changed[0] if name == "leakage" else r.edited if name == "edit" else r.generated.asked_NK)
         protocol |= {"images": count, "prior": "grid" if r.prior is None else "labelled"}
-        protocol |= {"oracle_l2": r.oracle.l2, "oracle_sha256": r.oracle.sha256}
+        own = r.all_oracle.l2 if name == "edit" and r.all_oracle is not None else r.oracle_l2
+        protocol |= {"oracle_l2": own, "oracle_sha256": r.oracle.sha256}
         if name in ("fd_oracle", "kid", "precision_recall"):
             protocol["real_images"] = len(r.real_features)
     elif r.inception is not None:
         protocol |= {"images": len(r.generated_levels), "real_images": len(r.real_rows)}
         protocol["inception_sha256"] = r.inception.sha256
+    if metric.of == "encoder" or name in ("mig_gen", "l2_gen", "leakage", "edit"):
+        protocol["factors"] = factors_of(name, r)
+    if name == "edit":
+        protocol["drift_factors"] = [f.name for f in r.all_data.space]
     if metric.of == "encoder" or name == "edit" or r.starts_from_image:
         protocol["hold_out"] = r.hold_out or "none"
     if name == "mig":
@@ -59,6 +65,24 @@ def images_read(name: str, r: Readings) -> dict[str, Any]:
     return {"images": images, **({"per_factor_images": per_factor} if per_factor else {})}
 
 
+def factors_of(name: str, r: Readings) -> list[str]:
+    """The factors that a score is of: those that vary, or are known, where it is measured."""
+    factors, known_NF = r.factors, r.truth[1]
+    if name == "edit":
+        return list(r.codes.names)
+    if METRICS[name].of == "generator":
+        return list(factors.names)
+    if name in VOTES:
+        return [f.name for f in factors if f.size != 1]
+    if name == "l2":
+        tells = (known_NF if r.named else r.tested[2]).any(axis=0)
+    elif name == "mig":
+        tells = varying(r.true_indices, known_NF)
+    else:
+        tells = varying(whole_rows(r)[1])
+    return [f.name for f, told in zip(factors, tells, strict=True) if told]
+
+
 def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
     """What a reader of the scores must know, in sentences; empty where there is nothing."""
     said = list(notes)
@@ -74,13 +98,14 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
     if not r.named and len(r.factors) and (document["l2"] is not None or document["l2_gen"] is not None):
         said.append(f"Without labels codes have no names; for L2 and the errors of factors: {ALIGNED}.")
     if r.oracle is not None:
-        error, seen = r.oracle.l2, document["l2_gen"]
-        if error > 0.1 or (seen is not None and seen < 2 * error):
+        error, seen = r.oracle_l2, document["l2_gen"]
+        if error is not None and (error > 0.1 or (seen is not None and seen < 2 * error)):
             said.append(
                 f"The oracle is the limit: its own L2 is {error:.3f}, learnt from {r.oracle.labelled} labelled images; "
                 f"the scores of the generator can be no better."
             )
-        if coarse := coarse_factors(r.oracle):
+        read = r.oracle if document.get("edit_drift") is None else r.all_oracle  # the drift is of all factors
+        if read is not None and (coarse := coarse_factors(read)):
             said.append(
                 f"The oracle itself misreads {', '.join(coarse)} by more than half a step: what it says of "
                 "the generator there says little."
@@ -89,9 +114,13 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
 
 
 def coarse_factors(oracle: Oracle) -> list[str]:
-    """Factors that an oracle misreads by more than :func:`half_step`."""
-    told = zip(oracle.space, oracle.error, strict=True)
-    return [f.name for f, error in told if error is not None and (limit := half_step(f)) is not None and error > limit]
+    """Factors that an oracle misreads by more than :func:`half_step`, of those that it tells."""
+    out = []
+    for i, (factor, error) in enumerate(zip(oracle.space, oracle.error, strict=True)):
+        told, limit = oracle.columns is None or i in oracle.columns, half_step(factor)
+        if told and error is not None and limit is not None and error > limit:
+            out.append(factor.name)
+    return out
 
 
 def half_step(factor: Factor) -> float | None:

@@ -97,6 +97,13 @@ class Readings:
         """Whether the model's codes are the data's factors. Those of a model that saw no labels are not."""
         return self.codes.names == self.factors.names
 
+    @property
+    def oracle_l2(self) -> float | None:
+        """The oracle's own L2 over the factors that the scores are of."""
+        if self.oracle is None or self.all_oracle is None or self.oracle.columns is None:
+            return None if self.oracle is None else self.oracle.l2
+        return self.all_oracle.l2_over(self.all_data, self.factors.names)
+
     # -- E on real images -------------------------------------------------------------------------------------
 
     @cached_property

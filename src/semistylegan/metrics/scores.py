@@ -17,7 +17,7 @@ from semistylegan.metrics.code_metrics import CODE_METRICS, VOTES
 from semistylegan.metrics.controllability import l2_levels, leakage, leakage_matrix, mean_errors
 from semistylegan.metrics.disentanglement import BINS, mig_decoded
 from semistylegan.metrics.fidelity import frechet_distance, kid, precision_recall
-from semistylegan.metrics.information import Floats, Ints, Mask
+from semistylegan.metrics.information import Floats, Ints, Mask, varying
 from semistylegan.metrics.oracle import MIN_LABELLED
 from semistylegan.metrics.predictors import dci
 from semistylegan.metrics.readings import Readings, own_kinds
@@ -249,16 +249,10 @@ def unmeasurable(name: str, r: Readings) -> str | None:
         whole = r.truth[1].all(axis=1)
         if whole.sum() < MIN_LABELLED:
             return f"{name} is left out: fewer than {MIN_LABELLED} held-out images have a label of every factor."
-        varying = (np.ptp(r.true_indices[whole], axis=0) > 0).sum()
-        if varying < 2 or len(r.codes) < 2:
+        if varying(r.true_indices[whole]).sum() < 2 or len(r.codes) < 2:
             return f"{name} is left out: it compares factors, and needs two that vary."
-    elif metric.of == "encoder" and name == "mig" and not varies(r.true_indices, r.truth[1]):
+    elif metric.of == "encoder" and name == "mig" and not varying(r.true_indices, r.truth[1]).any():
         return "mig is left out: no factor varies over the held-out images."
     if name in ("mig_gen", "edit") and all(f.size == 1 for f in r.codes):
         return f"{name} is left out: no factor has more than one value."
     return None
-
-
-def varies(index_NF: Ints, known_NF: Mask) -> bool:
-    """Whether any factor has two values among the images that know it."""
-    return any(len(np.unique(column[known])) > 1 for column, known in zip(index_NF.T, known_NF.T, strict=True))

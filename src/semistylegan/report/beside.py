@@ -24,7 +24,7 @@ SHOWN = [row[:3] for row in (*TILES, *MORE)]
 """Key in metrics.json, name, which way is better."""
 OWN = ("weights_sha256", "oracle_sha256", "oracle_l2", "oracle", "ci95", "low_by", "per_factor_images")
 """Entries of a protocol that differ from run to run though the measuring is the same."""
-LATER = ("hold_out",)
+LATER = ("hold_out", "factors", "drift_factors")
 """Entries that protocols of earlier versions lack: where one does, they say nothing."""
 
 
@@ -157,7 +157,8 @@ def _notes(columns: Sequence[Column]) -> str:
     seen = {_otherwise(key, c, first) for c in columns for key, *_ in SHOWN if number(c.metrics.get(key)) is not None}
     if "†" in seen:
         out.append(
-            "† measured by another protocol than the first run’s (images, split, hold-out or bins): not to be compared."
+            "† measured by another protocol than the first run’s (images, split, hold-out, factors or bins): not to be "
+            "compared."
         )
     if "‡" in seen:
         out.append("‡ on other data: not to be compared.")

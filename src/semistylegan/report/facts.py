@@ -110,6 +110,12 @@ class Facts:
         """Labelled images among all, 0 to 1."""
         return self.labelled.count / self.images if self.images else None
 
+    @property
+    def oracle_over(self) -> str:
+        """Where `oracle_l2` is over more factors than the scores (of an editor, in earlier versions), these words."""
+        whole = self.model.edits_in_one_pass and "oracle_l2_all" not in self.metrics
+        return ", over all factors of the data," if whole else ""
+
     def errors_of(self, factor: Factor) -> tuple[float | None, float | None]:
         """Mean error of the encoder and of the generator (of an editor's edits) on a factor, 0 to 1, where measured."""
         entry = (self.metrics.get("per_factor") or {}).get(factor.name) or {}

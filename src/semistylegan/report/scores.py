@@ -152,7 +152,7 @@ def _protocol(facts: Facts) -> str:
         if abs(kimg - facts.kimg) > 0.05:
             parts.append(f"<strong>The pictures are of a later checkpoint, at {round(facts.kimg, 1):g} kimg.</strong>")
     if (oracle := number(metrics.get("oracle_l2"))) is not None:
-        parts.append(f"The oracle’s own L2 on held-out images is {oracle:.3f}.")
+        parts.append(f"The oracle’s own L2 on held-out images{facts.oracle_over} is {oracle:.3f}.")
     if note := str(metrics.get("note") or ""):
         parts.append(escape(note))
     rows = []

@@ -101,7 +101,8 @@ def limits(facts: Facts) -> list[str]:
     if oracle is not None:
         out.append(
             "The generator is judged by an oracle: an encoder trained on all labels of the data set, for evaluation "
-            f"alone. Its own L2 on held-out images is {oracle:.3f}, and no score of the generator is finer than that."
+            f"alone. Its own L2 on held-out images{facts.oracle_over} is {oracle:.3f}, and no score of the generator "
+            "is finer than that."
         )
     elif facts.metrics:
         out.append("The generator’s scores rest on an oracle whose own error was not written down.")

@@ -26,7 +26,7 @@ from semistylegan.data.cluster import joined
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.storage import cores
 from semistylegan.errors import UserError
-from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names, require_images
+from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names, oracle_of, require_images
 from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.models.checkpoint import WEIGHTS_FILE
 from semistylegan.signals import heard_by
@@ -171,7 +171,7 @@ def finished(job: Job, measure: Measure, oracle: Oracle | None) -> Result | None
     except (OSError, ValueError, KeyError, TypeError, UserError):
         return None
     identity = {"weights_sha256": weights, "images": measure.images, "seed": 0}
-    by = metrics.get("oracle_l2")
+    by = oracle_of(metrics)
     # Another machine's oracle of the same data differs by the rounding of its training.
     near = by is None if oracle is None else isinstance(by, float) and math.isclose(by, oracle.l2, rel_tol=0.01)
     same = near and all(metrics.get(key) == value for key, value in identity.items())

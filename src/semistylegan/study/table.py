@@ -33,7 +33,7 @@ NAMES: dict[str, str] = {
     "leakage_mean": "leakage",
 }
 """Names of further scores, where the field is not its own name."""
-NO_SCORES = ("images", "encoder_images", "seed", "oracle_l2")
+NO_SCORES = ("images", "encoder_images", "seed", "oracle_l2", "oracle_l2_all")
 """Numbers in `metrics.json` that are not compared."""
 OF_IMAGES = {
     field
@@ -46,7 +46,8 @@ LEARNED = (
     "† on images whose labels the encoder learned, since too few were held out: not to be compared with the others."
 )
 FEWER = "‡ on fewer images than others of the column, which lowers MIG most of all: to be compared with care."
-MARKS = {"†": LEARNED, "‡": FEWER}
+OTHER = "¶ over other factors than the scores without it: not to be compared with them."
+MARKS = {"†": LEARNED, "‡": FEWER, "¶": OTHER}
 """Mark of a score in a table -> what it says below. A marked score is never the best of its column."""
 RUN_FACTS = ("labelled_images", "kimg", "seconds")
 """What a row tells of its run before the scores."""
@@ -90,6 +91,10 @@ class Result:
         found = self.protocol(field).get("images") if field in OF_IMAGES else None
         return math.inf if found is None else float(found)
 
+    def factors(self, field: str) -> tuple[str, ...]:
+        """The factors that a score is of; none where that is not known."""
+        return tuple(self.protocol(field).get("factors", ()))
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -126,6 +131,9 @@ def marks_of(mine: Sequence[Result], results: Sequence[Result], field: str) -> s
     others = [n for r in results if not r.learned(field) and (n := r.images(field)) < math.inf]
     if not marks and min(read) < max(others, default=0):
         marks += "‡"
+    most = max((r.factors(field) for r in results), key=len)
+    if any(r.factors(field) not in ((), most) for r in mine):
+        marks += "¶"
     return marks
 
 
