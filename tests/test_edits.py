@@ -314,6 +314,8 @@ def test_eval_measures_edits_of_what_was_held_out(made_zip: Path, tmp_path: Path
     assert found["per_factor"]["hue"]["mae"] is not None
     (row,) = [json.loads(line) for line in (run.path / "metric-edit.jsonl").read_text().splitlines()]
     assert row["protocol"]["images"] == 3
+    assert (row["protocol"]["split"], row["protocol"]["hold_out"]) == ("held-out", "0.5")
+    assert found["protocols"]["l2_gen"]["split"] == "held-out" and "that training saw" not in found["note"]
     oracle = quick(Dataset.open(made_zip), torch.device("cpu"))
     own = oracle.l2_over(Dataset.open(made_zip), ("hue", "scale"))
     assert (found["oracle_l2"], found["oracle_l2_all"], row["protocol"]["oracle_l2"]) == (own, oracle.l2, oracle.l2)

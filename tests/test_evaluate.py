@@ -535,6 +535,10 @@ class Editor(PerfectG):
 
     starts_from_image = True
 
+    def forward(self, img: Tensor, code: Tensor) -> Tensor:
+        asked = self.codes.decode(code).double().numpy()
+        return picture(np.concatenate([seen(img)[:, :1], asked], axis=1))
+
 
 def editor(world: Dataset, **more: Any) -> Readings:
     space = SPACE.only(["hue", "x"])
@@ -553,6 +557,27 @@ def test_an_editor_is_told_of_its_own_factors(world: Dataset) -> None:
     assert [p["factors"] for p in told.values()] == [["hue", "x"]] * 4
     assert told["edit"]["drift_factors"] == list(SPACE.names) and told["edit"]["oracle_l2"] == 0.4
     assert protocol_of("l2_gen", read(world, networks()), IDENTITY)["factors"] == list(SPACE.names)
+
+
+def test_what_training_saw_of_edited_images_is_told(world: Dataset) -> None:
+    """Of 90: some held out, else some whose labels were not read, else none."""
+    cases = (
+        ("held-out", "held-out", {"held_out": np.arange(40, 60)}),
+        ("labels unread", "all", {"own": world.labels.keep(np.arange(50))}),
+        ("all labelled", "all", {"own": world.labels}),
+    )
+    space = SPACE.only(["hue", "x"])
+    for edits, starts, more in cases:
+        r = Readings(
+            networks(Editor(space), PerfectE(space), space), world, ORACLE, **{"own": no_labels(world), **more}
+        )
+        told = {name: protocol_of(name, r, IDENTITY) for name in ("edit", "l2_gen", "mig_gen")}
+        assert [p["split"] for p in told.values()] == [edits, starts, starts]
+        said = note({"l2": None, "l2_gen": None, "protocols": told}, r, [])
+        assert ("The generator starts from images that training saw: --hold-out" in said) == (starts == "all")
+        assert ("Edits are of images that training saw, though not their labels" in said) == (edits == "labels unread")
+        assert ("Edits are of images that training saw, their labels too" in said) == (edits == "all labelled")
+    assert set(r.edited) <= set(range(90)) and "split" not in protocol_of("l2_gen", read(world, networks()), IDENTITY)
 
 
 def test_mig_names_the_factors_that_vary(world: Dataset) -> None:

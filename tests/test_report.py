@@ -383,6 +383,19 @@ def test_scores_beside_others_are_of_the_same_factors(folder: Path, tmp_path: Pa
     assert "<td class=best>0.300</td><td>0.300<sup>†</sup></td><td class=best>0.300</td>" in text
 
 
+def test_scores_say_what_training_saw_of_their_images(folder: Path) -> None:
+    run = folder / "run"
+    measure(run)
+    files.write_json(run / "metrics.json", scores_of(run) | {"edit_error": 0.25})
+    assert "a factor that was set in an image, read" in read(run)[1].text, "earlier versions did not say"
+    for split, words in (("held-out", "a held-out image"), ("labels unread", "an image that training saw without")):
+        files.append_jsonl(run / "metric-edit.jsonl", {"kimg": 4, "edit_error": 0.25, "protocol": {"split": split}})
+        assert f"a factor that was set in {words}" in read(run)[1].text
+    assert "reading of a held-out image lies" in read(run)[1].text
+    files.append_jsonl(run / "metric-l2.jsonl", {"kimg": 4, "l2": 0.3, "protocol": {"split": "all labelled"}})
+    assert "reading of an image whose label training may have read lies" in read(run)[1].text
+
+
 def test_of_several_measurements_at_one_kimg_the_best_one_is_drawn(folder: Path) -> None:
     """The one on most images, and of several the newest: not the largest score."""
     run = folder / "run"

@@ -1,4 +1,5 @@
-"""Edits of images that training did not see: how far the set factors obey, the others stay, the pixels are right.
+"""Edits of images, held-out ones where there are any: how far the set factors obey, the others stay, the pixels are
+right.
 
 Images of a scene, and of a data set that is a whole grid, have a true edited picture: the one at the edited place of
 the grid, looked up or rendered. Beside the model stand two floors, `copy` (the input as it is) and `nearest` (of the
@@ -239,8 +240,8 @@ def measure(
         networks: the model; its factors are among those of the data.
         data: with all labels.
         oracle: of `data`.
-        rows: images that training did not see.
-        training: images that it saw.
+        rows: the images to edit; what training saw of them, `Readings.for_edits` tells.
+        training: images that it saw, other than these.
         seed: of inversions.
 
     Returns:

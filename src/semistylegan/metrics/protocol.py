@@ -14,6 +14,13 @@ from semistylegan.metrics.scores import ALIGNED, METRICS, whole_rows
 
 SEEN = "MIG and L2 are measured on images whose labels training read: too few were kept from it."
 """In the `note` of a run whose encoder had no held-out images."""
+EDITS = {
+    "labels unread": "Edits are of images that training saw, though not their labels: --hold-out keeps some from it.",
+    "all labelled": "Edits are of images that training saw, their labels too: --hold-out keeps some from it.",
+}
+"""The same of edits, by their `split`."""
+STARTS = "The generator starts from images that training saw: --hold-out keeps some from it."
+"""The same of an editor's other scores."""
 LOW = 0.02
 """Where MIG is too low by more than this, the `note` says so."""
 
@@ -39,7 +46,9 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
     if metric.of == "encoder" or name in ("mig_gen", "l2_gen", "leakage", "edit"):
         protocol["factors"] = factors_of(name, r)
     if name == "edit":
-        protocol["drift_factors"] = [f.name for f in r.all_data.space]
+        protocol |= {"split": r.for_edits[0], "drift_factors": [f.name for f in r.all_data.space]}
+    elif metric.of != "encoder" and r.starts_from_image:
+        protocol["split"] = r.start_split
     if metric.of == "encoder" or name == "edit" or r.starts_from_image:
         protocol["hold_out"] = r.hold_out or "none"
     if name == "mig":
@@ -75,7 +84,7 @@ def factors_of(name: str, r: Readings) -> list[str]:
     if name in VOTES:
         return [f.name for f in factors if f.size != 1]
     if name == "l2":
-        tells = (known_NF if r.named else r.tested[2]).any(axis=0)
+        tells = (known_NF if r.named else r.tested[2]).sum(axis=0) > 0
     elif name == "mig":
         tells = varying(r.true_indices, known_NF)
     else:
@@ -89,6 +98,10 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
     if r.enough and r.split != "held-out":
         said.append(SEEN)
     protocols = document.get("protocols", {})
+    if (words := EDITS.get(protocols.get("edit", {}).get("split", ""))) is not None:
+        said.append(words)
+    if any(p.get("split") == "all" for p in protocols.values()):
+        said.append(STARTS)
     for name, word, who in (("mig", "MIG", "an encoder that reads"), ("mig_gen", "MIG-gen", "a generator that obeys")):
         p = protocols.get(name, {})
         if p.get("low_by", 0) > LOW:

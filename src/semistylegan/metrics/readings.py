@@ -251,11 +251,16 @@ class Readings:
         """Whether G starts from images."""
         return self.networks.G.starts_from_image
 
+    @property
+    def start_split(self) -> str:
+        """The images that an editor's G starts from: `held-out`, or `all` where none were."""
+        return "held-out" if len(self.held_out) else "all"
+
     def starts(self, count: int, stream: int) -> Tensor:
         """What G starts from: z, or images (uint8) drawn from those that were held out, if any, else from all."""
         if not self.starts_from_image:
             return torch.randn(count, self.networks.G.z_dim, generator=self.generator(stream))
-        rows = self.held_out if len(self.held_out) else np.arange(len(self.data))
+        rows = self.held_out if self.start_split == "held-out" else np.arange(len(self.data))
         chosen = np.random.default_rng([self.seed, stream]).integers(len(rows), size=count)
         return self.data.images(rows[chosen])
 
@@ -289,12 +294,23 @@ class Readings:
 
     @cached_property
     def edited(self) -> Ints:
-        """Images to be edited, whose every label is known: of those that training did not see, where there are any."""
-        whole = np.flatnonzero(self.all_data.labels.known_NF.all(axis=1))
-        pools = (self.held_out, np.setdiff1d(np.arange(len(self.data)), self.own.labelled_rows), whole)
-        rows = next((kept for pool in pools if len(kept := np.intersect1d(pool, whole))), whole)
+        """Images to be edited, fixed by the seed."""
         count = edits.EDITED if self.starts_from_image else edits.INVERTED
+        rows = self.for_edits[1]
         return np.sort(np.random.default_rng([self.seed, 6]).permutation(rows)[:count]).astype(np.int64)
+
+    @cached_property
+    def for_edits(self) -> tuple[str, Ints]:
+        """Images whose every label is known, and what training saw of them: the first of these that there are.
+
+        `held-out`: nothing. `labels unread`: the images alone. `all labelled`: perhaps their labels too.
+        """
+        whole = np.flatnonzero(self.all_data.labels.known_NF.all(axis=1))
+        unread = np.setdiff1d(np.arange(len(self.data)), self.own.labelled_rows)
+        for split, pool in (("held-out", self.held_out), ("labels unread", unread)):
+            if len(kept := np.intersect1d(pool, whole)):
+                return split, kept
+        return "all labelled", whole
 
     @cached_property
     def edits(self) -> tuple[dict[str, Any], dict[str, Interval], ImageArray]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from semistylegan.metrics.scores import METRIC_OF
 from semistylegan.report.curves import heat_map
 from semistylegan.report.facts import Facts, number, protocol_of
 from semistylegan.report.html import escape, section, whole
@@ -25,7 +26,7 @@ TILES: tuple[tuple[str, str, Better, str, str], ...] = (
         "L2",
         "lower",
         "e",
-        "How far the encoder’s reading of a held-out image lies from the truth, all factors together.",
+        "How far the encoder’s reading of {image} lies from the truth, all factors together.",
     ),
     (
         "mig_gen",
@@ -54,11 +55,18 @@ TILES: tuple[tuple[str, str, Better, str, str], ...] = (
         "Edit error",
         "lower",
         "g",
-        "How far a factor that was set in a held-out image, read by the oracle, lies from the value asked for.",
+        "How far a factor that was set in {image}, read by the oracle, lies from the value asked for.",
     ),
-    ("edit_psnr", "Edit PSNR", "higher", "g", "How like its true picture an edit of a held-out image is, in decibels."),
+    ("edit_psnr", "Edit PSNR", "higher", "g", "How like its true picture an edit of {image} is, in decibels."),
 )
-"""Key in metrics.json, name, which way is better, whose score (e encoder, g generator), what it means."""
+"""Key in metrics.json, name, which way is better, whose score (e encoder, g generator), what it means (of which images,
+by :func:`_image`)."""
+IMAGES = {
+    "held-out": "a held-out image",
+    "labels unread": "an image that training saw without its label",
+    "all labelled": "an image whose label training may have read",
+}
+"""By the `split` of a protocol."""
 
 MORE: tuple[tuple[str, str, Better, str], ...] = (
     ("factor_vae", "FactorVAE score", "higher", "a fixed factor is found as the code that varies least"),
@@ -84,7 +92,7 @@ MORE: tuple[tuple[str, str, Better, str], ...] = (
 def numbers(facts: Facts) -> str:
     """Tiles with what each number means, then the rest as a table, then how it was measured."""
     tiles = "".join(
-        _tile(name, value, better, whose, meaning)
+        _tile(name, value, better, whose, meaning.format(image=_image(facts, key)))
         for key, name, better, whose, meaning in TILES
         if (value := number(facts.metrics.get(key))) is not None
     )
@@ -130,6 +138,14 @@ def leakage(facts: Facts) -> str:
     )
     caption += " The diagonal is wanted; the rest should be 0." if facts.named else ""
     return heat_map(moved, seen, matrix, caption)
+
+
+def _image(facts: Facts, key: str) -> str:
+    """The images that a score is of. Earlier versions did not say what training saw of those that were edited."""
+    split = (protocol_of(facts.metrics, facts.history.get(METRIC_OF[key], [])) or {}).get("split")
+    if split not in IMAGES:
+        return IMAGES["held-out"] if key == "l2" or facts.train.get("hold_out") else "an image"
+    return IMAGES[split]
 
 
 def _tile(name: str, value: float, better: Better, whose: str, meaning: str) -> str:
