@@ -559,6 +559,12 @@ def test_an_editor_is_told_of_its_own_factors(world: Dataset) -> None:
     assert protocol_of("l2_gen", read(world, networks()), IDENTITY)["factors"] == list(SPACE.names)
 
 
+def test_votes_say_whether_labels_of_the_grid_were_read(world: Dataset) -> None:
+    for own, were_read in ((no_labels(world), False), (world.labels.keep(np.arange(3)), True)):
+        told = protocol_of("beta_vae", read(world, networks(), own=own), IDENTITY)
+        assert told["labels_read"] is were_read and told["images"] == 90
+
+
 def test_what_training_saw_of_edited_images_is_told(world: Dataset) -> None:
     """Of 90: some held out, else some whose labels were not read, else none."""
     cases = (
@@ -593,6 +599,7 @@ def test_a_run_without_labels(tmp_path: Path) -> None:
     assert isinstance(scores["l2"], float) and isinstance(scores["l2_gen"], float)
     assert "codes have no names" in scores["note"]
     assert "alignment" in lines(run / "metric-l2.jsonl")[0]["protocol"]
+    assert "alignment" in lines(run / "metric-leakage.jsonl")[0]["protocol"]
     assert "alignment" not in lines(run / "metric-mig.jsonl")[0]["protocol"]
     assert set(scores["per_factor"]) == set(SPACE.names)
 

@@ -28,13 +28,13 @@ from semistylegan.errors import UserError
 from semistylegan.metrics import oracle as oracle_module
 from semistylegan.metrics.oracle import oracle_for
 from semistylegan.metrics.oracle_network import Plan, plan_for
-from semistylegan.metrics.protocol import SEEN
+from semistylegan.metrics.protocol import NAMELESS, SEEN
 from semistylegan.metrics.scores import METRICS
 from semistylegan.report.study import page
 from semistylegan.study import Result, Study, running, sweep
 from semistylegan.study.plan import parse_axis
-from semistylegan.study.plots import PAIRS, draw, lines_of, svg
-from semistylegan.study.table import FEWER, LEARNED, OTHER, Spread, spread, to_csv, to_markdown
+from semistylegan.study.plots import PAIRS, PAPER, draw, lines_of, svg
+from semistylegan.study.table import FEWER, LEARNED, NAMED_LATER, OTHER, Spread, spread, to_csv, to_markdown
 from semistylegan.training.config import PRESETS, TrainConfig
 from semistylegan.training.run import Run
 
@@ -310,6 +310,50 @@ def test_scores_over_other_factors_are_marked_and_never_the_best() -> None:
     assert 'class="best"' not in page(study, results)
     del results[1].metrics["protocols"]  # an earlier version does not say
     assert "¶" not in to_markdown(study, results)
+
+
+def test_votes_over_the_grid_count_labels_that_were_learned() -> None:
+    study = plan({"label_fraction": (0.0, 0.1)})
+    for said in ({"labelled_images": 25}, {"protocols": {"factor_vae": {"labels_read": True}}}):
+        none, some = (Result(j, {"factor_vae": 0.9, "mig": 0.3, **m}) for j, m in zip(study.jobs, ({}, said)))  # noqa: B905
+        table = to_markdown(study, [none, some])
+        assert "| 0 | 1 | 0.300 | 0.900 |" in table and "| 0.1 | 1 | 0.300 | 0.900† |" in table
+
+
+def test_errors_of_codes_named_afterwards_are_marked_and_never_the_best() -> None:
+    study = plan({"label_fraction": (0.0, 0.1, 0.2)})
+    protocols = {name: {"alignment": "by a table", "images": 500} for name in ("l2", "l2_gen")}
+    named = {"l2": 0.3, "l2_gen": 0.3, **of_images("l2", 1000)}
+    for said in ({"protocols": protocols}, {"note": f"Before. {NAMELESS}; for L2 ..."}):
+        scores = ({"l2": 0.1, "l2_gen": 0.1, "mig": 0.2, **said}, named, named | {"l2": 0.4, "l2_gen": 0.4})
+        results = [Result(j, m) for j, m in zip(study.jobs, scores, strict=True)]
+        table = to_markdown(study, results)
+        assert "| 0 | 1 | 0.200 | 0.100§ | 0.100§ |" in table and table.endswith(f"\n\n{NAMED_LATER}\n")
+        text = page(study, results)
+        assert text.count('<span class="best">') == text.count('<span class="best">0.300') == 2
+        assert "What is marked in the table is hollow" in text
+
+
+def test_marked_points_are_hollow() -> None:
+    study = plan({"label_fraction": (0.01, 0.1, 1.0)}, baselines=("all-labels",))
+    results = [
+        Result(
+            j, {"mig": 0.1 * (i + 1), "mig_gen": 0.5, "note": SEEN if j.config.label_fraction in (1.0, None) else ""}
+        )
+        for i, j in enumerate(study.jobs)
+    ]
+    figures = draw(study, results)
+    whole, marked, level = figures["plot"].axes[0].lines
+    assert list(whole.get_xdata()) == [0, 1, 2] and whole.get_markevery() == [0, 1]
+    assert (list(marked.get_xdata()), list(marked.get_ydata())) == ([2], [pytest.approx(0.3)])
+    assert marked.get_markerfacecolor() == PAPER and marked.get_zorder() > whole.get_zorder()
+    assert level.get_label() == "all-labels" and "dasharray: 1.2,2.4" in svg(figures["plot"]), "a dotted line"
+    hollow = [line for line in figures["trade-off"].axes[0].lines if line.get_markerfacecolor() == PAPER]
+    assert [list(line.get_xdata()) for line in hollow] == [[pytest.approx(0.3)], [pytest.approx(0.4)]]
+    assert "var(--paper)" in svg(figures["plot"])
+    unmarked = draw(study, [dataclasses.replace(r, metrics={"mig": 0.1, "mig_gen": 0.5}) for r in results])
+    assert "dasharray: 4.8,3.6" in svg(unmarked["plot"])
+    assert not [line for f in unmarked.values() for axes in f.axes for line in axes.lines if line.get_markevery()]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ EDITS = {
 """The same of edits, by their `split`."""
 STARTS = "The generator starts from images that training saw: --hold-out keeps some from it."
 """The same of an editor's other scores."""
+NAMELESS = "Without labels codes have no names"
+"""In the `note` of a run whose codes were given names for the scores that need them."""
 LOW = 0.02
 """Where MIG is too low by more than this, the `note` says so."""
 
@@ -31,6 +33,7 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
     protocol = dict(metric.protocol)
     if metric.of == "encoder":
         grid = {"split": "every image of the grid", "images": len(r.data)}
+        grid["labels_read"] = len(r.own.labelled_rows) > 0  # by training, of some of them
         protocol |= grid if name in VOTES else {"split": r.split, **images_read(name, r)}
     elif metric.of == "generator":
         assert r.oracle is not None
@@ -56,7 +59,7 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
     if name == "mig_gen":
         g = r.generated
         protocol["low_by"] = mig_low_by(g.read_NF, r.codes.indices_of_levels(g.asked_NK, BINS), r.factors, BINS)
-    if name in ("l2", "l2_gen") and not r.named:
+    if name in ("l2", "l2_gen", "leakage") and not r.named:
         protocol["alignment"] = ALIGNED
     return protocol | {"seed": identity["seed"], "weights_sha256": identity["weights_sha256"]}
 
@@ -109,7 +112,7 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
                 f"On so few images ({p['images']:,}) {word} is too low: that of {who} well by {p['low_by']:.2f}."
             )
     if not r.named and len(r.factors) and (document["l2"] is not None or document["l2_gen"] is not None):
-        said.append(f"Without labels codes have no names; for L2 and the errors of factors: {ALIGNED}.")
+        said.append(f"{NAMELESS}; for L2 and the errors of factors: {ALIGNED}.")
     if r.oracle is not None:
         error, seen = r.oracle_l2, document["l2_gen"]
         if error is not None and (error > 0.1 or (seen is not None and seen < 2 * error)):

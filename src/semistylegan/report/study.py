@@ -38,7 +38,7 @@ def page(study: Study, results: Sequence[Result]) -> str:
     figures = draw(study, results)
     parts = [
         table(study, results),
-        plots(study, figures["plot"]) if "plot" in figures else "",
+        plots(study, results, figures["plot"]) if "plot" in figures else "",
         trade_off(figures["trade-off"]) if "trade-off" in figures else "",
         grids(study, results),
         failures(results),
@@ -122,10 +122,12 @@ def table(study: Study, results: Sequence[Result]) -> str:
     return section("table", "In numbers", intro, body)
 
 
-def plots(study: Study, figure: Figure) -> str:
+def plots(study: Study, results: Sequence[Result], figure: Figure) -> str:
     """Every score over the first axis."""
     intro = "Lines join means; dots are runs, the shade spans the seeds." if len(study.seeds) > 1 else ""
-    return section("plot", "Score by score", intro, _drawn(figure))
+    if legend(spread(results, s, field) for s in study.settings for field in SCORES):
+        intro += " What is marked in the table is hollow, a marked baseline dotted."
+    return section("plot", "Score by score", intro.strip(), _drawn(figure))
 
 
 def trade_off(figure: Figure) -> str:

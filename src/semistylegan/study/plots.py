@@ -23,7 +23,15 @@ from semistylegan.study.table import SCORES, Result, fields_of, name_of, spread
 PAPER, INK, SOFT, RULE = "#fbfaf7", "#1b1a18", "#5e5a53", "#e3dfd6"
 SERIES = ("#0d6862", "#a8431f", "#4d4a8f", "#a5850d", "#7a3567", "#3d6b1f", "#1b1a18", "#77716a")
 """Colours of lines; more lines repeat them with other marks."""
-VARIABLES = {INK: "--ink", SOFT: "--soft", RULE: "--rule", "#0d6862": "--e", "#a8431f": "--g", "#4d4a8f": "--real"}
+VARIABLES = {
+    PAPER: "--paper",
+    INK: "--ink",
+    SOFT: "--soft",
+    RULE: "--rule",
+    "#0d6862": "--e",
+    "#a8431f": "--g",
+    "#4d4a8f": "--real",
+}
 """The page's name of a colour."""
 MARKS = "osD^vPX"
 PAIRS = (("mig", "mig_gen"), ("l2", "l2_gen"))
@@ -104,7 +112,10 @@ def plot(study: Study, results: Sequence[Result], fields: Sequence[str]) -> Figu
 
 
 def panel(axes: Axes, study: Study, results: Sequence[Result], field: str) -> None:
-    """One score: lines along the first axis; single baselines as level lines, the range of their seeds a level band."""
+    """One score: lines along the first axis; single baselines as level lines, the range of their seeds a level band.
+
+    Scores that bear a mark in the table are hollow; the level line of one is dotted.
+    """
     first = next(iter(study.axes), None)
     places = {shown(value): i for i, value in enumerate(study.axes[first])} if first else {}
     colours = {name: i for i, (name, _) in enumerate(lines_of(study))}
@@ -118,13 +129,17 @@ def panel(axes: Axes, study: Study, results: Sequence[Result], field: str) -> No
         x, mean = [place for place, _ in told], [t.mean for _, t in told]
         low, high = [min(t.each) for _, t in told], [max(t.each) for _, t in told]
         if first and not any(first in s.values for s in settings):  # it stands outside of the axis
-            axes.axhline(mean[0], color=colour, linestyle=(0, (4, 3)), linewidth=1.2, label=name)
+            dashes = (1, 2) if told[0][1].marks else (4, 3)
+            axes.axhline(mean[0], color=colour, linestyle=(0, dashes), linewidth=1.2, label=name)
             axes.axhspan(low[0], high[0], color=colour, alpha=0.08, linewidth=0)
             continue
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.plot(x, mean, color=colour, marker=mark, markersize=4, linewidth=1.5, label=name)
+        marked = [bool(t.marks) for _, t in told]
+        axes.plot(x, mean, color=colour, linewidth=1.5, label=name, **points(mark, 4, marked))
+        hollow(axes, x, mean, colour, mark, 4, marked)
         for place, t in told:
-            axes.scatter([place] * len(t.each), t.each, s=6, color=colour, alpha=0.5, linewidth=0)
+            inside = {"facecolors": "none", "linewidth": 0.5} if t.marks else {"linewidth": 0}
+            axes.scatter([place] * len(t.each), t.each, s=6, color=colour, alpha=0.5, **inside)
     title, better = SCORES[field]
     axes.set_title(f"{title} ({better} is better)")
     if first:
@@ -135,6 +150,36 @@ def panel(axes: Axes, study: Study, results: Sequence[Result], field: str) -> No
         axes.set_xticks([])
     if axes.get_ylim()[0] >= 0 or field not in ("mig", "mig_gen"):
         axes.set_ylim(0, axes.dataLim.y1 * 1.08 or 1)
+
+
+def points(mark: str, size: float, marked: Sequence[bool]) -> Any:
+    """The marker of a line, at the points that are not marked."""
+    places = {"markevery": [i for i, is_marked in enumerate(marked) if not is_marked]} if any(marked) else {}
+    return {"marker": mark, "markersize": size, **places}
+
+
+def hollow(
+    axes: Axes,
+    x: Sequence[float],
+    y: Sequence[float],
+    colour: str,
+    mark: str,
+    size: float,
+    marked: Sequence[bool],
+) -> None:
+    """The marked points of a line: filled with the paper's colour, above the line, so that it does not fill them."""
+    if any(marked):
+        kept = [(a, b) for a, b, is_marked in zip(x, y, marked, strict=True) if is_marked]
+        axes.plot(
+            [a for a, _ in kept],
+            [b for _, b in kept],
+            linestyle="none",
+            marker=mark,
+            markersize=size,
+            markerfacecolor=PAPER,
+            markeredgecolor=colour,
+            zorder=3,
+        )
 
 
 def lines_of(study: Study) -> list[Line]:
@@ -172,7 +217,9 @@ def trade_off(study: Study, results: Sequence[Result], pairs: Sequence[tuple[str
             x, y = [e.mean for _, e, _ in told], [g.mean for _, _, g in told]
             dx = [np.nan_to_num(e.deviation) for _, e, _ in told]
             dy = [np.nan_to_num(g.deviation) for _, _, g in told]
-            axes.errorbar(x, y, dy, dx, color=colour, marker=mark, markersize=5, lw=1.3, elinewidth=0.8, label=name)
+            marked = [bool(e.marks or g.marks) for _, e, g in told]
+            axes.errorbar(x, y, dy, dx, color=colour, lw=1.3, elinewidth=0.8, label=name, **points(mark, 5, marked))
+            hollow(axes, x, y, colour, mark, 5, marked)
             for setting, e, g in told:
                 if first and first in setting.values:
                     axes.annotate(

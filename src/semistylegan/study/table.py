@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from semistylegan.metrics.protocol import SEEN
+from semistylegan.metrics.code_metrics import VOTES
+from semistylegan.metrics.protocol import NAMELESS, SEEN
 from semistylegan.metrics.scores import METRIC_OF, METRICS
 from semistylegan.study.plan import Job, Setting, Study, option, shown
 
@@ -36,18 +37,20 @@ NAMES: dict[str, str] = {
 NO_SCORES = ("images", "encoder_images", "seed", "oracle_l2", "oracle_l2_all")
 """Numbers in `metrics.json` that are not compared."""
 OF_IMAGES = {
-    field
-    for name, metric in METRICS.items()
-    if metric.of == "encoder" and name not in ("factor_vae", "beta_vae")
-    for field in metric.fields
+    field for name, metric in METRICS.items() if metric.of == "encoder" and name not in VOTES for field in metric.fields
 }
-"""Scores that depend on which images the encoder reads: those two take every image of the grid."""
+"""Scores that depend on which images the encoder reads: VOTES take every image of the grid."""
 LEARNED = (
-    "† on images whose labels the encoder learned, since too few were held out: not to be compared with the others."
+    "† on images whose labels the encoder learned, since too few were held out, or since every image of the grid is "
+    "read (FactorVAE, BetaVAE): not to be compared with the others."
 )
 FEWER = "‡ on fewer images than others of the column, which lowers MIG most of all: to be compared with care."
+NAMED_LATER = (
+    "§ of codes without names, which were given some by labels that training did not see: not to be compared with "
+    "codes that learned theirs."
+)
 OTHER = "¶ over other factors than the scores without it: not to be compared with them."
-MARKS = {"†": LEARNED, "‡": FEWER, "¶": OTHER}
+MARKS = {"†": LEARNED, "‡": FEWER, "§": NAMED_LATER, "¶": OTHER}
 """Mark of a score in a table -> what it says below. A marked score is never the best of its column."""
 RUN_FACTS = ("labelled_images", "kimg", "seconds")
 """What a row tells of its run before the scores."""
@@ -78,13 +81,21 @@ class Result:
         return "all labelled" if SEEN in self.metrics.get("note", "") else "held-out"
 
     def learned(self, field: str) -> bool:
-        """Whether a score is of images whose labels the encoder learned."""
+        """Whether a score is of images whose labels the encoder learned, or some of them of the whole grid."""
+        if field in VOTES:
+            return bool(self.protocol(field).get("labels_read", self.metrics.get("labelled_images")))
         return field in OF_IMAGES and self.split == "all labelled"
 
     def protocol(self, field: str) -> dict[str, Any]:
         """How a score was measured; nothing where `metrics.json` does not say (earlier versions)."""
         found: dict[str, Any] = (self.metrics.get("protocols") or {}).get(METRIC_OF.get(field), {})
         return found if field in self.scores else {}
+
+    def named_later(self, field: str) -> bool:
+        """Whether a score is of codes that training gave no names."""
+        if protocol := self.protocol(field):
+            return "alignment" in protocol
+        return field in ("l2", "l2_gen") and NAMELESS in self.metrics.get("note", "")
 
     def images(self, field: str) -> float:
         """How many images a score of the encoder is of; infinite where that is not known, or it is not of images."""
@@ -129,6 +140,8 @@ def marks_of(mine: Sequence[Result], results: Sequence[Result], field: str) -> s
     marks = "†" if any(r.learned(field) for r in mine) else ""
     read = [r.images(field) for r in mine]
     others = [n for r in results if not r.learned(field) and (n := r.images(field)) < math.inf]
+    if any(r.named_later(field) for r in mine):
+        marks += "§"
     if not marks and min(read) < max(others, default=0):
         marks += "‡"
     most = max((r.factors(field) for r in results), key=len)
