@@ -25,6 +25,7 @@ from semistylegan.metrics.oracle import Oracle
 from semistylegan.metrics.oracle_network import Plan, plan_for
 from semistylegan.metrics.protocol import coarse_factors, note, protocol_of
 from semistylegan.metrics.readings import Readings, other_levels, own_kinds
+from semistylegan.metrics.score_intervals import intervals_of
 from semistylegan.metrics.scores import unmeasurable
 from semistylegan.models.checkpoint import Networks, save_model
 from semistylegan.models.config import ModelConfig
@@ -761,6 +762,27 @@ def test_all_goes_without_fid_where_its_network_is_not_given() -> None:
     assert metric_names(["all", "fid"], fid=False) == metric_names(["all"], fid=False)
     with pytest.raises(UserError, match=r"--metrics fid: .* --inception FILE"):
         metric_names(["mig", "fid"], fid=False)
+
+
+def test_mig_has_no_interval_where_a_factor_may_be_missing(world: Dataset, tmp_path: Path) -> None:
+    """Of 90 images three have another shape; or all do, and four know it."""
+    other = SPACE.levels_of_indices(SPACE.values_of(np.arange(90))).astype(np.float32)
+    other[:, 0] = np.arange(90) < 3
+    known = np.ones((90, 3), dtype=bool)
+    few = Labels(other, known)
+    known = known.copy()
+    known[4:, 0] = False
+    unknown = Labels(np.where(known, world.labels.level_NF, np.float32(0)), known)
+    unknown.level_NF[:4, 0] = [0, 1, 1, 1]
+    for labels in (few, unknown):
+        r = read(world.with_labels(labels), networks())
+        assert METRICS["mig"].measure(r)["mig"] > 0 and intervals_of("mig", {}, r) == {}
+    assert set(intervals_of("mig", {}, read(world, networks()))) == {"mig"}
+    model = networks(space=FactorSpace((Factor.categorical("shape", ("a", "b", "c")), *SPACE.factors[1:])))
+    shape = world.labels.keep(np.array([0, *range(30, 60)]))  # one code of the first shape
+    r = read(world, model, prior=shape, images=60)
+    assert METRICS["mig_gen"].measure(r)["mig_gen"] > 0
+    assert np.bincount(r.generated.asked_NK[:, 0].astype(int))[0] in (1, 2, 3) and intervals_of("mig_gen", {}, r) == {}
 
 
 @pytest.mark.filterwarnings("ignore:The number of unique classes")

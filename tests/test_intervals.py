@@ -76,6 +76,23 @@ def test_too_few_images_or_parts_that_cannot_be_measured_have_no_interval() -> N
     assert by_parts(refuse, np.ones(1000), scores=[1.0]) == []
 
 
+def rare(images: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Codes and factors of three values; the last factor is true of a single image."""
+    factors = np.random.default_rng(seed).integers(0, 3, (images, 3))
+    factors[:, 2] = np.arange(images) == images // 2
+    return factors / 2.0, factors
+
+
+@pytest.mark.parametrize("name", ["mig", "modularity", "irs", "explicitness"])
+def test_a_factor_that_images_drawn_again_may_lack_has_no_interval(name: str) -> None:
+    """Where it is dropped, the score is a mean over others."""
+    codes, factors = rare(1000)
+    told = metrics.evaluate_codes(codes, factors, [name])
+    assert told[name] >= 0 and told["ci95"] == {}
+    both = metrics.evaluate_codes(codes[:, :2], factors[:, :2], [name])
+    assert set(both["ci95"]) == {name}
+
+
 def test_the_error_of_a_trained_score_is_its_spread_over_samples() -> None:
     """Explicitness learns from the images, so that both those learned from and those tested on count."""
     random = np.random.default_rng(0)

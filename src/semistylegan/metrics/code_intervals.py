@@ -14,7 +14,7 @@ from functools import partial
 from semistylegan.factors import FactorSpace
 from semistylegan.metrics import voting
 from semistylegan.metrics.code_metrics import CODE_METRICS, VOTES
-from semistylegan.metrics.information import Floats, Ints
+from semistylegan.metrics.information import Floats, Ints, require_varying, varying
 from semistylegan.metrics.intervals import PARTS, Interval, bootstrap, by_parts, of_parts
 from semistylegan.metrics.voting import beta_vae_score, factor_vae_score
 
@@ -33,12 +33,22 @@ OfGrid = Callable[[Floats, FactorSpace, FactorSpace | None, int, Scores], Found]
 
 
 def of_images(name: str, codes: Floats, factors: Ints, space: FactorSpace | None, seed: int, scores: Scores) -> Found:
-    """Of a metric that looks at images, by the bootstrap where it is quick, else by parts; of InfoMEC, InfoE alone."""
-    fields, measure = CODE_METRICS[name]
+    """Of a metric that looks at images, by the bootstrap where it is quick, else by parts; of InfoMEC, InfoE alone.
+
+    Raises:
+        UserError: as the metric, or a factor that varies does not among images drawn again.
+    """
+    fields, metric = CODE_METRICS[name]
+    varies_F = varying(factors)
+
+    def measure(codes: Floats, factors: Ints) -> Scores:
+        require_varying(factors, varies_F)
+        return metric(codes, factors, space, seed)
+
     if name in BOOTSTRAPPED:
-        return {name: bootstrap(lambda c, f: measure(c, f, space, seed)[0], codes, factors, seed=seed, within=SHARE)}
+        return {name: bootstrap(lambda c, f: measure(c, f)[0], codes, factors, seed=seed, within=SHARE)}
     within = (-float("inf"), 1.0) if name == "info_mec" else SHARE
-    parts = by_parts(lambda c, f: measure(c, f, space, seed), codes, factors, scores=scores, seed=seed, within=within)
+    parts = by_parts(measure, codes, factors, scores=scores, seed=seed, within=within)
     return {field: span for field, span in named(fields, parts).items() if field not in ("info_m", "info_c")}
 
 

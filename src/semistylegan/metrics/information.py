@@ -88,6 +88,16 @@ def varying(factors_NF: Ints, known_NF: Mask | None = None) -> Mask:
     return np.array([len(value) > 0 and bool((value != value[0]).any()) for value in values], dtype=bool)
 
 
+def require_varying(factors_NF: Ints, varies_F: Mask, known_NF: Mask | None = None) -> None:
+    """
+    Raises:
+        UserError: a factor that varies among all images does not among these, so that a mean over factors would be one
+            over others.
+    """
+    if (varies_F & ~varying(factors_NF, known_NF)).any():
+        raise UserError("factors: one that varies over all images does not over those drawn again; give more images")
+
+
 def checked_bins(bins: int, rows: int) -> int:
     """A number of bins, at least 2 and no more than there are images.
 

@@ -17,7 +17,7 @@ from semistylegan.metrics.code_intervals import SHARE, Found, named
 from semistylegan.metrics.controllability import leakage, mean_errors
 from semistylegan.metrics.disentanglement import BINS, mig_decoded
 from semistylegan.metrics.fidelity import kid_interval, precision_recall, quick_frechet_distance
-from semistylegan.metrics.information import Floats, Mask
+from semistylegan.metrics.information import Floats, Ints, Mask, require_varying, varying
 from semistylegan.metrics.intervals import PARTS, RESAMPLES, bootstrap, by_parts
 from semistylegan.metrics.readings import Readings, own_kinds
 from semistylegan.metrics.scores import METRICS, Fields, grid_codes, whole_rows
@@ -27,7 +27,10 @@ FID_RESAMPLES = 25
 
 
 def of_mig(r: Readings) -> Found:
-    def score(read: Floats, true: Floats, known: Mask) -> float:
+    varies_F = varying(r.true_indices, r.truth[1])
+
+    def score(read: Floats, true: Ints, known: Mask) -> float:
+        require_varying(true, varies_F, known)
         return mig_decoded(read, true, r.codes, BINS, known)
 
     return {"mig": bootstrap(score, r.read, r.true_indices, r.truth[1], seed=r.seed, within=SHARE)}
@@ -41,9 +44,11 @@ def of_l2(r: Readings) -> Found:
 
 
 def of_mig_gen(r: Readings) -> Found:
-    asked = r.codes.indices_of_levels(r.generated.asked_NK, BINS)
+    asked = r.codes.indices_of_levels(r.generated.asked_NK, BINS).astype(np.int64)
+    varies_F = varying(asked)
 
-    def score(read: Floats, asked: Floats) -> float:
+    def score(read: Floats, asked: Ints) -> float:
+        require_varying(asked, varies_F)
         return mig_decoded(read, asked, r.factors, BINS)
 
     return {"mig_gen": bootstrap(score, r.generated.read_NF, asked, seed=r.seed, within=SHARE)}
