@@ -664,6 +664,40 @@ def test_a_factor_of_one_value_can_be_set_to_no_other(tmp_path: Path) -> None:
     assert said == "edit is left out: no factor has more than one value."
 
 
+def test_a_factor_of_one_value_dilutes_no_score(tmp_path: Path) -> None:
+    """As dSprites' color: the scores are those of the same data without it."""
+    still = Factor.categorical("color", ("white",))
+    space = FactorSpace((still, *SPACE.factors[1:]))  # of the first shape alone
+
+    def leaky(level: np.ndarray) -> np.ndarray:
+        return np.stack([level[:, 0], level[:, 1], (level[:, 2] + (level[:, 1] > 0.4)) / 2], axis=1)
+
+    class Two(Eyes):
+        def code(self, feature: Tensor) -> Tensor:
+            return space.encode(torch.from_numpy(seen(feature[:, :, None, None])))
+
+    class AllSee(PerfectE):
+        def forward(self, img: Tensor) -> Tensor:
+            return space.encode(torch.from_numpy(seen(img)))
+
+    level = SPACE.levels_of_indices(SPACE.values_of(np.arange(30)))
+    with ZipWriter(tmp_path / "still.zip", space) as writer:
+        for i, row in enumerate(level):
+            image = np.broadcast_to(colours(row[None])[0].astype(np.uint8), (16, 16, 3))
+            writer.add(f"{i:06d}.png", np.ascontiguousarray(image), row)
+    data, oracle = Dataset.open(tmp_path / "still.zip"), dataclasses.replace(ORACLE, space=space, network=Two())
+    r = Readings(networks(PerfectG(space, leaky), AllSee(), space), data, oracle, no_labels(data), images=300)
+    assert METRICS["modularity"].measure(r)["modularity"] == pytest.approx(1)
+    found = METRICS["leakage"].measure(r)
+    before, after = r.changed
+    moved = [space.error(after[k], before)[:, f].mean() for k, f in ((1, 2), (2, 1))]
+    assert found["leakage_mean"] == pytest.approx(np.mean(moved)) and found["leakage_mean"] > 0.1
+    assert {code: list(row) for code, row in found["leakage"].items()} == {n: ["hue", "x"] for n in ("hue", "x")}
+    spans = intervals_of("leakage", found, r) | intervals_of("modularity", {"modularity": 1.0}, r)
+    assert (spans["leakage_mean"].score, spans["modularity"].score) == (found["leakage_mean"], pytest.approx(1))
+    assert protocol_of("leakage", r, IDENTITY)["factors"] == ["hue", "x"]
+
+
 @pytest.mark.parametrize("kinds", ["own", "scalar"])
 def test_generated_codes_follow_the_prior_of_the_training(tmp_path: Path, kinds: str) -> None:
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"), labelled=31, prior="labelled", factor_kinds=kinds)

@@ -75,6 +75,15 @@ def test_leakage_by_hand() -> None:
     assert leakage(np.ones((1, 1))) == 0
 
 
+def test_a_factor_of_one_value_does_not_count_as_one_that_stayed() -> None:
+    space = FactorSpace((Factor.scalar("still", 1), Factor.scalar("a", 3), Factor.scalar("b", 3)))
+    before, after = np.array([[0.0, 0.0, 0.5]]), np.array([[0.0, 1.0, 0.0]])
+    assert metrics.edit_drift(before, after, np.array([[False, True, False]]), space) == pytest.approx(0.5)
+    two = FactorSpace(space.factors[:2])
+    with pytest.raises(UserError, match="left alone"):
+        metrics.edit_drift(before[:, :2], after[:, :2], np.array([[False, True]]), two)
+
+
 def test_edit_error_and_drift_by_hand() -> None:
     before = np.array([[0, 0.0, 0.0], [1, 0.5, 1.0]])
     after = np.array([[1, 0.1, 0.0], [1, 0.5, 0.6]])

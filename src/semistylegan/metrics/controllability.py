@@ -114,10 +114,17 @@ def edit_error(read_NF: Any, asked_NF: Any, set_NF: Mask, space: FactorSpace) ->
 def edit_drift(before_NF: Any, after_NF: Any, set_NF: Mask, space: FactorSpace) -> float:
     """Movement of the factors that edits did not set, as the oracle reads them before and after, in [0, 1].
 
+    Factors of one value cannot move, and do not count.
+
     Raises:
         UserError: shapes that do not fit, NaN, or every factor was set.
     """
-    return masked_mean(*checked_errors(after_NF, before_NF, space, ~np.asarray(set_NF, dtype=bool)), "left alone")
+    return masked_mean(*checked_errors(after_NF, before_NF, space, left_alone(set_NF, space)), "left alone")
+
+
+def left_alone(set_NF: Any, space: FactorSpace) -> Mask:
+    """Which factors each edit did not set, of those that have two values."""
+    return ~np.asarray(set_NF, dtype=bool) & np.array([f.size != 1 for f in space], dtype=bool)
 
 
 def masked_mean(error_NF: Floats, which_NF: Mask, word: str) -> float:

@@ -26,7 +26,7 @@ from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray
 from semistylegan.files import cache_folder
 from semistylegan.inversion import edited, edited_in_one_pass, invert
-from semistylegan.metrics.controllability import edit_drift, edit_error, mean_errors
+from semistylegan.metrics.controllability import edit_drift, edit_error, left_alone, mean_errors
 from semistylegan.metrics.information import Floats, Ints
 from semistylegan.metrics.intervals import Interval, of_parts
 from semistylegan.metrics.oracle import BATCH, Oracle
@@ -266,14 +266,14 @@ def measure(
             continue
         after_NF = read(oracle, pictures)
         scores[system] = {"error": edit_error(after_NF, asked.level_NF, asked.set_NF, asked.space)}
-        if len(asked.space) > 1:
+        if left_alone(asked.set_NF, asked.space).any():
             scores[system]["drift"] = edit_drift(before_NF, after_NF, asked.set_NF, asked.space)
         if truth is not None and system != "truth":
             scores[system] |= {"psnr": float(psnr(pictures, truth).mean()), "ssim": float(ssim(pictures, truth).mean())}
         if system == "model":
             spans = intervals(scores[system], asked, pictures, truth, before_NF, after_NF)
             error_F = mean_errors(after_NF, asked.level_NF, asked.space, asked.set_NF)
-            drift_F = mean_errors(after_NF, before_NF, asked.space, ~asked.set_NF)
+            drift_F = mean_errors(after_NF, before_NF, asked.space, left_alone(asked.set_NF, asked.space))
             for f, name in enumerate(asked.space.names):
                 per_factor[name] |= {} if np.isnan(error_F[f]) else {"edit_error": float(error_F[f])}
                 per_factor[name] |= {} if np.isnan(drift_F[f]) else {"edit_drift": float(drift_F[f])}
@@ -320,9 +320,10 @@ def intervals(
     Every image has as many edits, so that a score is the mean of the images' means.
     """
     each_N = {"error": asked.space.error(after_NF, asked.level_NF)[asked.set_NF]}
-    if len(asked.space) > 1:
+    left_NF = left_alone(asked.set_NF, asked.space)
+    if left_NF.any():
         moved_NF = asked.space.error(after_NF, before_NF)
-        each_N["drift"] = moved_NF[~asked.set_NF].reshape(len(moved_NF), -1).mean(axis=1)
+        each_N["drift"] = moved_NF[left_NF].reshape(len(moved_NF), -1).mean(axis=1)
     if truth is not None:
         each_N |= {"psnr": psnr(made, truth), "ssim": ssim(made, truth)}
     images = np.unique(asked.image_N)

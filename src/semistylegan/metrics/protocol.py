@@ -49,7 +49,8 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
     if metric.of == "encoder" or name in ("mig_gen", "l2_gen", "leakage", "edit"):
         protocol["factors"] = factors_of(name, r)
     if name == "edit":
-        protocol |= {"split": r.for_edits[0], "drift_factors": [f.name for f in r.all_data.space]}
+        drift = [f.name for f in r.all_data.space if f.size != 1]
+        protocol |= {"split": r.for_edits[0], "drift_factors": drift}
     elif metric.of != "encoder" and r.starts_from_image:
         protocol["split"] = r.start_split
     if metric.of == "encoder" or name == "edit" or r.starts_from_image:
@@ -80,12 +81,10 @@ def images_read(name: str, r: Readings) -> dict[str, Any]:
 def factors_of(name: str, r: Readings) -> list[str]:
     """The factors that a score is of: those that vary, or are known, where it is measured."""
     factors, known_NF = r.factors, r.truth[1]
-    if name == "edit":
-        return list(r.codes.names)
-    if METRICS[name].of == "generator":
+    if name == "l2_gen":
         return list(factors.names)
-    if name in VOTES:
-        return [f.name for f in factors if f.size != 1]
+    if METRICS[name].of == "generator" or name in VOTES:
+        return [f.name for f in (r.codes if name == "edit" else factors) if f.size != 1]
     if name == "l2":
         tells = (known_NF if r.named else r.tested[2]).sum(axis=0) > 0
     elif name == "mig":

@@ -20,7 +20,7 @@ from semistylegan.metrics.fidelity import kid_interval, precision_recall, quick_
 from semistylegan.metrics.information import Floats, Ints, Mask, require_varying, varying
 from semistylegan.metrics.intervals import PARTS, RESAMPLES, bootstrap, by_parts
 from semistylegan.metrics.readings import Readings, own_kinds
-from semistylegan.metrics.scores import METRICS, Fields, grid_codes, whole_rows
+from semistylegan.metrics.scores import METRICS, Fields, compared, grid_codes, several_values
 
 FID_RESAMPLES = 25
 """Each takes the eigenvalues of two matrices of 2,048 rows."""
@@ -81,9 +81,10 @@ def of_leakage(r: Readings) -> Found:
     before_NF, after_KNF = r.changed
     if not r.named or len(after_KNF) != before_NF.shape[1]:
         return {}
+    kept = several_values(r.factors)
 
     def score(before: Floats, after_NKF: Floats, space: FactorSpace = r.factors) -> float:
-        return leakage(np.stack([mean_errors(after_NKF[:, k], before, space) for k in range(after_NKF.shape[1])]))
+        return leakage(np.stack([mean_errors(after_NKF[:, k], before, space)[kept] for k in kept]))
 
     return {"leakage_mean": bootstrap(score, before_NF, after_KNF.swapaxes(0, 1), seed=r.seed, within=SHARE)}
 
@@ -140,8 +141,7 @@ def _intervals_of(name: str, fields: Fields, r: Readings) -> Found:
         return of_precision_recall(r, scores)
     if name in code_intervals.GRID_INTERVALS:
         return code_intervals.GRID_INTERVALS[name](grid_codes(r), r.factors, r.codes, r.seed, scores)
-    codes, factors = whole_rows(r)
-    return code_intervals.INTERVALS[name](codes, factors, r.codes, r.seed, scores)
+    return code_intervals.INTERVALS[name](*compared(name, r), r.seed, scores)
 
 
 def protocol_of_intervals(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from semistylegan import progress
+from semistylegan.factors import FactorSpace
 from semistylegan.metrics import voting
 from semistylegan.metrics.code_metrics import CODE_METRICS, VOTES
 from semistylegan.metrics.controllability import l2_levels, leakage, leakage_matrix, mean_errors
@@ -94,6 +95,18 @@ def whole_rows(r: Readings) -> tuple[Floats, Ints]:
     return r.read[whole], r.true_indices[whole]
 
 
+def compared(name: str, r: Readings) -> tuple[Floats, Ints, FactorSpace]:
+    """What a metric of codes compares: codes, factors and the kinds of the codes, of the images that know every factor.
+
+    Modularity is a mean over the entries of the code: those that stand for a factor of one value have nothing to tell.
+    """
+    codes, factors = whole_rows(r)
+    if name != "modularity" or not r.named:
+        return codes, factors, r.codes
+    kept = several_values(r.codes)
+    return codes[:, kept], factors, r.codes.only([r.codes.names[k] for k in kept])
+
+
 # -- G, read by the oracle ------------------------------------------------------------------------------------------
 
 
@@ -112,14 +125,19 @@ def l2_of_generator(r: Readings) -> Fields:
 def leakage_of_generator(r: Readings) -> Fields:
     before, after = r.changed
     matrix_KF = leakage_matrix(before, after, r.factors)
-    names = zip(r.codes.names, matrix_KF, strict=True)
-    table = {code: dict(zip(r.factors.names, map(float, row), strict=True)) for code, row in names}
+    codes, factors = several_values(r.codes), several_values(r.factors)
+    rows = {r.codes.names[k]: {r.factors.names[f]: float(matrix_KF[k, f]) for f in factors} for k in codes}
     if not r.named:  # the diagonal is where a factor's code meets it
-        own = [code for code in r.meaning.code_of if code is not None]
-        if len(own) < max(matrix_KF.shape):
-            return {"leakage": table, "leakage_mean": None}
-        matrix_KF = matrix_KF[own]
-    return {"leakage": table, "leakage_mean": leakage(matrix_KF)}
+        own = [r.meaning.code_of[f] for f in factors]
+        if None in own or len(codes) != len(factors):
+            return {"leakage": rows, "leakage_mean": None}
+        codes = [code for code in own if code is not None]
+    return {"leakage": rows, "leakage_mean": leakage(matrix_KF[np.ix_(codes, factors)])}
+
+
+def several_values(space: FactorSpace) -> list[int]:
+    """Places of the factors that have more than one value."""
+    return [i for i, factor in enumerate(space) if factor.size != 1]
 
 
 def fd_of_generator(r: Readings) -> Fields:
@@ -174,7 +192,7 @@ def of_codes(name: str, protocol: dict[str, Any]) -> Metric:
     fields, measure = CODE_METRICS[name]
 
     def of_encoder(r: Readings) -> Fields:
-        return dict(zip(fields, measure(*whole_rows(r), r.codes, r.seed), strict=True))
+        return dict(zip(fields, measure(*compared(name, r), r.seed), strict=True))
 
     return Metric(fields, of_encoder, "encoder", protocol)
 
@@ -253,6 +271,6 @@ def unmeasurable(name: str, r: Readings) -> str | None:
             return f"{name} is left out: it compares factors, and needs two that vary."
     elif metric.of == "encoder" and name == "mig" and not varying(r.true_indices, r.truth[1]).any():
         return "mig is left out: no factor varies over the held-out images."
-    if name in ("mig_gen", "edit") and all(f.size == 1 for f in r.codes):
+    if name in ("mig_gen", "leakage", "edit") and all(f.size == 1 for f in r.codes):
         return f"{name} is left out: no factor has more than one value."
     return None
