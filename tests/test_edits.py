@@ -222,7 +222,7 @@ def test_true_pictures_are_perfect_edits_and_copies_none(made_zip: Path) -> None
     assert copy["psnr"] < 40
     assert nearest["error"] == 0
     assert nearest["drift"] > 0
-    fields = {"edit_error", "edit_error_said", "edit_drift", "edit_psnr", "copy_psnr"}
+    fields = {"edit_error", "edit_error_constant", "edit_error_said", "edit_drift", "edit_psnr", "copy_psnr"}
     assert set(scores["per_factor"]["scale"]) == fields
     assert set(scores["per_factor"]["x"]) == {"edit_drift"}
     # Random weights draw no sprite: the oracle says the middle of everything.

@@ -169,7 +169,8 @@ def test_a_generator_that_is_deaf_to_x(world: Dataset) -> None:
     x_error = np.abs(r.generated.asked_NK[:, 2] - 0.5).mean()
     assert x_error == pytest.approx(0.3, abs=0.02)
     assert fields["l2_gen"] == pytest.approx(x_error, abs=1e-6)
-    assert fields["per_factor"]["x"] == {"mae_gen": pytest.approx(x_error, abs=1e-6)}
+    assert fields["per_factor"]["x"]["mae_gen"] == pytest.approx(x_error, abs=1e-6)
+    assert fields["per_factor"]["x"]["mae_gen_constant"] == pytest.approx(x_error, abs=1e-6), "the middle, as it draws"
     assert METRICS["fd_oracle"].measure(r)["fd_oracle"] > 0.05
     assert METRICS["mig"].measure(r)["mig"] == pytest.approx(1, abs=1e-9), "the encoder is another matter"
 
@@ -371,6 +372,8 @@ def test_what_evaluate_writes(tmp_path: Path) -> None:
     assert set(scores["per_factor"]) == set(SPACE.names)
     for errors in scores["per_factor"].values():
         assert 0 <= errors["mae"] <= 1 and 0 <= errors["mae_gen"] <= 1
+    constants = {name: errors["mae_constant"] for name, errors in scores["per_factor"].items()}
+    assert constants == pytest.approx({"shape": 0.5, "hue": 0.5, "x": 0.3}), "of 60 images two shapes are left"
     assert set(scores["leakage"]) == set(SPACE.names)
     for name in DEFAULT:
         (row,) = lines(run / f"metric-{name}.jsonl")

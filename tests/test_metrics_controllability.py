@@ -8,7 +8,7 @@ import pytest
 from semistylegan import metrics
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
-from semistylegan.metrics.controllability import leakage
+from semistylegan.metrics.controllability import constant_errors, leakage
 
 SPACE = FactorSpace(
     (Factor.categorical("shape", ("a", "b", "c")), Factor.circular("hue", 12), Factor.scalar("x", 8, 0.3, 0.7))
@@ -73,6 +73,31 @@ def test_leakage_by_hand() -> None:
     assert matrix == pytest.approx(np.array([[1, 0, 0], [0, 1, 0.2], [0, 0, 0]]))
     assert leakage(matrix) == pytest.approx(0.2 / 6)
     assert leakage(np.ones((1, 1))) == 0
+
+
+def test_the_best_constant_against_every_constant() -> None:
+    random = np.random.default_rng(0)
+    for factor, levels in (
+        (Factor.categorical("rare", ("no", "yes")), (np.arange(100) < 2).astype(float)),
+        (Factor.circular("angle"), random.random(51) ** 3),
+        (Factor.circular("grid", 5), np.array([0, 0, 0.2, 0.4, 0.8, 0.8])),
+        (Factor.scalar("x", 3), np.array([0, 0.5, 1.0])),
+        (Factor.scalar("free"), random.random(100) ** 4),
+    ):
+        space = FactorSpace((factor,))
+        tried = np.arange(2) if factor.kind == "categorical" else np.linspace(0, 1, 2001)
+        errors = [space.error(levels[:, None], np.full((len(levels), 1), guess)).mean() for guess in tried]
+        found = constant_errors(levels[:, None], space)[0]
+        assert min(errors) - 1e-3 < found <= min(errors) + 1e-12, factor.name
+    many = Factor.circular("many")
+    assert constant_errors(random.random(4000)[:, None], FactorSpace((many,)))[0] == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_best_constant_is_of_what_is_known() -> None:
+    level = np.array([[0.0, 0.0, 0.0], [1, 0.5, 0], [1, 0.5, 0], [2, 0, 0]])
+    known = np.array([[True, True, False], [True, True, False], [True, False, False], [False, False, False]])
+    found = constant_errors(level, SPACE, known)
+    assert found[:2] == pytest.approx([1 / 3, 0.5]) and np.isnan(found[2])
 
 
 def test_a_factor_of_one_value_does_not_count_as_one_that_stayed() -> None:

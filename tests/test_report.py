@@ -22,13 +22,14 @@ from semistylegan.data.pictures import save_png, tile
 from semistylegan.data.writing import ZipWriter
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
+from semistylegan.metrics.controllability import constant_errors
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder, Trunk
 from semistylegan.models.stylegan2 import StyleGAN2
 from semistylegan.report import walks, write_report
 from semistylegan.report.curves import Chart, Line, charts, counts, nice_ticks
-from semistylegan.report.facts import chance_level, gather, scores_of
+from semistylegan.report.facts import constant_level, gather, scores_of
 from semistylegan.report.html import heading, percent, share_of
 from semistylegan.report.words import command
 from semistylegan.training.config import TrainConfig
@@ -309,7 +310,7 @@ def test_a_factor_of_one_value_is_not_edited_and_has_no_errors(tmp_path: Path, m
     run = make(tmp_path, FactorSpace((Factor.scalar("still", 1),)), channels=1) / "run"
     files.write_json(run / "metrics.json", {"kimg": 4.0, "per_factor": {"still": {"mae": 0.0, "mae_gen": 0.0}}})
     text, _ = read(run)
-    assert "encoder 0%, chance 0%" in text and "the same with still" not in text
+    assert "encoder 0%, constant 0%" in text and "the same with still" not in text
 
 
 def test_how_it_was_measured_is_that_of_the_score_shown(folder: Path) -> None:
@@ -415,14 +416,26 @@ def test_a_run_beside_what_is_none(folder: Path, tmp_path: Path) -> None:
     assert not (folder / "run" / "report.html").exists()
 
 
-def test_chance() -> None:
-    random = np.random.default_rng(0)
-    for factor in (*SPACE, Factor.scalar("n", 3), Factor.circular("odd", 5), Factor.scalar("still", 1)):
-        space = FactorSpace((factor,))
-        a, b = (
-            space.sample(40_000, torch.Generator().manual_seed(int(s))).numpy() for s in random.integers(9**9, size=2)
-        )
-        assert chance_level(factor) == pytest.approx(space.error(a, b).mean(), abs=0.01), factor.name
+def test_the_best_constant_of_even_values() -> None:
+    for factor in (*SPACE, *(Factor.scalar("n", n) for n in (2, 3, 4, 5)), Factor.circular("odd", 5)):
+        level = factor.levels(factor.size or 2000)
+        found = constant_errors(level[:, None], FactorSpace((factor,)))[0]
+        assert constant_level(factor) == pytest.approx(found, abs=0.001), factor.name
+    assert constant_level(Factor.scalar("still", 1)) == 0
+
+
+def test_the_tick_is_the_best_constant_of_the_images_that_were_measured(folder: Path) -> None:
+    run = folder / "run"
+    measure(run)
+    text = read(run)[0]
+    assert "encoder 10%, constant 25%" in text and "encoder 4.0%, constant 30%" in text, "earlier: of even values"
+    scores = scores_of(run)
+    scores["per_factor"]["hue"] |= {"mae_constant": 0.02, "mae_gen_constant": 0.5}
+    files.write_json(run / "metrics.json", scores)
+    text = read(run)[0]
+    assert (
+        "encoder 4.0%, constant 2.0%" in text and "generator 30%, constant 50%" in text and "the best constant" in text
+    )
 
 
 def test_charts() -> None:

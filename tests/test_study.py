@@ -244,6 +244,9 @@ def test_tables_tell_every_run_and_every_setting() -> None:
     assert [row["mig"] for row in rows[:3]] == ["0.1", "0.2", "0.3"]
     assert [row["label-fraction"] for row in rows[:3]] == ["0.0", "0.01", ""]
     assert [row["seed"] for row in rows] == ["0", "0", "0", "1", "1", "1"]
+    errors = {"per_factor": {"x": {"mae": 0.1, "mae_constant": 0.25}}}
+    (told,) = csv.DictReader(to_csv(study, [Result(study.jobs[0], errors)]).splitlines())
+    assert told["mae.x"] == "0.1" and "mae_constant.x" not in told
     assert rows[-1]["failed"] == "diverged, at kimg 1" and rows[-1]["mig"] == ""
     lines = to_markdown(study, results).splitlines()
     assert lines[0] == "| baseline | label-fraction | runs | MIG | L2 | MIG-gen | L2-gen | SAP |"

@@ -49,6 +49,40 @@ def mean_errors(a_NF: Any, b_NF: Any, space: FactorSpace, known_NF: Mask | None 
     return np.divide(error_NF.sum(axis=0), count_F, out=out, where=count_F > 0)
 
 
+def constant_errors(level_NF: Any, space: FactorSpace, known_NF: Mask | None = None) -> Floats:
+    """Mean error of each factor, F, in [0, 1], of whoever says the same of every image: the constant that errs least.
+
+    The median of numbers, the most frequent class, of angles the best of the values that occur and of those opposite
+    (a mean distance on the circle is least at one of them; of more than 360 values, the best whole degree). NaN where a
+    factor is known nowhere.
+
+    Args:
+        level_NF: true levels.
+        space: the kinds of the columns.
+        known_NF: where they are known; None: everywhere.
+
+    Raises:
+        UserError: as :func:`mean_errors`.
+    """
+    level = checked_levels("levels", level_NF, space)
+    known = np.ones(level.shape, dtype=bool) if known_NF is None else np.asarray(known_NF, dtype=bool)
+    out = np.full(len(space), np.nan)
+    for f, factor in enumerate(space):
+        told = level[known[:, f], f]
+        if len(told) == 0:
+            continue
+        if factor.kind == "scalar":
+            guesses = np.array([np.median(told)])
+        else:
+            guesses = np.unique(told)
+            if factor.kind == "circular":
+                guesses = np.unique(np.concatenate([guesses, (guesses + 0.5) % 1]))
+                guesses = guesses if len(guesses) <= 720 else np.arange(360) / 360
+        one = FactorSpace((factor,))
+        out[f] = min(float(one.error(told[:, None], np.full((len(told), 1), guess)).mean()) for guess in guesses)
+    return out
+
+
 def mig_gen(read_NF: Any, asked_NF: Any, space: FactorSpace, bins: int = BINS) -> float:
     """MIG-gen, in [0, 1], high is good: the mutual information gap between what was asked for and what an oracle sees.
 

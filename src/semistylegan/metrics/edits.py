@@ -26,7 +26,7 @@ from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray
 from semistylegan.files import cache_folder
 from semistylegan.inversion import edited, edited_in_one_pass, invert
-from semistylegan.metrics.controllability import edit_drift, edit_error, left_alone, mean_errors
+from semistylegan.metrics.controllability import constant_errors, edit_drift, edit_error, left_alone, mean_errors
 from semistylegan.metrics.information import Floats, Ints
 from semistylegan.metrics.intervals import Interval, of_parts
 from semistylegan.metrics.oracle import BATCH, Oracle
@@ -273,9 +273,12 @@ def measure(
         if system == "model":
             spans = intervals(scores[system], asked, pictures, truth, before_NF, after_NF)
             error_F = mean_errors(after_NF, asked.level_NF, asked.space, asked.set_NF)
+            constant_F = constant_errors(asked.level_NF, asked.space, asked.set_NF)
             drift_F = mean_errors(after_NF, before_NF, asked.space, left_alone(asked.set_NF, asked.space))
             for f, name in enumerate(asked.space.names):
                 per_factor[name] |= {} if np.isnan(error_F[f]) else {"edit_error": float(error_F[f])}
+                least = {} if np.isnan(constant_F[f]) else {"edit_error_constant": float(constant_F[f])}
+                per_factor[name] |= least
                 per_factor[name] |= {} if np.isnan(drift_F[f]) else {"edit_drift": float(drift_F[f])}
         if truth is not None and system in ("model", "copy"):
             for f in np.unique(asked.factor_N):

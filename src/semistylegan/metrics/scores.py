@@ -15,7 +15,7 @@ from semistylegan import progress
 from semistylegan.factors import FactorSpace
 from semistylegan.metrics import voting
 from semistylegan.metrics.code_metrics import CODE_METRICS, VOTES
-from semistylegan.metrics.controllability import l2_levels, leakage, leakage_matrix, mean_errors
+from semistylegan.metrics.controllability import constant_errors, l2_levels, leakage, leakage_matrix, mean_errors
 from semistylegan.metrics.disentanglement import BINS, mig_decoded
 from semistylegan.metrics.fidelity import frechet_distance, kid, precision_recall
 from semistylegan.metrics.information import Floats, Ints, Mask, varying
@@ -162,10 +162,14 @@ def fid_of_generator(r: Readings) -> Fields:
 
 
 def errors(read: Floats, target: Floats, r: Readings, known: Mask, total: str, each: str) -> Fields:
-    """L2 and each factor's mean error, under their names in `metrics.json`."""
-    means = mean_errors(read, target, r.factors, known)
+    """L2, each factor's mean error and that of the best constant, under their names in `metrics.json`."""
+    means, constant = mean_errors(read, target, r.factors, known), constant_errors(target, r.factors, known)
     per_factor = {
-        name: {each: None if np.isnan(mean) else float(mean)} for name, mean in zip(r.factors.names, means, strict=True)
+        name: {
+            each: None if np.isnan(mean) else float(mean),
+            f"{each}_constant": None if np.isnan(least) else float(least),
+        }
+        for name, mean, least in zip(r.factors.names, means, constant, strict=True)
     }
     return {total: l2_levels(read, target, r.factors, known), "per_factor": per_factor}
 

@@ -1,4 +1,4 @@
-"""Charts as inline SVG and HTML: lines over kimg, bars with the level of chance, a heat map, counts of values.
+"""Charts as inline SVG and HTML: lines over kimg, bars beside the best constant, a heat map, counts of values.
 
 Colours come from the page's style sheet by class: c-g generator, c-e encoder, c-i ink, c-r real.
 """
@@ -93,28 +93,28 @@ def _chart(drawn: Chart, width: int) -> str:
     )
 
 
-def bars(rows: Sequence[tuple[Factor, float | None, float | None, float]]) -> str:
-    """Errors of encoder and generator for each factor, with the level of chance.
+def bars(rows: Sequence[tuple[Factor, tuple[float | None, float | None], tuple[float, float]]]) -> str:
+    """Errors of encoder and generator for each factor, beside those of the best constants.
 
     Args:
-        rows: factor, error of E, error of G (None: not measured), level of chance.
+        rows: factor, errors of E and G (None: not measured), errors of whoever always says, or draws, the same.
     """
-    top = max(max(chance, e or 0, g or 0) for _, e, g, chance in rows) * 1.04 or 1.0
+    top = max(max(*constants, *(error or 0 for error in errors)) for _, errors, constants in rows) * 1.04 or 1.0
     body = []
-    for factor, e, g, chance in rows:
+    for factor, errors, constants in rows:
         both = "".join(
-            f'<div class="bar of-{colour}"><div class="track" role="img" aria-label="{who} {percent(error)}, chance '
-            f'{percent(chance)}"><span class="fill" style="width:{100 * error / top:.2f}%"></span>'
-            f'<span class="chance" style="left:{100 * chance / top:.2f}%"></span></div>'
+            f'<div class="bar of-{colour}"><div class="track" role="img" aria-label="{who} {percent(error)}, constant '
+            f'{percent(constant)}"><span class="fill" style="width:{100 * error / top:.2f}%"></span>'
+            f'<span class="chance" style="left:{100 * constant / top:.2f}%"></span></div>'
             f'<span class="figure">{percent(error)}</span></div>'
-            for colour, who, error in (("e", "encoder", e), ("g", "generator", g))
+            for colour, who, error, constant in zip("eg", ("encoder", "generator"), errors, constants, strict=True)
             if error is not None
         )
         body.append(f'<tr><th scope="row">{escape(factor.name)}</th><td>{both}</td></tr>')
     return (
         '<ul class="key"><li class="k-e"><i></i>the encoder misreads real images by</li>'
         '<li class="k-g"><i></i>the generator misses the value asked for by</li>'
-        '<li class="k-c"><i></i>a blind guess</li></ul>'
+        '<li class="k-c"><i></i>the best constant</li></ul>'
         f'<table class="bars"><tbody>{"".join(body)}</tbody></table>'
     )
 

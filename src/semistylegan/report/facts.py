@@ -119,8 +119,18 @@ class Facts:
     def errors_of(self, factor: Factor) -> tuple[float | None, float | None]:
         """Mean error of the encoder and of the generator (of an editor's edits) on a factor, 0 to 1, where measured."""
         entry = (self.metrics.get("per_factor") or {}).get(factor.name) or {}
-        made = "edit_error" if self.model.edits_in_one_pass else "mae_gen"
-        return number(entry.get("mae")), number(entry.get(made))
+        return number(entry.get("mae")), number(entry.get(self._made))
+
+    def constants_of(self, factor: Factor) -> tuple[float, float]:
+        """The same errors of whoever says, or draws, always the same: measured, else of even values."""
+        entry = (self.metrics.get("per_factor") or {}).get(factor.name) or {}
+        told = (number(entry.get(f"{key}_constant")) for key in ("mae", self._made))
+        e, g = (constant_level(factor) if error is None else error for error in told)
+        return e, g
+
+    @property
+    def _made(self) -> str:
+        return "edit_error" if self.model.edits_in_one_pass else "mae_gen"
 
 
 def gather(run_path: Path) -> Facts:
@@ -201,8 +211,9 @@ def protocol_of(metrics: dict[str, Any], rows: Sequence[dict[str, Any]]) -> dict
     return same[-1] if same else None
 
 
-def chance_level(factor: Factor) -> float:
-    """The mean error of a blind guess from the factor's own values, in the units of `FactorSpace.error`."""
+def constant_level(factor: Factor) -> float:
+    """The mean error of the best constant where every value is as frequent, in the units of `FactorSpace.error`: the
+    middle of a range, any class or angle."""
     n = factor.size
     if n == 1:
         return 0.0
@@ -210,7 +221,7 @@ def chance_level(factor: Factor) -> float:
         return 1 - 1 / factor.width
     if factor.kind == "circular":
         return 0.5 if n is None or n % 2 == 0 else (n * n - 1) / (2 * n * n)
-    return 1 / 3 if n is None else (n + 1) / (3 * n)
+    return 1 / 4 if n is None else (n * n // 4) / (n * (n - 1))
 
 
 def _kimg(checkpoint: Path, stats: list[dict[str, Any]]) -> float:

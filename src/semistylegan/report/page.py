@@ -12,7 +12,7 @@ from typing import Any
 from semistylegan.files import write_text
 from semistylegan.report.beside import beside
 from semistylegan.report.curves import Chart, Line, bars, charts, counts
-from semistylegan.report.facts import SAMPLES, Facts, Reading, chance_level, gather, number
+from semistylegan.report.facts import SAMPLES, Facts, Reading, gather, number
 from semistylegan.report.grids import show_value
 from semistylegan.report.html import document, escape, picture, section, share_of, sheet, whole
 from semistylegan.report.scores import leakage, numbers
@@ -93,14 +93,14 @@ def samples(facts: Facts) -> str:
 
 def factor_by_factor(facts: Facts) -> str:
     """Errors of both networks for each factor, and how far factors leak into each other."""
-    rows = [(f, *facts.errors_of(f), chance_level(f)) for f in facts.factors]
-    measured = [row for row in rows if row[1] is not None or row[2] is not None]
+    rows = [(f, facts.errors_of(f), facts.constants_of(f)) for f in facts.factors]
+    measured = [row for row in rows if row[1] != (None, None)]
     map_of_leaks = leakage(facts)
     if not measured and not map_of_leaks:
         return ""
     intro = (
         "Mean error in parts of the factor’s range (an angle: of half a turn; classes: how often wrong). The tick is "
-        "where guessing blindly would land."
+        "where whoever says the same of every image would land."
     )
     if not facts.named:
         intro += (

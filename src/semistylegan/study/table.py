@@ -232,10 +232,14 @@ def to_markdown(study: Study, results: Sequence[Result]) -> str:
 
 
 def per_factor(result: Result) -> dict[str, dict[str, float]]:
-    """factor -> {mae, mae_gen}, of those that are numbers."""
+    """factor -> {mae, mae_gen, ...}, of those that are numbers; what a constant would err says nothing of a run."""
     table = result.metrics.get("per_factor") or {}
     return {
-        name: {kind: number for kind, value in errors.items() if (number := as_number(value)) is not None}
+        name: {
+            kind: number
+            for kind, value in errors.items()
+            if (number := as_number(value)) is not None and not kind.endswith("_constant")
+        }
         for name, errors in table.items()
     }
 
