@@ -464,6 +464,18 @@ def test_scores_that_another_evaluation_wrote_meanwhile_stay(tmp_path: Path, mon
     assert both["l2"] > 0 and both == json.loads((run / "metrics.json").read_text(encoding="utf-8"))
 
 
+def test_scores_of_other_measures_do_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    first = evaluate(run, ["mig"], images=200, device="cpu")
+    assert first["metrics_version"] == lines(run / "metric-mig.jsonl")[0]["protocol"]["metrics_version"] == 1
+    without = {k: v for k, v in first.items() if k != "metrics_version"}  # an earlier version's
+    (run / "metrics.json").write_text(json.dumps(without), encoding="utf-8")
+    assert evaluate(run, ["l2"], images=200, device="cpu")["mig"] == first["mig"]
+    monkeypatch.setattr("semistylegan.metrics.evaluate.VERSION", 2)
+    new = evaluate(run, ["l2"], images=200, device="cpu")
+    assert new["mig"] is None and new["metrics_version"] == 2 and set(new["protocols"]) == {"l2"}
+
+
 def test_fid_of_a_network_that_the_user_gives(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT

@@ -491,6 +491,29 @@ def test_what_another_seed_or_oracle_measured_is_measured_again(sprites_zip: Pat
     assert [r.metrics for r in go(sprites_zip, tmp_path / "s", seeds=(0,))] == [r.metrics for r in results]
 
 
+def test_what_other_measures_measured_is_measured_again_and_other_trainings_are_told(
+    sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = go(sprites_zip, tmp_path / "s", seeds=(0,))
+    none, other = (Path(r.job.config.out) for r in results)
+    files.write_json(none / "metrics.json", {k: v for k, v in results[0].metrics.items() if k != "metrics_version"})
+    files.write_json(other / "metrics.json", {**results[1].metrics, "mig": 0.99, "metrics_version": 0})
+    measured = []
+    real = running.evaluate
+    monkeypatch.setattr(running, "evaluate", lambda run, *a, **k: measured.append(run) or real(run, *a, **k))
+    document = json.loads((none / "config.json").read_text(encoding="utf-8"))
+    assert document.pop("training_version") == 1
+    files.write_json(none / "config.json", document)
+    capsys.readouterr()
+    again = go(sprites_zip, tmp_path / "s", seeds=(0,))
+    assert measured == [other] and again[1].metrics == results[1].metrics, "a missing number is 1"
+    assert "of the training" not in capsys.readouterr().err
+    files.write_json(none / "config.json", {**document, "training_version": 0})
+    assert go(sprites_zip, tmp_path / "s", seeds=(0,))[0].scores == again[0].scores
+    said = [line for line in capsys.readouterr().err.splitlines() if "begun by version 0 of the training" in line]
+    assert len(said) == 1 and said[0].startswith(f"{none}: ") and measured == [other]
+
+
 def test_a_run_whose_end_was_moved_is_none_of_a_study(sprites_zip: Path, tmp_path: Path) -> None:
     run = Run(Path(go(sprites_zip, tmp_path / "s", seeds=(0,))[1].job.config.out))
     planned = run.config.kimg

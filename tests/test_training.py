@@ -452,6 +452,25 @@ def test_a_run_leaves_the_files_that_users_know(sprites_zip: Path, tmp_path: Pat
     assert (run.checkpoint() / "model.safetensors").read_bytes() == before
 
 
+def test_a_run_that_another_training_began_goes_on_and_is_told_of(
+    sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = TrainConfig.preset(
+        "info", str(sprites_zip), str(tmp_path / "run"), kimg=0.008, batch=4, device="cpu", snap_kimg=1.0
+    )
+    run = train(config)
+    document = run.document()
+    assert document["training_version"] == 1
+    said = []
+    for changed in ({"training_version": 1}, {}, {"training_version": 7}):
+        kept = {k: v for k, v in document.items() if k != "training_version"}
+        files.write_json(run.path / "config.json", {**kept, **changed})
+        capsys.readouterr()
+        train(config)
+        said.append(sum("begun by version 7 of the training" in line for line in capsys.readouterr().err.splitlines()))
+    assert said == [0, 0, 1]
+
+
 @pytest.mark.parametrize("moment", ["start", "middle", "write"])
 def test_kill_9_and_resume_gives_the_same_bytes(sprites_zip: Path, tmp_path: Path, moment: str) -> None:
     settings = {"kimg": 0.32, "snap_kimg": 0.064, "tick_kimg": 0.016}

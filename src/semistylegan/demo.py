@@ -129,8 +129,9 @@ def about(seconds: float) -> str:
 
 
 def finished_metrics(run: Run, images: int) -> dict[str, Any] | None:
-    """The scores of an earlier evaluation of the same weights on as many images, if there was one."""
-    from semistylegan.metrics.evaluate import ALWAYS
+    """The scores of an earlier evaluation of the same weights on as many images by these measures, if there was one."""
+    from semistylegan.metrics.evaluate import ALWAYS, version_of
+    from semistylegan.metrics.scores import VERSION
 
     file = run.path / "metrics.json"
     if not file.exists():
@@ -138,6 +139,7 @@ def finished_metrics(run: Run, images: int) -> dict[str, Any] | None:
     metrics: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     weights = (run.checkpoint() / "model.safetensors").read_bytes()
     same = (metrics.get("weights_sha256"), metrics.get("images")) == (hashlib.sha256(weights).hexdigest(), images)
+    same = same and version_of(metrics) == VERSION
     return metrics if same and all(metrics.get(key) is not None for key in ALWAYS) else None
 
 

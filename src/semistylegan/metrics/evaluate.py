@@ -22,7 +22,7 @@ from semistylegan.metrics.oracle import Oracle, oracle_for
 from semistylegan.metrics.protocol import note, protocol_of
 from semistylegan.metrics.readings import Readings
 from semistylegan.metrics.score_intervals import intervals_of, protocol_of_intervals
-from semistylegan.metrics.scores import DEFAULT, METRIC_OF, METRICS, QUICK, Fields, unmeasurable
+from semistylegan.metrics.scores import DEFAULT, METRIC_OF, METRICS, QUICK, VERSION, Fields, unmeasurable
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, kimg_of, load_model
 from semistylegan.training.device import pick_device
 from semistylegan.training.loop import OnSnapshot
@@ -33,7 +33,7 @@ __all__ = ["DEFAULT", "METRICS", "evaluate", "on_snapshot", "quick"]
 
 ALWAYS = ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", "oracle_l2")
 """Fields that `metrics.json` always has; null where one was not or could not be measured."""
-SAME = ("seed", "weights_sha256")
+SAME = ("seed", "weights_sha256", "metrics_version")
 """Entries that all protocols in `metrics.json` share: they stand there once."""
 
 
@@ -117,6 +117,7 @@ def evaluate(
         "per_factor": {f: {"mae": None, "mae_gen": None} for f in data.space.names},
         **result,
         **identity,
+        "metrics_version": VERSION,
         "encoder_images": len(readings.rows) if readings.enough else None,
     }
     document["oracle_l2"] = readings.oracle_l2
@@ -257,12 +258,13 @@ def readings_of(run: Run, networks: Networks, data: Dataset, oracle: Oracle | No
 
 
 def earlier(run: Path, identity: dict[str, Any], oracle: float | None) -> dict[str, Any]:
-    """What `metrics.json` holds of the same weights, number of images, seed and oracle; nothing where they differ."""
+    """What `metrics.json` holds of the same weights, number of images, seed, oracle and version of the measures;
+    nothing where they differ."""
     try:
         document = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    if not isinstance(document, dict) or oracle_of(document) != oracle:
+    if not isinstance(document, dict) or oracle_of(document) != oracle or version_of(document) != VERSION:
         return {}
     if any(document.get(key) != value for key, value in identity.items()):
         return {}
@@ -274,6 +276,11 @@ def oracle_of(document: dict[str, Any]) -> Any:
     """L2, over all factors, of the oracle that `metrics.json` rests on: which one it was. An editor's scores, and
     `oracle_l2` beside them, are of some factors (of all in earlier versions)."""
     return document.get("oracle_l2_all", document.get("oracle_l2"))
+
+
+def version_of(document: dict[str, Any]) -> Any:
+    """The `scores.VERSION` by which `metrics.json` was measured."""
+    return document.get("metrics_version", 1)
 
 
 def seconds_at(run: Run, kimg: float) -> float | None:

@@ -10,7 +10,7 @@ from semistylegan.metrics.disentanglement import BINS, mig_low_by
 from semistylegan.metrics.information import varying
 from semistylegan.metrics.oracle import Oracle
 from semistylegan.metrics.readings import Readings
-from semistylegan.metrics.scores import ALIGNED, METRICS, whole_rows
+from semistylegan.metrics.scores import ALIGNED, METRICS, VERSION, whole_rows
 
 SEEN = "MIG and L2 are measured on images whose labels training read: too few were kept from it."
 """In the `note` of a run whose encoder had no held-out images."""
@@ -62,7 +62,8 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
         protocol["low_by"] = mig_low_by(g.read_NF, r.codes.indices_of_levels(g.asked_NK, BINS), r.factors, BINS)
     if name in ("l2", "l2_gen", "leakage") and not r.named:
         protocol["alignment"] = ALIGNED
-    return protocol | {"seed": identity["seed"], "weights_sha256": identity["weights_sha256"]}
+    whose = {"seed": identity["seed"], "weights_sha256": identity["weights_sha256"]}
+    return protocol | whose | {"metrics_version": VERSION}
 
 
 def images_read(name: str, r: Readings) -> dict[str, Any]:

@@ -24,6 +24,9 @@ from semistylegan.metrics.predictors import dci
 from semistylegan.metrics.readings import Readings, own_kinds
 from semistylegan.metrics.voting import VARIANCE_IMAGES, beta_vae_score, factor_vae_score
 
+VERSION = 1
+"""Counts up whenever a score would come out otherwise of the same model: scores of another number are measured anew.
+Files without a number are of 1."""
 Fields = dict[str, Any]
 ALIGNED = (
     "codes matched with factors, and their values by a table, on E's readings of a random half of the labelled images"

@@ -145,7 +145,7 @@ def _otherwise(key: str, column: Column, first: Column) -> str:
     """A dagger where a score was measured in another way than the first run's, or on other data."""
     if column.fingerprint != first.fingerprint:
         return "‡"
-    told = [c.protocols.get(METRIC_OF[key], {}) for c in (column, first)]
+    told = [{"metrics_version": 1} | c.protocols.get(METRIC_OF[key], {}) for c in (column, first)]
     silent = [k for k in LATER if not all(k in protocol for protocol in told)]
     own = [{k: v for k, v in protocol.items() if k not in (*OWN, *silent)} for protocol in told]
     return "†" if own[0] != own[1] else ""

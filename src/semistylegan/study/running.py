@@ -26,8 +26,17 @@ from semistylegan.data.cluster import joined
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.storage import cores
 from semistylegan.errors import UserError
-from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names, oracle_of, require_images
+from semistylegan.metrics.evaluate import (
+    DEFAULT,
+    METRICS,
+    evaluate,
+    metric_names,
+    oracle_of,
+    require_images,
+    version_of,
+)
 from semistylegan.metrics.oracle import Oracle, oracle_for
+from semistylegan.metrics.scores import VERSION
 from semistylegan.models.checkpoint import WEIGHTS_FILE
 from semistylegan.signals import heard_by
 from semistylegan.study.plan import Job, Study, Values
@@ -36,6 +45,7 @@ from semistylegan.study.table import Result, to_csv, to_markdown
 from semistylegan.training import Run, train
 from semistylegan.training.device import pick_device
 from semistylegan.training.feed import labels_and_space
+from semistylegan.training.folder import other_step
 from semistylegan.training.run import CONFIG
 from semistylegan.training.scope import completed
 
@@ -162,7 +172,8 @@ def write_tables(study: Study, results: Sequence[Result]) -> None:
 
 
 def finished(job: Job, measure: Measure, oracle: Oracle | None) -> Result | None:
-    """The result of a run that is trained to its end and measured this way, by this oracle, if there is one."""
+    """The result of a run that is trained to its end and measured this way, by this oracle, if there is one, and this
+    version of the measures."""
     try:
         run = Run(Path(job.config.out))
         metrics: dict[str, Any] = json.loads((run.path / "metrics.json").read_text(encoding="utf-8"))
@@ -180,7 +191,11 @@ def finished(job: Job, measure: Measure, oracle: Oracle | None) -> Result | None
         or f"{name} is left out" in metrics.get("note", "")
         for name in measure.metrics
     )
-    return Result(job, metrics) if trained and same and asked else None
+    if not (trained and same and asked and version_of(metrics) == VERSION):
+        return None
+    if note := other_step(run):
+        progress.console().print(note, markup=False)
+    return Result(job, metrics)
 
 
 def done(job: Job, measure: Measure) -> Result:

@@ -34,7 +34,7 @@ NAMES: dict[str, str] = {
     "leakage_mean": "leakage",
 }
 """Names of further scores, where the field is not its own name."""
-NO_SCORES = ("images", "encoder_images", "seed", "oracle_l2", "oracle_l2_all")
+NO_SCORES = ("images", "encoder_images", "seed", "oracle_l2", "oracle_l2_all", "metrics_version")
 """Numbers in `metrics.json` that are not compared."""
 OF_IMAGES = {
     field for name, metric in METRICS.items() if metric.of == "encoder" and name not in VOTES for field in metric.fields

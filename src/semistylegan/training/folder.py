@@ -21,7 +21,10 @@ from semistylegan.training.config import TrainConfig
 from semistylegan.training.run import CONFIG, FACTORS, LABEL_FACTORS, LABELS, STATS, Run, read_jsonl
 from semistylegan.training.scope import training_rows
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
+from semistylegan.training.step import VERSION
 
+STEP_VERSION = "training_version"
+"""Key in `config.json`: the `step.VERSION` that the run was begun with."""
 START_FILES = (FACTORS, LABELS, "reals.png")
 
 
@@ -78,6 +81,7 @@ def start_run(
     save_png(run.path / "reals.png", tile(data.images(shown).permute(0, 2, 3, 1).numpy(), columns=10))
     about = {
         "semistylegan": __version__,
+        STEP_VERSION: VERSION,
         "data_fingerprint": data.fingerprint(),
         "train": config.to_json(),
         "model": model.to_json(),
@@ -90,6 +94,8 @@ def resume(run: Run, state: TrainState) -> None:
     if found := resumable(run):
         state.load(found[-1])
     if distributed.rank() == 0:
+        if note := other_step(run):
+            progress.console().print(note, markup=False)
         if (planned := run.config.kimg) != state.config.kimg:
             what = f"planned for {planned:g} kimg, goes on from {state.kimg:g} as one of {state.config.kimg:g}"
             progress.console().print(f"{run.path}: {what}", markup=False)
@@ -99,6 +105,13 @@ def resume(run: Run, state: TrainState) -> None:
             shutil.rmtree(left, ignore_errors=True)
         kept = [row for row in read_jsonl(run.path / STATS) if row["kimg"] <= state.kimg]
         files.write_jsonl(run.path / STATS, kept)
+
+
+def other_step(run: Run) -> str:
+    """Of a run that was begun with another version of the training step, one line; else nothing."""
+    if (begun := run.document().get(STEP_VERSION, 1)) == VERSION:
+        return ""
+    return f"{run.path}: begun by version {begun} of the training, now it is {VERSION}; begin anew to compare it"
 
 
 def resumable(run: Run) -> list[Path]:

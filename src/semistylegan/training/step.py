@@ -24,6 +24,10 @@ from semistylegan.training.scope import listed
 from semistylegan.training.state import TrainState
 from semistylegan.training.streams import Aside, to_device
 
+VERSION = 1
+"""Counts up whenever a step would make another model of the same settings: a run that one number began and another goes
+on with, or that a study takes as done, is told of. Runs without a number are of 1."""
+
 
 @dataclass(frozen=True)
 class Batch:
