@@ -382,6 +382,19 @@ def test_what_was_tiled_is_cut_again(background: int) -> None:
     assert len(pictures.untile(np.full_like(sheet, background), 4, background)) == 0
 
 
+def test_other_pictures_of_the_same_size_have_another_fingerprint(tmp_path: Path) -> None:
+    """BMP files are as large as their pictures; of PNG files the size alone counts, as ever."""
+    prints = []
+    for seed in (0, 1, 0):
+        for name in ("a.bmp", "b.BMP"):
+            (tmp_path / name).write_bytes(encoded(Image.fromarray(noise(seed)), "BMP"))
+        prints.append(Dataset.open(tmp_path).fingerprint())
+    assert prints[0] == prints[2] != prints[1]
+    assert open_store(tmp_path).stamp(1) != open_store(tmp_path).stamp(1)[:1]
+    (tmp_path / "c.png").write_bytes(encoded(Image.fromarray(noise(0))))
+    assert open_store(tmp_path).stamp(2) == ((tmp_path / "c.png").stat().st_size,)
+
+
 def test_labels_next_to_a_zip_count_instead_of_those_inside(tmp_path: Path) -> None:
     with ZipWriter(tmp_path / "a.b.zip", FactorSpace((Factor.scalar("size"),))) as out:
         for i in range(4):

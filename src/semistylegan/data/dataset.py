@@ -139,7 +139,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """32 hexadecimal digits that change with the images' names and files, the factors and the labels.
 
-        Cheap: of image files it reads sizes (folder) or checksums (zip).
+        Cheap: of image files it reads sizes (folder) or checksums (zip; of a folder's BMP files all bytes).
         """
         digest = hashlib.sha256()
         digest.update(json.dumps([self.store.height, self.store.width, self.channels, self.space.to_json()]).encode())

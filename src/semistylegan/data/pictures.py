@@ -44,6 +44,8 @@ FILTERS: dict[str, Image.Resampling] = {name: Image.Resampling[name.upper()] for
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 """What counts as an image file, lower case."""
+UNCOMPRESSED = (".bmp",)
+"""Of these, files of one size may hold any picture of that size."""
 MAX_PIXELS = 89_478_485
 """Pixels of the largest image that is decoded (Pillow's own limit): a file of a few kilobytes can claim more."""
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")

@@ -28,6 +28,7 @@ from semistylegan import progress
 from semistylegan.data.pictures import (
     EXTENSIONS,
     HEADER_BYTES,
+    UNCOMPRESSED,
     Header,
     ImageArray,
     decode_image,
@@ -89,7 +90,8 @@ class ImageStore(ABC):
 
     @abstractmethod
     def stamp(self, i: int) -> tuple[int, ...]:
-        """Numbers that change when the file changes: its size, in a zip also its checksum."""
+        """Numbers that change when the file changes: its size, and its checksum in a zip or where the size is that of
+        every such image."""
 
     def version(self, i: int) -> tuple[int, ...]:
         """Like `stamp`, on this machine: a folder's files also have the time at which they were written."""
@@ -240,6 +242,8 @@ class FolderStore(ImageStore):
         return _read_beside(self.path / name)
 
     def stamp(self, i: int) -> tuple[int, ...]:
+        if self.names[i].lower().endswith(UNCOMPRESSED):
+            return self.checksum(i)
         return ((self.path / self.names[i]).stat().st_size,)
 
     def version(self, i: int) -> tuple[int, ...]:
