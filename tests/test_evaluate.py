@@ -532,7 +532,7 @@ def test_the_note_says_when_mig_is_too_low_for_want_of_images(tmp_path: Path, wo
     assert scores["encoder_images"] == 60 and "On so few images (60) MIG is too low" in scores["note"]
     assert "On so few images (100) MIG-gen is too low" in scores["note"]
     (row,) = lines(tmp_path / "run" / "metric-mig.jsonl")
-    both = {"seed": 0, "weights_sha256": scores["weights_sha256"]}
+    both = {key: scores[key] for key in ("seed", "weights_sha256", "metrics_version")}
     assert row["protocol"] == scores["protocols"]["mig"] | both and row["protocol"]["hold_out"] == "none"
     again = evaluate(tmp_path / "run", ["l2"], 100, device="cpu")
     assert again["note"] == scores["note"] and set(again["protocols"]) == {"mig", "mig_gen", "l2"}
