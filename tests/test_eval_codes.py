@@ -169,6 +169,13 @@ def test_npz_and_csv_hold_the_same(tmp_path: Path) -> None:
     assert chosen.code_NL.shape == (480, 4) and chosen.factor_names == ("shape", "hue")
 
 
+def test_a_file_may_hold_negative_values(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", codes=CODES, factors=2 * (MANY > 0) - 1)  # attributes as CelebA has them
+    codes = read_codes(tmp_path / "a.npz")
+    assert (codes.index_NF == (MANY > 0)).all()
+    assert metrics.evaluate_codes(codes.code_NL, codes.index_NF, "mig")["mig"] > 0
+
+
 def test_a_factor_of_very_many_numbers_is_binned_and_told(tmp_path: Path) -> None:
     light = np.linspace(0, 1, 480)
     np.savez(tmp_path / "a.npz", codes=CODES, factors=light[:, None])

@@ -65,7 +65,7 @@ def test_no_score_asks_how_values_are_numbered() -> None:
     random = np.random.default_rng(0)
     factors = np.stack([random.integers(0, n, 300) for n in (3, 5)], axis=1)
     codes = factors + random.normal(size=factors.shape)
-    renumbered = np.array([-7, 0, 1, 41, 10**6])[factors]
+    renumbered = np.array([7, 0, 1, 41, 10**6])[factors]
     for metric in (metrics.mig, metrics.modularity, metrics.irs, metrics.sap, metrics.explicitness, metrics.info_mec):
         assert metric(codes, renumbered) == pytest.approx(metric(codes, factors), abs=1e-12), metric.__name__
 
@@ -106,6 +106,7 @@ GOOD = full_grid(4, 6, repeat=2)
         (GOOD, GOOD / 3, 20, "whole numbers"),
         (GOOD, GOOD + 2**53, 20, "not told apart"),
         (GOOD, GOOD * 1e30, 20, "not told apart"),
+        (GOOD, np.where(GOOD == 3, -1, GOOD), 20, r"hold -1, which means unknown; leave those images out"),
         (GOOD, np.zeros_like(GOOD), 20, "varies"),
         (GOOD[:19], GOOD[:19], 20, "bins=20"),
         (GOOD, GOOD, 1, "bins=1"),
@@ -146,6 +147,25 @@ def test_each_factor_is_measured_where_it_is_known() -> None:
     assert entropy[0] == pytest.approx(np.log(3))
     nowhere = mutual_information(factors, factors, np.zeros_like(known))
     assert not nowhere[0].any() and not nowhere[1].any()
+
+
+def test_what_is_unknown_is_no_value() -> None:
+    factors = full_grid(3, 12, 8)
+    level = SPACE.levels_of_indices(factors)
+    known = np.random.default_rng(0).random(factors.shape) < 0.5
+    told = np.where(known, factors, -1)
+    assert metrics.mig_decoded(level, told, SPACE, known_NG=known) == metrics.mig_decoded(
+        level, factors, SPACE, known_NG=known
+    )
+    for metric in (metrics.mig, metrics.modularity, metrics.irs, metrics.sap, metrics.dci, metrics.info_mec):
+        with pytest.raises(UserError, match="which means unknown"):
+            metric(level, told)
+    for mask in (None, np.ones_like(known)):
+        with pytest.raises(UserError, match="which means unknown"):
+            metrics.mig_decoded(level, told, SPACE, known_NG=mask)
+    for one, two in ((told, factors), (factors, told)):
+        with pytest.raises(UserError, match="which means unknown"):
+            metrics.dci(level, one, test=(level, two))
 
 
 def test_a_mask_may_be_of_numbers_and_must_fit() -> None:

@@ -54,6 +54,8 @@ def checked_table(name: str, table: Any, rows: int = 2) -> Floats:
 def checked_factors(factors_NF: Any, codes: int, rows: int = 2) -> Ints:
     """Value indices, N x F: whole numbers, as many rows as there are `codes`, at least `rows`.
 
+    Some may be unknown: see :func:`need_known`.
+
     Raises:
         UserError: another shape, another number of rows, or numbers that are not whole or too large.
     """
@@ -67,14 +69,27 @@ def checked_factors(factors_NF: Any, codes: int, rows: int = 2) -> Ints:
     return table.astype(np.int64)
 
 
+def need_known(factors_N: Ints) -> None:
+    """Refuses value indices of any shape among which one is unknown.
+
+    Raises:
+        UserError: one is negative, which `Dataset.indices_NF` says of a factor that is unknown.
+    """
+    if (factors_N < 0).any():
+        raise UserError(
+            f"factors: hold {factors_N.min()}, which means unknown; leave those images out (value indices run from 0)"
+        )
+
+
 def checked_pair(codes_NL: Any, factors_NF: Any) -> tuple[Floats, Ints]:
     """Codes and factors of the same images, without the factors that never vary (nothing can be told of them).
 
     Raises:
-        UserError: as :func:`checked_table` and :func:`checked_factors`, or no factor varies.
+        UserError: as :func:`checked_table`, :func:`checked_factors` and :func:`need_known`, or no factor varies.
     """
     codes = checked_table("codes", codes_NL)
     factors = checked_factors(factors_NF, len(codes))
+    need_known(factors)
     varies_F = (factors != factors[0]).any(axis=0)
     if not varies_F.any():
         raise UserError("factors: none of them varies over these images; give images that differ in at least one")
@@ -181,12 +196,16 @@ def mutual_information(bins_NL: Ints, factors_NF: Ints, known_NF: Mask | None = 
 
     Args:
         bins_NL: discrete codes, any whole numbers.
-        factors_NF: value indices, any whole numbers.
+        factors_NF: value indices; where unknown, any whole numbers.
         known_NF: where a factor is known; each factor is measured on the images that know it. None: everywhere.
 
     Returns:
         information L x F, never negative; entropies F. Both 0 for a factor that is known nowhere.
+
+    Raises:
+        UserError: one that should be known is not; see :func:`need_known`.
     """
+    need_known(factors_NF if known_NF is None else factors_NF[known_NF])
     codes = [np.unique(column, return_inverse=True)[1] for column in bins_NL.T]
     information = np.zeros((len(codes), factors_NF.shape[1]))
     entropies = np.zeros(factors_NF.shape[1])

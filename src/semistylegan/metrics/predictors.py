@@ -32,6 +32,7 @@ from semistylegan.metrics.information import (
     checked_pair,
     checked_table,
     entropy,
+    need_known,
 )
 
 FOR_TRAINING = 2 / 3
@@ -374,8 +375,10 @@ def split_of(
         return Parts(entries.take(train), factors[train], entries.take(held), factors[held])
     codes = checked_table("codes", codes_NL)
     factors = checked_factors(factors_NF, len(codes))
+    need_known(factors)
     test_codes = checked_table("test codes", test[0], rows=1)
     test_factors = checked_factors(test[1], len(test_codes), rows=1)
+    need_known(test_factors)
     for name, one, two in (("codes", codes, test_codes), ("factors", factors, test_factors)):
         if one.shape[1] != two.shape[1]:
             raise UserError(f"{metric}: test {name} have {two.shape[1]} columns, the others {one.shape[1]}")
