@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from semistylegan.data import Dataset, Labels, ZipWriter, cache, epoch_order
 from semistylegan.data.pictures import encode_png, save_png
@@ -154,6 +155,22 @@ def test_a_caller_may_write_into_its_images(sprites_zip: Path) -> None:
 def test_numbers_outside(sprites_zip: Path, indices: list[int]) -> None:
     with pytest.raises(IndexError, match="0 to 255"):
         Dataset.open(sprites_zip).images(indices)
+
+
+def test_images_are_chosen_by_number_or_mask(sprites_zip: Path) -> None:
+    data = Dataset.open(sprites_zip)
+    mask = np.zeros(256, bool)
+    mask[[3, 200]] = True
+    for chosen in (mask, mask.tolist(), torch.from_numpy(mask), np.array([3, 200], np.uint8)):
+        assert (data.images(chosen) == data.images([3, 200])).all()
+        assert data.labels.keep(chosen).labelled_rows.tolist() == [3, 200]
+        data.prefetch(chosen)
+    assert len(data.labels.keep([]).labelled_rows) == 0
+    refused = ((mask[:9], r"a mask of shape \(9,\), but there are 256"), ([1.7], "float64"), (["3"], "whole numbers"))
+    for wrong, says in refused:
+        for choose in (data.images, data.prefetch, data.labels.keep):
+            with pytest.raises(UserError, match=says):
+                choose(wrong)  # type: ignore[operator]
 
 
 def test_one_channel(tmp_path: Path) -> None:

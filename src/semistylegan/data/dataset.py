@@ -17,7 +17,7 @@ import numpy.typing as npt
 from semistylegan.data import cache
 from semistylegan.data.cache import CACHE_BYTES
 from semistylegan.data.documents import read_document
-from semistylegan.data.labels import Labels, parse_csv
+from semistylegan.data.labels import Labels, parse_csv, row_numbers
 from semistylegan.data.pictures import Header, ImageArray
 from semistylegan.data.storage import ImageStore, Problem, cores, open_store
 from semistylegan.errors import UserError
@@ -103,20 +103,21 @@ class Dataset:
         if reason := untrainable(self.store, self.store.first):
             raise UserError(f"{self.path}: {reason}")
 
-    def images(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]] | torch.Tensor) -> torch.Tensor:
-        """Images by number -> uint8 B x C x H x W.
+    def images(self, indices: Sequence[int] | npt.NDArray[np.integer[Any] | np.bool_] | torch.Tensor) -> torch.Tensor:
+        """Images by number (or by a mask of one True or False an image) -> uint8 B x C x H x W.
 
         Small sets (see `cache_bytes`) are decoded once, when a twentieth of them has been asked for; of larger ones,
         images are decoded in `workers` threads.
 
         Raises:
-            UserError: a damaged image; names the file.
+            UserError: a damaged image; names the file. Numbers that are not whole, a mask of another length.
+            IndexError: no image has this number.
         """
-        return self._images.get(np.asarray(indices, dtype=np.int64))
+        return self._images.get(row_numbers(indices, len(self)))
 
-    def prefetch(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]) -> None:
+    def prefetch(self, indices: Sequence[int] | npt.NDArray[np.integer[Any] | np.bool_]) -> None:
         """Starts to read what :meth:`images` will soon be asked for, in other threads. Errors wait until then."""
-        self._images.prefetch(np.asarray(indices, dtype=np.int64))
+        self._images.prefetch(row_numbers(indices, len(self)))
 
     def indices_NF(self) -> npt.NDArray[np.int64]:
         """Value indices of the labels, N x F; -1 where unknown. Factors without a grid: one of 20 even bins."""

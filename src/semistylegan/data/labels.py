@@ -22,6 +22,31 @@ from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path
 
 
+def row_numbers(rows: Any, count: int) -> npt.NDArray[np.int64]:
+    """Numbers of images, whichever way they are chosen.
+
+    Args:
+        rows: whole numbers, or a mask of one True or False an image.
+        count: how many images there are.
+
+    Returns:
+        int64, in the order given; whether they are below `count` is not looked at.
+
+    Raises:
+        UserError: a mask of another length, or anything but whole numbers.
+    """
+    given = np.asarray(rows)
+    if given.dtype == np.bool_:
+        if given.shape != (count,):
+            raise UserError(
+                f"images: a mask of shape {given.shape}, but there are {count}; give one True or False each"
+            )
+        return np.flatnonzero(given).astype(np.int64)
+    if given.size and given.dtype.kind not in "iu":
+        raise UserError(f"images: numbers of type {given.dtype}; give whole numbers, or one True or False an image")
+    return given.astype(np.int64)
+
+
 @dataclass(frozen=True)
 class Labels:
     """What is known about N images: levels (see `factors`), and a mask of what is known.
@@ -49,10 +74,10 @@ class Labels:
         """Numbers of the images of which anything is known, ascending."""
         return np.flatnonzero(self.known_NF.any(axis=1)).astype(np.int64)
 
-    def keep(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Labels:
-        """These labels for `rows` alone; every other image becomes unknown."""
+    def keep(self, rows: Sequence[int] | npt.NDArray[np.integer[Any] | np.bool_]) -> Labels:
+        """These labels for `rows` (see :func:`row_numbers`) alone; every other image becomes unknown."""
         kept = np.zeros(len(self), np.bool_)
-        kept[np.asarray(rows, dtype=np.int64)] = True
+        kept[row_numbers(rows, len(self))] = True
         known = self.known_NF & kept[:, None]
         return Labels(np.where(known, self.level_NF, np.float32(0)), known)
 
@@ -192,7 +217,7 @@ def labels_of(table: Table, count: int, space: FactorSpace | None) -> tuple[Fact
 def write_labels_csv(
     path: Path,
     names: Sequence[str],
-    rows: Sequence[int] | npt.NDArray[np.integer[Any]],
+    rows: Sequence[int] | npt.NDArray[np.integer[Any] | np.bool_],
     labels: Labels,
     space: FactorSpace,
 ) -> None:
@@ -203,7 +228,7 @@ def write_labels_csv(
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file_name", *space.names])
-        for row in np.asarray(rows, dtype=np.int64):
+        for row in row_numbers(rows, len(names)):
             cells = (
                 in_words(factor, float(level)) if known else ""
                 for factor, level, known in zip(space, labels.level_NF[row], labels.known_NF[row], strict=True)
