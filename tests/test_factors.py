@@ -188,6 +188,19 @@ def test_a_wrong_file_is_a_users_error(document: object, tmp_path: Path) -> None
         FactorSpace.load(path)
 
 
+@pytest.mark.parametrize("size", [2.5, "3", True, np.bool_(True), np.array([2, 3])])
+def test_a_size_is_a_whole_number(size: Any) -> None:
+    for make in (lambda: Factor.scalar("a", size), lambda: FactorSpace.grid({"a": size})):
+        with pytest.raises(UserError, match=r"factor 'a': size .*: must be a whole number"):
+            make()
+
+
+def test_numpys_whole_numbers_are_sizes() -> None:
+    space = FactorSpace.grid({"a": np.int64(3)})  # type: ignore[dict-item]
+    assert space == FactorSpace.grid({"a": 3}) and json.loads(json.dumps(space.to_json())) == space.to_json()
+    assert json.dumps(Factor.circular("b", np.uint8(4)).to_json())  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("size", [0, 1_000_001, 1e30])
 def test_a_size_is_neither_nothing_nor_endless(size: float) -> None:
     with pytest.raises(UserError, match=r"factor 'light': size \d+ is not between 1 and 1000000"):

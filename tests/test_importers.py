@@ -751,6 +751,13 @@ def test_what_becomes_of_photographs_is_said_in_one_line(tmp_path: Path, capsys:
         assert capsys.readouterr().err.startswith(note)
 
 
+def test_a_recipe_takes_numpys_whole_numbers() -> None:
+    given: Any = {"resolution": np.int64(16), "crop": np.uint8(8), "count": np.int32(4), "seed": np.int64(1)}
+    assert Recipe(**given) == Recipe(16, crop=8, count=4, seed=1) and json.dumps(vars(Recipe(**given)))
+    with pytest.raises(UserError, match=r"count 1\.5: must be a whole number"):
+        Recipe(count=1.5)  # type: ignore[arg-type]
+
+
 def test_every_format_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import", "--help"]) == 0
     said = capsys.readouterr().out

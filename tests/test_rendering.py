@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,12 @@ def test_a_rendered_data_set(tmp_path: Path) -> None:
     made = document["made"]
     assert (made["scene"], made["resolution"], made["count"], made["seed"]) == ("sprites", 16, COUNT, 0)
     assert load_image(out.with_suffix(".png")).shape[0] > 6 * 64
+
+
+def test_numpys_whole_numbers_are_settings(tmp_path: Path, reference: str) -> None:
+    settings: Any = {"resolution": np.int64(16), "count": np.int64(COUNT), "seed": np.uint8(0)}
+    render_dataset(SCENE, tmp_path / "a.zip", workers=1, **settings)
+    assert digest(tmp_path / "a.zip") == reference
 
 
 def test_all_is_the_default_whatever_the_seed() -> None:
@@ -234,6 +241,9 @@ def test_nothing_of_others_is_overwritten(tmp_path: Path) -> None:
         ({"count": 0}, "1 to 11520"),
         ({"count": 11_521}, "1 to 11520"),
         ({"seed": -1}, "seed -1"),
+        ({"seed": 0.5}, "seed 0.5: must be a whole number"),
+        ({"count": "ten"}, "count ten: must be a whole number"),
+        ({"resolution": 16.0}, "resolution 16.0: must be a whole number"),
         ({"shard": (2, 2)}, "shard 2/2"),
         ({"workers": 0}, "workers 0"),
     ],

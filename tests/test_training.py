@@ -930,7 +930,7 @@ def test_divergence_stops_with_a_diagnosis(sprites_zip: Path, tmp_path: Path) ->
         ({"colour": 1}, "colour"),
         ({"batch": "8"}, "--batch 8: must be a whole number"),
         ({"batch": 8.5}, "--batch 8.5: must be a whole number"),
-        ({"seed": np.int64(3)}, "--seed 3: must be a whole number"),
+        ({"batch": np.float32(8.5)}, "--batch 8.5: must be a whole number"),
         ({"gamma_g": "strong"}, "--gamma-g strong: must be a number"),
         ({"width": True}, "--width True: must be a whole number"),
         ({"hold_out": 0.1}, "--hold-out 0.1: must be text"),
@@ -942,6 +942,12 @@ def test_bad_settings_are_one_line(sprites_zip: Path, tmp_path: Path, fields: di
         train(config(sprites_zip, tmp_path / "run", **fields))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_numpys_numbers_are_numbers() -> None:
+    given = TrainConfig.preset("semi", "a.zip", "a", batch=np.int64(32), alpha=np.float32(0.5), cuda_graphs=np.False_)
+    assert given == TrainConfig.preset("semi", "a.zip", "a", batch=32, alpha=0.5, cuda_graphs=False)
+    assert json.loads(json.dumps(given.to_json())) == given.to_json()
 
 
 @pytest.mark.parametrize(

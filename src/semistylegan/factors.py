@@ -20,6 +20,7 @@ import dataclasses
 import difflib
 import json
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,20 @@ MAX_SIZE = 1_000_000
 """Most values of a factor; what counts them has as many entries."""
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
+
+
+def whole_number(what: str, value: Any) -> int:
+    """An int or a whole number of NumPy's, as an int.
+
+    Raises:
+        UserError: anything else, true and false too; begins with `what`.
+    """
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise UserError(f"{what} {value}: must be a whole number") from None
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,8 @@ class Factor:
             raise UserError(f"factor name {self.name!r}: write it on one line")
         if self.kind not in get_args(Kind):
             raise UserError(f"factor {self.name!r}: kind {self.kind!r} is none of {', '.join(get_args(Kind))}")
+        if self.size is not None:
+            object.__setattr__(self, "size", whole_number(f"factor {self.name!r}: size", self.size))
         if self.kind == "categorical":
             if len(self.categories) != self.size or len(set(self.categories)) != self.size:
                 raise UserError(f"factor {self.name!r}: a categorical factor needs {self.size} different names")
@@ -349,7 +366,8 @@ class FactorSpace:
     @classmethod
     def grid(cls, sizes: Mapping[str, int]) -> FactorSpace:
         """Scalar factors by number of values, in own units 0 .. n-1."""
-        return cls(tuple(Factor.scalar(name, n, 0, max(n - 1, 1)) for name, n in sizes.items()))
+        whole = {name: whole_number(f"factor {name!r}: size", n) for name, n in sizes.items()}
+        return cls(tuple(Factor.scalar(name, n, 0, max(n - 1, 1)) for name, n in whole.items()))
 
     @classmethod
     def isaac3d(cls) -> FactorSpace:

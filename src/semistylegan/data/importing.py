@@ -25,7 +25,7 @@ from semistylegan.data.parts import Parts
 from semistylegan.data.pictures import FILTERS, Filter, Fit, encode_png, resize, square, to_channels
 from semistylegan.data.storage import ZipWriter, cores
 from semistylegan.errors import UserError
-from semistylegan.factors import FactorSpace
+from semistylegan.factors import FactorSpace, whole_number
 
 CHUNK_BYTES = 32 << 20
 """Decoded pixels of a chunk, about: what a kill can cost, and what is held in memory at once."""
@@ -33,7 +33,11 @@ CHUNK_BYTES = 32 << 20
 
 @dataclass(frozen=True)
 class Recipe:
-    """What becomes of each image, and which images and factors are taken."""
+    """What becomes of each image, and which images and factors are taken.
+
+    Raises:
+        UserError: a number that is not whole; names it.
+    """
 
     resolution: int | None = None
     """Pixels a side. None: the images' own where they are square and networks exist for it, else the next lower one."""
@@ -49,6 +53,11 @@ class Recipe:
     """Which images `count` draws."""
     factors: tuple[str, ...] | None = None
     """Keep these factors alone, in this order. None: all."""
+
+    def __post_init__(self) -> None:
+        for field in ("resolution", "crop", "count", "seed"):
+            if (value := getattr(self, field)) is not None:
+                object.__setattr__(self, field, whole_number(field, value))
 
 
 def import_dataset(

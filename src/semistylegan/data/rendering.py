@@ -33,6 +33,7 @@ from semistylegan.data.pictures import encode_png
 from semistylegan.data.sheet import contact_sheet, is_contact_sheet
 from semistylegan.data.storage import ZipWriter, cores
 from semistylegan.errors import UserError
+from semistylegan.factors import whole_number
 from semistylegan.scenes import variant
 from semistylegan.scenes.render import Scene, choose_indices
 
@@ -111,6 +112,8 @@ def render_dataset(
         OSError: what writing raised, e.g. ENOSPC; what is rendered so far is kept.
     """
     out = Path(out)
+    resolution, seed = whole_number("resolution", resolution), whole_number("seed", seed)
+    count = None if count is None else whole_number("count", count)
     _check(scene, out, resolution, count, seed, shard, workers, cluster)
     job = Job(scene, out, resolution, None if count == scene.space.total else count, seed)
     parts, sheet = job.parts, out.with_suffix(".png")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+import numpy as np
+
 from semistylegan.errors import UserError
 from semistylegan.models.config import Backbone, EncoderKind, ModelConfig, Size, of_type
 
@@ -153,6 +155,11 @@ class TrainConfig:
     """How often the tick line and `stats.jsonl` are written."""
     snap_kimg: float = 5.0
     """How often a checkpoint and `fakes*.png` are written."""
+
+    def __post_init__(self) -> None:
+        for option, value in list(vars(self).items()):
+            if isinstance(value, np.generic):  # NumPy's number: JSON takes Python's own alone
+                object.__setattr__(self, option, value.item())
 
     @classmethod
     def preset(cls, name: str, data: str | Path, out: str | Path, **fields: Any) -> TrainConfig:
