@@ -168,6 +168,21 @@ def test_a_wrong_value_is_named_with_what_fits(name: str, value: Any, words: lis
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("value", [7, 7.0, np.int64(7), np.float32(7), "7", " 7 "])
+def test_a_whole_number_names_a_category(value: Any) -> None:
+    assert Factor.categorical("digit", ["3", "7", "5"]).level_of(value) == 1.0
+
+
+def test_other_numbers_name_no_category() -> None:
+    digit = Factor.categorical("digit", ["0", "1", "2"])
+    for number in (3, 1.5, -1, math.nan, math.inf, np.float64(0.5), 10**400):
+        with pytest.raises(UserError, match='not a category; known are 0, 1, 2, or a value index such as "#1"'):
+            digit.level_of(number)
+    for other in (True, np.bool_(True), None, "one", [1]):
+        with pytest.raises(UserError, match=r"not a category; known are 0, 1, 2$"):
+            digit.level_of(other)  # type: ignore[arg-type]
+
+
 def test_errors_between_levels() -> None:
     a = np.array([[0, 0.95, 0.25, 0, 0, 0, 0]])
     b = np.array([[2, 0.05, 1.00, 0, 0, 0.5, 0]])

@@ -181,15 +181,21 @@ class Factor:
     def level_of(self, value: Value) -> float:
         """Value in own units (or a category's name, or a value index as "#3") -> level.
 
+        A whole number, 2 or 2.0, is the category that is named "2".
+
         Raises:
             UserError: an unknown name, not a number, or out of range; names the factor, the value and what fits.
         """
         if isinstance(value, str) and value.startswith("#") and value not in self.categories:
             return self._level_of_hash(value)
         if self.kind == "categorical":
-            if isinstance(value, str) and value.strip() in self.categories:
-                return float(self.categories.index(value.strip()))
-            raise UserError(f"{self.name}={value}: not a category; known are {', '.join(self.categories)}")
+            category = value.strip() if isinstance(value, str) else _digits(value)
+            if category in self.categories:
+                return float(self.categories.index(category))
+            known = ", ".join(self.categories)
+            if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+                known += ', or a value index such as "#1"'
+            raise UserError(f"{self.name}={value}: not a category; known are {known}")
         try:
             number = float(value)
         except (TypeError, ValueError, OverflowError):
@@ -318,6 +324,16 @@ class Factor:
             return Factor.scalar(self.name, None, self.low, self.high, self.unit)
         last = self.low + (self.size - 1) * (self.high - self.low) / self.size
         return Factor.scalar(self.name, self.size, self.low, last, self.unit)
+
+
+def _digits(value: Any) -> str | None:
+    """A whole number (2, 2.0, NumPy's 2) in digits; None of anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return None
+    try:
+        return str(int(value)) if value == int(value) else None
+    except (ValueError, OverflowError):  # no number, infinity, or thousands of digits
+        return None
 
 
 def _mistyped(name: str, field: str, value: Any, wanted: str) -> UserError:
