@@ -63,6 +63,28 @@ def test_numpys_whole_numbers_are_settings(tmp_path: Path, reference: str) -> No
     assert digest(tmp_path / "a.zip") == reference
 
 
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        (np.zeros((8, 8, 3), np.uint8), "uint8 8 x 8 x 3"),
+        (np.zeros((16, 16, 3), np.float32), "float32 16 x 16 x 3"),
+        (np.zeros((16, 16, 4), np.uint8), "uint8 16 x 16 x 4"),
+        (np.zeros((16, 16), np.uint8), "uint8 16 x 16"),
+    ],
+)
+def test_a_scene_that_gives_no_image_is_told(image: npt.NDArray[Any], says: str, tmp_path: Path) -> None:
+    scene = dataclasses.replace(SCENE, name="mine", render=lambda index, resolution: image)
+    with pytest.raises(UserError, match=rf"scene mine: image \d+ is {says}; render must give uint8, 16 x 16 x 3"):
+        render_dataset(scene, tmp_path / "a.zip", 16, count=4, workers=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scene_may_be_grey(tmp_path: Path) -> None:
+    scene = dataclasses.replace(SCENE, render=lambda index, resolution: SCENE.render(index, resolution)[..., :1])
+    render_dataset(scene, tmp_path / "a.zip", 16, count=4, workers=1)
+    assert Dataset.open(tmp_path / "a.zip").channels == 1
+
+
 def test_all_is_the_default_whatever_the_seed() -> None:
     space = sprites.FACTORS
     job = rendering.Job(SCENE, Path("a.zip"), 16, None, 5)

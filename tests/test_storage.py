@@ -206,6 +206,28 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
     assert path.read_bytes() == b"before"
 
 
+@pytest.mark.parametrize(
+    ("name", "image", "labels", "says"),
+    [
+        ("b.png", np.zeros((16, 16, 3), np.float32), (), "b.png: float32 16 x 16 x 3; give uint8, height x width x 3"),
+        ("b.png", np.zeros((16, 16, 4), np.uint8), (), "b.png: uint8 16 x 16 x 4; give uint8"),
+        ("b.png", np.zeros((16, 16), np.uint8), (), "b.png: uint8 16 x 16; give uint8"),
+        ("b.png", np.zeros((0, 16, 3), np.uint8), (), "b.png: uint8 0 x 16 x 3; give uint8"),
+        ("a.png", noise(0), (), "a.png: is in .*x.zip already"),
+        ("../b.png", noise(0), (), "../b.png: leads out of"),
+        ("b.png", noise(0), ([1.0],), "b.png: 1 levels, but there are 2 factors; give one for each"),
+        ("b.png", noise(0), ([0.0, 1.0], [True]), "b.png: 1 entries of known_F, but there are 2 factors"),
+        ("b.png", noise(0), ([0.0, np.nan],), "b.png: a level is NaN or infinite"),
+        ("b.png", noise(0), (["ring", 0],), "b.png: its levels are not numbers"),
+    ],
+)
+def test_what_cannot_be_added_is_told(name: str, image: Any, labels: Any, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=says), ZipWriter(tmp_path / "x.zip", FactorSpace.grid({"a": 2, "b": 3})) as out:
+        out.add("a.png", noise(0), [0.0, np.nan], [True, False])
+        out.add(name, image, *labels)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.8, 0.95])
 def test_a_full_disk(part: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk has room for one image, for both, or for all but the closing directory."""

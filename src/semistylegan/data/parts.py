@@ -77,6 +77,12 @@ class Parts:
             raise UserError(f"{path}: not readable; delete the folder {self.folder}") from None
         self._same(self.folder, before)
 
+    def leave(self) -> None:
+        """Removes the folder if no chunk is in it yet, nor anything else."""
+        if [path.name for path in self.folder.iterdir()] == [SETTINGS]:
+            (self.folder / SETTINGS).unlink()
+            self.folder.rmdir()
+
     def clear(self) -> None:
         """Removes the chunks and what killed processes left of OUT half written, and nothing that is not ours."""
         half = re.compile(rf"\.{re.escape(self.out.name)}\.\w{{8}}{re.escape(self.out.suffix)}")  # see atomic_path

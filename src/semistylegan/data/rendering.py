@@ -108,7 +108,8 @@ def render_dataset(
         `out`, or None while chunks of other shards are missing.
 
     Raises:
-        UserError: settings out of range, or `out` (or what is half rendered) has other settings.
+        UserError: settings out of range, or `out` (or what is half rendered) has other settings, or the scene gives an
+            image of another type or shape than it should.
         OSError: what writing raised, e.g. ENOSPC; what is rendered so far is kept.
     """
     out = Path(out)
@@ -120,7 +121,12 @@ def render_dataset(
     made = not parts.finished()
     if made:
         parts.claim()
-        _render_missing(job, shard, workers, cluster)
+        try:
+            _render_missing(job, shard, workers, cluster)
+        except UserError:
+            if shard[1] == 1:  # else another shard may be about to write its first chunk
+                parts.leave()
+            raise
         if missing := sum(not parts.file(k).exists() for k in range(len(job.chunks()))):
             if not parts.finished():  # another shard may have written it meanwhile
                 progress.console().print(
@@ -209,7 +215,7 @@ def _render_chunk(job: Job, number: int, indices: npt.NDArray[np.int64]) -> int:
 def _images(job: Job, indices: npt.NDArray[np.int64]) -> Iterator[tuple[str, bytes]]:
     """Names and PNGs."""
     for index in indices:
-        yield job.name_of(int(index)), encode_png(job.scene.render(int(index), job.resolution))
+        yield job.name_of(int(index)), encode_png(job.scene.picture(int(index), job.resolution))
 
 
 def _on_ray(job: Job, chunks: list[npt.NDArray[np.int64]], numbers: list[int], workers: int | None) -> Iterator[int]:

@@ -39,7 +39,7 @@ def contact_sheet(scene: Scene, data: Path, resolution: int, path: Path, name_of
 
     def picture(index: int) -> ImageArray:
         number = numbers.get(name_of(index))
-        image = scene.render(index, small) if number is None else resize(store.read(number), small)
+        image = scene.picture(index, small) if number is None else resize(store.read(number), small)
         return _enlarged(to_channels(image, 3))
 
     middle = [size // 2 for size in scene.space.sizes]

@@ -80,15 +80,21 @@ class ZipWriter:
 
         Args:
             name: its name in the zip, ending in .png, forward slashes.
-            image_HWC: uint8, the size and channels of the first image.
+            image_HWC: uint8, H x W x 3 or (grey) H x W x 1, the size and channels of the first image.
             level_F: its levels, one a factor; None where nothing is known.
             known_F: which of them are known; None means all.
 
         Raises:
-            UserError: an image of another size than the first.
+            UserError: an image of another type, shape or size than the first, a name that is taken or leads out of the
+                zip, levels that are not one finite number a factor; names the image.
             OSError: what writing raised, e.g. ENOSPC.
         """
-        self.add_png(name, encode_png(image_HWC), level_F, known_F)
+        image = np.asarray(image_HWC)
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, 3) or 0 in image.shape:
+            raise UserError(
+                f"{name}: {image.dtype} {' x '.join(map(str, image.shape))}; give uint8, height x width x 3 (or x 1)"
+            )
+        self.add_png(name, encode_png(image), level_F, known_F)
 
     def add_png(
         self,
@@ -104,20 +110,36 @@ class ZipWriter:
             raise UserError(
                 f"{name}: {header.words}, where {self._like[0]} is {self._like[1].words}; make all images alike"
             )
-        assert name not in self._names and not name.startswith("/") and ".." not in name.split("/"), name
+        if name in self._names:
+            raise UserError(f"{name}: is in {self.path} already; give each image a name of its own")
+        if name.startswith("/") or ".." in name.split("/"):
+            raise UserError(f"{name}: leads out of {self.path}; give a name without .. that begins with no /")
+        label = self._label(name, level_F, known_F)
         self._names.add(name)
-        label = self._label(level_F, known_F)
         if label is not None:
             self._labels.append(f"[{json.dumps(name)},{label}]")
         self._write(name, png)
 
-    def _label(self, level_F: Any, known_F: Any) -> str | None:
-        """JSON of one label: the shortest digits that give the same float32; null where unknown. None: all unknown."""
+    def _label(self, name: str, level_F: Any, known_F: Any) -> str | None:
+        """JSON of one label: the shortest digits that give the same float32; null where unknown. None: all unknown.
+
+        Raises:
+            UserError: see :meth:`add`.
+        """
         if level_F is None or self.space is None:
             return None
-        level = np.asarray(level_F, dtype=np.float32)
-        known = np.ones(len(level), np.bool_) if known_F is None else np.asarray(known_F, dtype=np.bool_)
-        assert level.shape == known.shape == (len(self.space),) and np.isfinite(level[known]).all(), level_F
+        try:
+            level = np.asarray(level_F, dtype=np.float32)
+        except (TypeError, ValueError):
+            raise UserError(f"{name}: its levels are not numbers; give space[factor].level_of(value) of each") from None
+        known = np.ones(level.shape, np.bool_) if known_F is None else np.asarray(known_F, dtype=np.bool_)
+        for what, array in (("levels", level), ("entries of known_F", known)):
+            if array.shape != (len(self.space),):
+                raise UserError(
+                    f"{name}: {array.size} {what}, but there are {len(self.space)} factors; give one for each"
+                )
+        if not np.isfinite(level[known]).all():
+            raise UserError(f"{name}: a level is NaN or infinite; say in known_F which levels are unknown")
         if not known.any():
             return None
         return "[" + ",".join(str(u) if k else "null" for u, k in zip(level, known, strict=True)) + "]"

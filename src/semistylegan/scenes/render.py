@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace, IntArray
 from semistylegan.scenes import engine, kitchen, living_room, sprites
 from semistylegan.scenes.stage import Stage
@@ -31,7 +32,8 @@ class Scene:
     space: FactorSpace
     """Its factors, each with a grid; the image of index i shows `space.values_of(i)`."""
     render: Callable[[int, int], npt.NDArray[np.uint8]]
-    """(index, resolution) -> uint8, resolution x resolution x 3. The same bytes in every process and every order."""
+    """(index, resolution) -> uint8, resolution x resolution x 3 (x 1 in a grey scene). The same bytes in every process
+    and every order. :meth:`picture` is the same, checked."""
     order: Callable[[IntArray], IntArray] = _as_it_is
     """Sorts indices so that neighbours share work (geometry, light). A pure function."""
     chunk: int = 512
@@ -43,6 +45,20 @@ class Scene:
     settings."""
     slow: bool = False
     """Whether an image takes so long that other processes should help from the first one."""
+
+    def picture(self, index: int, resolution: int) -> npt.NDArray[np.uint8]:
+        """What `render` gives, checked.
+
+        Raises:
+            UserError: it is of another type or shape; names the scene and the image.
+        """
+        image = np.asarray(self.render(index, resolution))
+        if image.dtype != np.uint8 or image.shape not in [(resolution, resolution, c) for c in (3, 1)]:
+            raise UserError(
+                f"scene {self.name}: image {index} is {image.dtype} {' x '.join(map(str, image.shape))}; "
+                f"render must give uint8, {resolution} x {resolution} x 3 (or x 1)"
+            )
+        return image
 
     def chunk_at(self, resolution: int) -> int:
         """Images of a chunk: `chunk` up to 128 pixels, fewer above."""
