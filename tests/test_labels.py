@@ -123,6 +123,11 @@ def test_a_file_whose_name_begins_with_a_blank(tmp_path: Path) -> None:
     assert both.known_NF[:, 0].tolist() == [False, True]
 
 
+def test_a_column_without_a_name_is_named_or_left_out() -> None:
+    with pytest.raises(UserError, match=r"line 2: '0' stands in a column without a name; .*pandas: index=False"):
+        parse_csv(b",file_name,shape\n0,a.png,ring\n1,b.png,box\n", "metadata.csv", ["a.png", "b.png"])
+
+
 def test_a_blank_column_is_no_factor() -> None:
     space, labels = parsed("file_name,a,b\na.png,,1\n")
     assert space.names == ("b",) and labels.level_NF.shape == (4, 1)

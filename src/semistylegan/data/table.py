@@ -105,7 +105,10 @@ class Table:
         lines = list(line_of.values())
         for line, cell in zip(lines, columns.pop("", ()), strict=False):
             if cell:
-                complain(f"{source} line {line}: {cell!r} stands in a column without a name; name it")
+                complain(
+                    f"{source} line {line}: {cell!r} stands in a column without a name; name it, or leave it out "
+                    "(pandas: index=False)"
+                )
                 break
         return cls(source, delimiter, np.asarray(list(line_of), np.int64), lines, columns, complain)
 

@@ -245,6 +245,8 @@ def _read_csv(path: Path, factors: Sequence[str]) -> Codes:
     if len(rows) < 2:
         raise UserError(f"{path}: holds no row; give a head and one row an image")
     head = [name.strip() for name in rows[0]]
+    if len(head) == 1 and (parted := next((mark for mark in (";", "\t") if mark in head[0]), "")):
+        raise UserError(f"{path}: columns are parted by {parted!r}; save it with commas, and with points in numbers")
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(head):
             fix = "commas stand between columns, and no other; a cell that holds one stands in quotes"
