@@ -70,8 +70,7 @@ class Found:
             return None
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
+@torch.inference_mode(False)  # with gradients, wherever it is called
 def invert(
     networks: Networks, img_1CHW: Tensor, steps: int = 200, seed: int = 0, on_progress: OnProgress | None = None
 ) -> Found:
