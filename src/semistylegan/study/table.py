@@ -44,7 +44,9 @@ LEARNED = (
     "† on images whose labels the encoder learned, since too few were held out, or since every image of the grid is "
     "read (FactorVAE, BetaVAE): not to be compared with the others."
 )
-FEWER = "‡ on fewer images than others of the column, which lowers MIG most of all: to be compared with care."
+FEWER = "‡ on fewer images than others of the column, by a tenth or more, which lowers MIG: to be compared with care."
+FEW = 0.9
+"""Of the most images of a column, where that mark begins."""
 NAMED_LATER = (
     "§ of codes without names, which were given some by labels that training did not see: not to be compared with "
     "codes that learned theirs."
@@ -142,7 +144,7 @@ def marks_of(mine: Sequence[Result], results: Sequence[Result], field: str) -> s
     others = [n for r in results if not r.learned(field) and (n := r.images(field)) < math.inf]
     if any(r.named_later(field) for r in mine):
         marks += "§"
-    if not marks and min(read) < max(others, default=0):
+    if not marks and field != "l2" and min(read) <= FEW * max(others, default=0):  # L2 is the same in the mean
         marks += "‡"
     most = max((r.factors(field) for r in results), key=len)
     if any(r.factors(field) not in ((), most) for r in mine):
