@@ -414,7 +414,8 @@ def test_mp4_without_ffmpeg(model: Model, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_values_as_people_read_them() -> None:
     assert show_value(SPACE["shape"], "ring") == "ring"
-    assert show_value(SPACE["hue"], 210.0) == "210°"
+    assert show_value(SPACE["hue"], 210.0) == "210°" and show_value(SPACE["hue"], 359.4) == "359°"
+    assert show_value(SPACE["hue"], 359.96) == "0°"
     assert show_value(SPACE["scale"], 0.2900001) == "0.29"
     assert show_value(SPACE["depth"], -1.5) == "−1.5 m"
     assert show_value(SPACE["depth"], -0.001) == "0.0 m"

@@ -43,6 +43,8 @@ def show_value(factor: Factor, value: Value) -> str:
     if digits == 0 and abs(value - round(value)) > 1e-6 * span and span < 50:
         digits = 1  # a reading between two whole numbers
     number = f"{value:.{digits}f}"
+    if factor.kind == "circular" and float(number) >= factor.high:
+        number = f"{factor.low:.{digits}f}"  # a whole turn is none
     if span < 1e-4:  # six decimals tell no values apart
         number = f"{value:.{3 + max(0, math.ceil(math.log10(max(abs(factor.low), abs(factor.high)) / span)))}g}"
     if not float(number):
