@@ -162,6 +162,7 @@ def test_the_first_named_keeps_its_name_and_capitals_do_not_count(photos: Path, 
     [
         (["0.png"], "o.jpg", "--out o.jpg: cannot write .jpg; take .png, or a folder"),
         (["0.png"], "o.tiff", "--out o.tiff: cannot write .tiff; take .png, or a folder"),
+        (["0.png"], "o.zip", "--out o.zip: cannot write .zip; take .png, or a folder"),
         (["."], "o.png", "--out o.png: there are several images to edit; give a folder"),
     ],
 )
@@ -181,6 +182,8 @@ def test_drawn_images_take_no_one_s_place(semi: Path, photos: Path, tmp_path: Pa
     assert "photos: holds other files (0.png); give an empty or a new folder as --out" in capsys.readouterr().err
     assert generate("--count", 2, "--out", tmp_path / "g.jpg") == 2
     assert "cannot write .jpg; take .png, or a folder" in capsys.readouterr().err
+    assert generate("--count", 2, "--out", tmp_path / "g.csv") == 2
+    assert "cannot write .csv; take .png, or a folder" in capsys.readouterr().err and not (tmp_path / "g.csv").exists()
     for count in (3, 2, 4):
         assert generate("--count", count, "--out", tmp_path / "g") == 0
     assert len(list((tmp_path / "g").iterdir())) == 4

@@ -184,7 +184,7 @@ def test_count_under_one(model: Model) -> None:
 
 
 def test_seeds_are_whole_numbers(model: Model) -> None:
-    for seed in (2**64, 1.5, None):
+    for seed in (2**64, -1, 1.5, None):
         for use in (model.generate, model.traverse):
             with pytest.raises(UserError, match=rf"^seed {seed}: give a whole number from 0 to 2\^64 - 1$"):
                 use(seed=seed)

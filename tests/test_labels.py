@@ -170,6 +170,24 @@ def test_a_hold_out_of_no_image(spec: str, words: str) -> None:
     assert held_out_rows(labels, space, "size=0.5,0.25", 0).tolist()
 
 
+def test_a_hold_out_of_values_with_commas() -> None:
+    values = ("red, round", "red", "a,b,c", "a")
+    space, labels = parsed(
+        'file_name,kind,size\na.png,"a,b,c",0\nb.png,"red, round",0\nc.png,red,1\nsub/d.png,a,1\n',
+        FactorSpace((Factor.categorical("kind", values), Factor.scalar("size"))),
+    )
+    for spec, rows in (
+        ("kind=red, round", [1]),
+        ("kind=red", [2]),
+        ("kind=a,b,c, kind=red, round", [0, 1]),
+        ("kind=a,size=1", [2, 3]),
+        ("size=0,kind=red", [0, 1, 2]),
+    ):
+        assert held_out_rows(labels, space, spec, 0).tolist() == rows, spec
+    with pytest.raises(UserError, match="--hold-out round: write factor=value"):
+        held_out_rows(labels, space, "kind=a,round", 0)
+
+
 # -- which rows --------------------------------------------------------------------------------------------
 
 

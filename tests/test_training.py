@@ -842,6 +842,8 @@ def test_labels_that_changed_are_called_that_and_not_what_was_chosen_by_them(tmp
     run = train(config(data, tmp_path / "run", label_fraction=None, width=8, kimg=0.016))
     with pytest.raises(UserError, match="on other data than"):
         run.check_same(dataclasses.replace(run.config, prior="labelled"), "another")
+    with pytest.raises(UserError, match=r"belongs to a run without --label-fraction, not 0\.5; give the same"):
+        run.check_same(dataclasses.replace(run.config, label_fraction=0.5), run.document()["data_fingerprint"])
 
 
 def test_a_run_goes_on_where_its_data_are_now(sprites_zip: Path, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import contextlib
 import csv
 import hashlib
 import itertools
-import operator
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from semistylegan.data.labels import Labels, read_csv
 from semistylegan.data.pictures import from_pillow, load_image, resize, to_channels, to_tensor, to_uint8, untile
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray, Value
-from semistylegan.inversion import Found, OnProgress, edited, edited_in_one_pass, invert
+from semistylegan.inversion import Found, OnProgress, edited, edited_in_one_pass, invert, seeded
 from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, find_checkpoint, load_model
 from semistylegan.training.device import pick_device
 from semistylegan.training.run import LABELS, Run
@@ -342,10 +341,7 @@ class Model:
         """:meth:`draw`, one after the other, without end."""
         if self.edits_in_one_pass and self.starts is None:
             raise UserError(f"{self.checkpoint}: this model edits images and draws none; use edit, or name its run")
-        try:
-            chance = torch.Generator().manual_seed(operator.index(seed))
-        except (TypeError, ValueError):  # no whole number; one that is too large
-            raise UserError(f"seed {seed}: give a whole number from 0 to 2^64 - 1") from None
+        chance = seeded(seed)
         while True:
             if self.starts is None:
                 start_1 = torch.randn(1, self.networks.G.z_dim, generator=chance)

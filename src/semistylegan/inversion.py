@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path
 from semistylegan.models.checkpoint import Networks
@@ -85,6 +87,9 @@ def invert(
         steps: updates in all. 0 takes the best candidate as it is.
         seed: fixes the random starts.
         on_progress: hears of every step.
+
+    Raises:
+        UserError: a seed that is none.
     """
     assert img_1CHW.shape[0] == 1, img_1CHW.shape
     img_1CHW = img_1CHW.clone()  # what was made in inference mode has no gradients
@@ -172,10 +177,25 @@ class _Distance:
 
 
 @torch.no_grad()
+def seeded(seed: int) -> torch.Generator:
+    """Random numbers from a user's seed.
+
+    Raises:
+        UserError: no whole number from 0 to 2^64 - 1.
+    """
+    try:
+        whole = operator.index(seed)
+    except TypeError:
+        whole = -1
+    if not 0 <= whole < 2**64:
+        raise UserError(f"seed {seed}: give a whole number from 0 to 2^64 - 1")
+    return torch.Generator().manual_seed(whole)
+
+
 def _starts(networks: Networks, img_1CHW: Tensor, distance: _Distance, seed: int) -> tuple[Tensor, Tensor]:
     """The KEPT best of CANDIDATES random starts: z K x Z and codes K x C."""
     space, device = networks.space, img_1CHW.device
-    chance = torch.Generator().manual_seed(seed)
+    chance = seeded(seed)
     z = torch.randn(CANDIDATES, networks.G.z_dim, generator=chance)
     read_1F = space.decode(networks.E(img_1CHW)).cpu()
     level = read_1F.repeat(CANDIDATES, 1)

@@ -24,8 +24,11 @@ Settings = Annotated[UseAppendAction[tuple[str, ...]], arg(name="set", metavar="
 Model = Annotated[Positional[str], arg(metavar="MODEL")]
 Images = Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE ...")]
 
-OTHER_PICTURES = (".gif", ".mp4", ".tif", ".tiff", ".svg", ".pdf", ".avif", ".heic")
-"""Endings of pictures that we do not read: no one means a folder of that name."""
+OTHER_FILES = (
+    *(".avif", ".gif", ".heic", ".mp4", ".pdf", ".svg", ".tif", ".tiff"),
+    *(".csv", ".html", ".json", ".npy", ".npz", ".parquet", ".pt", ".safetensors", ".txt", ".zip"),
+)
+"""Endings of files that are no pictures we read: no one means a folder of that name."""
 
 GENERATED = "generated"
 """Key in the `dataset.json` of drawn images: of which model, and what was set."""
@@ -62,9 +65,10 @@ class Generate(Command):
 
         model = load(self.model, self.device)
         settings = values(model.factors, self.settings)
-        grid, names = is_png(self.out), [f"{i:06d}.png" for i in range(self.count)]
+        zipped = self.out.suffix.lower() == ".zip" and not self.out.is_dir()
+        grid, names = not zipped and is_png(self.out), [f"{i:06d}.png" for i in range(self.count)]
         data: ZipWriter | None = None
-        if self.out.suffix.lower() == ".zip" and not self.out.is_dir():
+        if zipped:
             _refuse_other_data(self.out)
             about = {"model": self.model, "set": list(self.settings), "seed": self.seed}
             data = ZipWriter(self.out, model.factors, {GENERATED: about})
@@ -238,12 +242,12 @@ def is_png(out: Path) -> bool:
     """Whether `out` is to be one picture, not a folder of them.
 
     Raises:
-        UserError: a picture of another format.
+        UserError: a name that ends as files of another format do.
     """
     from semistylegan.data.pictures import EXTENSIONS
 
     ending = out.suffix.lower()
-    if ending != ".png" and ending in (*EXTENSIONS, *OTHER_PICTURES) and not out.is_dir():
+    if ending != ".png" and ending in (*EXTENSIONS, *OTHER_FILES) and not out.is_dir():
         raise UserError(f"--out {out}: cannot write {ending}; take .png, or a folder")
     return ending == ".png" and not out.is_dir()
 

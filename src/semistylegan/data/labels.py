@@ -128,22 +128,40 @@ def choose_rows(labels: Labels, fraction: float, seed: int) -> npt.NDArray[np.in
     return np.sort(rows[order[:count]])
 
 
+def hold_out_parts(space: FactorSpace, spec: str) -> list[str]:
+    """The parts of a `--hold-out`, with commas between; a comma in the name of a value parts nothing."""
+    out, pieces = [], spec.split(",")
+    while pieces:
+        joined = (",".join(pieces[:n]) for n in range(len(pieces), 1, -1))
+        part = next((text for text in joined if _is_setting(space, text)), pieces[0])
+        out.append(part.strip())
+        del pieces[: part.count(",") + 1]
+    return out
+
+
+def _is_setting(space: FactorSpace, text: str) -> bool:
+    try:
+        return bool(space.parse_settings([text.strip()]))
+    except UserError:
+        return False
+
+
 def held_out_rows(labels: Labels, space: FactorSpace, spec: str, seed: int) -> npt.NDArray[np.int64]:
     """The images that a run may not see at all, neither labels nor pixels, ascending.
 
     Args:
         labels: of all N images; read for `factor=value` alone.
         space: the factors.
-        spec: parts with commas between: `factor=value` (or `factor=#k`) holds out every image with this label (what
-            images without a label show, nobody knows), a number over 0 and under 1 this share of all images, drawn from
-            the seed.
+        spec: parts, see :func:`hold_out_parts`: `factor=value` (or `factor=#k`) holds out every image with this label
+            (what images without a label show, nobody knows), a number over 0 and under 1 this share of all images,
+            drawn from the seed.
         seed: 0 or more.
 
     Raises:
         UserError: a part that is neither or means no image, or one that leaves no image to train on; names it.
     """
     out = np.zeros(len(labels), np.bool_)
-    for part in (p.strip() for p in spec.split(",")):
+    for part in hold_out_parts(space, spec):
         if "=" in part:
             ((name, level),) = space.parse_settings([part]).items()
             f = space.position(name)

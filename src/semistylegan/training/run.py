@@ -116,8 +116,9 @@ class Run:
             old, new = getattr(before, field.name), getattr(config, field.name)
             if field.name not in FREE_TO_CHANGE and old != new:
                 option = "--preset" if field.name == "system" else f"--{field.name.replace('_', '-')}"
+                its = f"without {option}" if old is None else f"with {option} {old}"
                 raise UserError(
-                    f"{self.path}: belongs to a run with {option} {old}, not {new}; "
+                    f"{self.path}: belongs to a run {its}, not {'without' if new is None else new}; "
                     f"give the same settings to go on, or another --out"
                 )
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semistylegan.data.dataset import Dataset
-from semistylegan.data.labels import held_out_rows
+from semistylegan.data.labels import held_out_rows, hold_out_parts
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.training.config import TrainConfig
@@ -33,7 +33,7 @@ def notes_on_labels(config: TrainConfig, data: Dataset) -> list[str]:
     """What to know of the labels of a run, a line each: images that a hold-out by value cannot find, since they have no
     such label, and what labels outside the labelled rows say all the same."""
     notes, rows = [], training_rows(config, data)
-    settings = [part for part in (config.hold_out or "").split(",") if "=" in part]
+    settings = [part for part in hold_out_parts(data.space, config.hold_out or "") if "=" in part]
     for name in data.space.split_settings(settings):
         if unknown := int((~data.labels.known_NF[rows, data.space.position(name)]).sum()):
             what = f"{unknown} images have no label of {name}, and are trained on whatever they show"
