@@ -22,6 +22,7 @@ import pytest
 import torch
 
 from semistylegan.cli.program import main
+from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import save_png
 from semistylegan.editing import ImageArray, Model, load
 from semistylegan.errors import UserError
@@ -212,6 +213,27 @@ def test_the_card_s_table_holds_any_name(tmp_path: Path) -> None:
     assert r"| a\|b | categorical | one of x\|y, z |" in text
 
 
+def test_the_labels_that_codes_are_drawn_from_go_along(model: Model, tmp_path: Path) -> None:
+    levels = np.array([[1, 0, 0], [0, 0.25, 0.5]], np.float32)  # a cross of which no more is known, and a ring
+    model.prior = Labels(levels, np.array([[True, False, False], [True, True, True]]))
+    out = forms.export_safetensors(model, tmp_path / "out")
+    again = load(out)
+    assert np.array_equal(again.generate(seed=1, count=20), model.generate(seed=1, count=20))
+    assert not np.array_equal(load(model.checkpoint).generate(seed=1, count=20), model.generate(seed=1, count=20))
+    assert "0,cross,," in (out / "prior.csv").read_text() and len(again.draw(0, 50)[1][:, 1].unique()) > 8
+    forms.export_safetensors(load(model.checkpoint), out)
+    assert not (out / "prior.csv").exists()
+    forms.export_onnx(model, tmp_path / "onnx")
+    assert json.loads((tmp_path / "onnx" / "model.json").read_text())["prior"] == [[1, None, None], [0, 0.25, 0.5]]
+
+
+def test_the_card_says_how_precise_the_weights_are(checkpoint: Path, tmp_path: Path) -> None:
+    half = forms.export_safetensors(load(checkpoint), tmp_path / "half", half=True)
+    again = forms.export_safetensors(load(half), tmp_path / "again")
+    for out in (half, again):
+        assert "MB in half precision" in (out / "MODEL_CARD.md").read_text()
+
+
 def test_an_option_of_another_form_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, form in (("--title A", "onnx"), ("--runtime a.tgz", "safetensors"), ("--half", "web")):
         assert main(["export", "sprites", "--format", form, "--out", str(tmp_path / "out"), *words.split()]) == 2
@@ -304,7 +326,7 @@ def test_an_export_replaces_the_files_of_its_like_and_nothing_else(model: Model,
         (out / name).write_bytes(data)
     forms.export_safetensors(model, out, half=True)
     found = contents(out)
-    assert others.items() <= found.items() and found.keys() - others.keys() == {*forms.CHECKPOINT} - {"examples.png"}
+    assert others.items() <= found.items() and found.keys() - others.keys() == {*forms.CHECKPOINT} - {"examples.png", "prior.csv"}
     assert len(found["model.safetensors"]) < 0.6 * size and b"half precision" in found["MODEL_CARD.md"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "config.json").write_text("{}")
@@ -558,6 +580,23 @@ def check_picture(page: Page, site: Path, model: Model, settings: dict[str, str 
 def test_the_published_page_draws_what_the_model_draws(page: Page, site: Path) -> None:
     settings: dict[str, str | float] = {"shape": "triangle", "hue": 240.0, "scale": 0.21, "x": 0.41, "y": 0.36}
     check_picture(page, site, load("sprites"), settings)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("site")
+def test_the_published_page_draws_from_the_labels_that_came_along(page: Page, tmp_path: Path) -> None:
+    model = load("sprites")
+    level_2F = np.array([[1, 0.25, 0, 0, 0], [0, 0.5, 0, 0, 0]], np.float32)
+    model.prior = Labels(level_2F, np.array([[True] * 2 + [False] * 3] * 2))
+    shown = set()
+    with opened(page, export_web(model, tmp_path / "site", "Sprites")):
+        for _ in range(20):
+            page.keyboard.press("n")
+            hue, x = (page.locator(f"[data-factor={name}] .value").input_value() for name in ("hue", "x"))
+            shown.add((page.locator("[data-factor=shape] button[aria-checked=true]").text_content(), hue, x))
+    shapes = model.factors["shape"].categories
+    assert {pair[:2] for pair in shown} == {(shapes[1], "90°"), (shapes[0], "180°")}
+    assert len(shown) > 4, "what no label says is drawn from its range"
 
 
 @pytest.mark.timeout(240)

@@ -464,6 +464,35 @@ def test_classes_come_up_in_the_next_sitting_too(photos: Path) -> None:
     assert [question.grows for question in Desk(photos, "mood,shape").questions] == [True, False]
 
 
+def test_what_somebody_else_writes_into_factors_json_meanwhile_stays(photos: Path) -> None:
+    file = photos / "factors.json"
+
+    def entries() -> list[dict[str, Any]]:
+        return list(json.loads(file.read_text())["factors"])
+
+    desk = Desk(photos, "shape,size:0..1")
+    for number, mood in enumerate(("calm", "wild", "glad")):
+        desk.grow("shape", mood)
+        desk.save("w", number, {}, {"shape": mood, "size": 0.5})
+        if number == 0:
+            other = {"name": "other", "kind": "scalar", "range": [0, 1], "why": "because"}
+            shape, size = entries()
+            file.write_text(json.dumps({"factors": [other, size, shape | {"who": "me"}]}))
+        elif number == 1:
+            assert [(e["name"], e.get("why"), e.get("who")) for e in entries()] == [
+                *(("other", "because", None), ("size", None, None), ("shape", None, "me")),
+            ]
+            file.unlink()
+    assert Dataset.open(photos).space.names == ("shape", "size")
+    assert entries()[0]["categories"] == ["calm", "wild", "glad"]
+
+
+def test_a_class_is_counted_however_it_is_written(photos: Path) -> None:
+    (photos / "metadata.csv").write_text("file_name,k\n001.png,1\n002.png,2\n003.png,1.0\n")
+    (question,) = Desk(photos, "k=1|2").progress()["questions"]
+    assert question["categories"] == [["1", 2], ["2", 1]] and question["known"] == 3
+
+
 def test_a_full_disk_is_said_and_loses_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(photos, "shape=ring|square")
     desk.save("a", 5, {}, {"shape": "ring"})

@@ -43,6 +43,8 @@ BATCH = 32
 """Images that pass the networks at once."""
 EXAMPLES = "examples.png"
 """In the folder of an editor that was handed on: images to begin with."""
+PRIOR = "prior.csv"
+"""In the folder of a model that was handed on: the labels that its codes were drawn from, without names of images."""
 REMEMBERED = 16
 """Inversions that a model keeps, so that the next edit of the same image is instant."""
 
@@ -72,7 +74,9 @@ def load(path_or_name: str | Path, device: str | torch.device = "cpu") -> Model:
     where = pick_device(str(device))
     networks = load_model(checkpoint, where)
     run = checkpoint.resolve().parent  # "." has no other parent than itself
-    model = Model(networks, checkpoint, where, _labelled_prior(run, networks.space))
+    own = checkpoint / PRIOR
+    prior = _read_rows(own, networks.space) if own.is_file() else _labelled_prior(run, networks.space)
+    model = Model(networks, checkpoint, where, prior)
     if model.edits_in_one_pass:
         model.examples = _cut(checkpoint / EXAMPLES, model, 0)
         model.starts = _cut(run / "reals.png", model, 255) if model.examples is None else model.examples
@@ -124,7 +128,8 @@ class Model:
         """Draws images whose factors are as `settings` says.
 
         Factors not named are drawn from the prior that the model was trained with, anew for each image. The same seed
-        gives the same images: setting a factor changes no other one, and the first of four is the one of count 1.
+        gives the same images: setting a factor changes no other one, and the first of four is the one of count 1 (but
+        for a grey level in a few pixels: sums in batches of another size are rounded in another way).
 
         Args:
             settings: factor -> value in its own units, a category's name, or a value index as "#3".
@@ -451,6 +456,13 @@ def _cut(sheet_file: Path, model: Model, background: int) -> ImageArray | None:
     return images if len(images) else None
 
 
+def _read_rows(path: Path, space: FactorSpace) -> Labels | None:
+    """The rows of a table as they stand, whatever images they name; None where there is none."""
+    with path.open(encoding="utf-8", newline="") as file:
+        names = [row["file_name"] for row in csv.DictReader(file)]
+    return read_csv(path, names, space)[1] if names else None
+
+
 def _labelled_prior(run: Path, space: FactorSpace) -> Labels | None:
     """The labelled rows of a run whose codes were drawn from them; None for every other prior, and outside of a run.
 
@@ -464,8 +476,6 @@ def _labelled_prior(run: Path, space: FactorSpace) -> Labels | None:
         return None  # a checkpoint by itself
     if not (path := run / LABELS).is_file():
         return None
-    with path.open(encoding="utf-8", newline="") as file:
-        names = [row["file_name"] for row in csv.DictReader(file)]
     own = Run(run).label_space(space)
-    labels = read_csv(path, names, own)[1]
-    return None if not names else labels if own.kinds == space.kinds else labels.as_scalars(own)
+    labels = _read_rows(path, own)
+    return labels if labels is None or own.kinds == space.kinds else labels.as_scalars(own)

@@ -119,7 +119,7 @@ class Desk:
     def _entries(self) -> dict[str, dict[str, Any]]:
         """What `factors.json` says of each factor, with whatever else somebody wrote into it."""
         document = self.store.document("factors.json") or {}
-        return {f.name: entry for f, entry in zip(self.space or (), document.get("factors", ()), strict=False)}
+        return {entry["name"]: entry for entry in document.get("factors", ())}
 
     def _values(self) -> dict[int, Cells]:
         """What is known of the asked factors, by image."""
@@ -185,9 +185,13 @@ class Desk:
         out: dict[str, Any] = {"name": question.name, "grows": question.grows}
         counts = self.counts[question.name]
         out["known"] = sum(counts.values())
-        if factor is None or factor.kind == "categorical":
-            categories = factor.categories if factor else ()
-            return out | {"kind": "categorical", "categories": [[c, counts[c]] for c in categories]}
+        if factor is None:
+            return out | {"kind": "categorical", "categories": []}
+        if factor.kind == "categorical":
+            shown = Counter[str]()  # 2 and 2.0 are one class
+            for cell, count in counts.items():
+                shown[str(factor.value_of(self.file.level(factor, cell)))] += count
+            return out | {"kind": "categorical", "categories": [[c, shown[c]] for c in factor.categories]}
         return out | {
             "kind": factor.kind,
             "low": factor.low,
@@ -390,12 +394,14 @@ class Desk:
         if space == self.space:
             return
         document = self.store.document("factors.json") or {}
-        # Entries keep what else somebody wrote into them; those whose classes came up on the page say so.
+        # Entries keep what else somebody wrote into them, and their order; those whose classes came up on the page say
+        # so.
         own, kept = self._entries(), set(self.space or ())
         grows = {question.name: {GROWS: True} for question in self.questions if question.grows}
-        document["factors"] = [
-            own[f.name] if f in kept else {**own.get(f.name, {}), **f.to_json(), **grows.get(f.name, {})} for f in space
-        ]
+        for f in space:
+            if f not in kept or f.name not in own:
+                own[f.name] = {**own.get(f.name, {}), **f.to_json(), **grows.get(f.name, {})}
+        document["factors"] = list(own.values())
         write_json(self.store.beside("factors.json"), document)
         self.space = space
 

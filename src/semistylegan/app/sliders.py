@@ -38,7 +38,7 @@ MOST = 100
 """Pictures in one answer."""
 KEPT = REMEMBERED - 4
 """Dropped images that are kept: fewer than the inversions that the model remembers."""
-LARGEST_SEED = 2**53 - 1
+LARGEST_SEED = 2**31 - 1
 """The largest whole number that JavaScript keeps exactly."""
 SMALL = 64
 """Pixels a side up to which one core draws a picture in a few milliseconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -203,14 +204,20 @@ def own_table(path: Path) -> Path:
 
 
 def write_factors_beside(table: Path, factors: FactorSpace) -> None:
-    """Says which factors a data set's table is of, where nothing says it yet: from readings alone an angle would be
-    taken for a number, and ranges for those of the readings."""
+    """Says which factors a data set's table of readings is of, where nothing says it yet: from readings alone an angle
+    would be taken for a number, and ranges for those of the readings. Readings of numbers lie between the values too.
+    """
     from semistylegan.data.storage import FACTORS_FILE, LABELS_FILE
+    from semistylegan.factors import FactorSpace
     from semistylegan.files import write_json
 
     file = table.with_name(table.name.removesuffix(LABELS_FILE) + FACTORS_FILE)
     if not file.exists():
-        write_json(file, factors.to_json())
+        readings = (
+            f if f.kind == "categorical" else dataclasses.replace(f, size=None, grid=None, as_classes=False)
+            for f in factors
+        )
+        write_json(file, FactorSpace(tuple(readings)).to_json())
 
 
 def image_files(given: Sequence[Path], out: Path | None = None) -> dict[Path, Path]:

@@ -24,8 +24,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from semistylegan import __version__
+from semistylegan.data.labels import write_labels_csv
 from semistylegan.data.pictures import save_png, tile
-from semistylegan.editing import EXAMPLES, ImageArray, Model
+from semistylegan.editing import EXAMPLES, PRIOR, ImageArray, Model
 from semistylegan.errors import UserError
 from semistylegan.export import card
 from semistylegan.factors import FactorSpace
@@ -38,7 +39,7 @@ from semistylegan.training.state import COUNTERS_FILE, STATE_FILE
 
 GENERATOR, ENCODER, DESCRIPTION = "generator.onnx", "encoder.onnx", "model.json"
 CARD = "MODEL_CARD.md"
-CHECKPOINT = (CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE, CARD, EXAMPLES)
+CHECKPOINT = (CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE, CARD, PRIOR, EXAMPLES)
 NETWORKS = (GENERATOR, f"{GENERATOR}.data", ENCODER, f"{ENCODER}.data", DESCRIPTION)
 """Weights of more than 1.5 GB lie in a file of their own, `.data`."""
 SCRIPT = "page.js"
@@ -56,7 +57,8 @@ TOLERANCE = 1e-3
 def export_safetensors(model: Model, out: Path, half: bool = False, examples: ImageArray | None = None) -> Path:
     """Writes a checkpoint folder: configuration, factors, weights of G and E, and a card that says what it is.
 
-    E's second head stays behind: only training needs it.
+    E's second head stays behind: only training needs it. With `--prior labelled` the labels from which codes are drawn
+    go along, without the images' names.
 
     Args:
         out: the folder; new, empty, or an earlier export, see :func:`new_folder`.
@@ -70,10 +72,15 @@ def export_safetensors(model: Model, out: Path, half: bool = False, examples: Im
         write_json(folder / CONFIG_FILE, dataclasses.replace(model.networks.config, second_head=False).to_json())
         write_json(folder / FACTORS_FILE, model.factors.to_json())
         tensors = {k: v for k, v in load_file(model.checkpoint / WEIGHTS_FILE).items() if not k.startswith(SECOND)}
+        if half:
+            tensors = {k: v.half() if k.endswith(HALVED) else v for k, v in tensors.items()}
         with atomic_path(folder / WEIGHTS_FILE) as temporary:
-            save_file({k: v.half() if half and k.endswith(HALVED) else v for k, v in tensors.items()}, temporary)
+            save_file(tensors, temporary)
         size = (folder / WEIGHTS_FILE).stat().st_size
-        write_text(folder / CARD, card.write(model, half, size))
+        write_text(folder / CARD, card.write(model, any(t.dtype == torch.float16 for t in tensors.values()), size))
+        if (prior := model.prior) is not None:
+            rows = range(len(prior))
+            write_labels_csv(folder / PRIOR, [str(row) for row in rows], rows, prior, model.factors)
         write_examples(model, folder, examples)
     return out
 
@@ -144,7 +151,15 @@ def write_networks(model: Model, folder: Path) -> None:
         _network(G, inputs, "drawn", folder / GENERATOR)
     _network(E, {"image": img_BCHW}, "said", folder / ENCODER)
     hashes = {name: _hash(folder / name) for name in (GENERATOR, ENCODER)}
-    write_json(folder / DESCRIPTION, {**describe(model), "sha256": hashes})
+    write_json(folder / DESCRIPTION, {**describe(model), **_prior(model), "sha256": hashes})
+
+
+def _prior(model: Model) -> dict[str, Any]:
+    """Levels of the labelled rows from which codes are drawn, null where unknown."""
+    if (prior := model.prior) is None:
+        return {}
+    rows = zip(prior.level_NF.tolist(), prior.known_NF.tolist(), strict=True)
+    return {"prior": [[round(u, 6) if k else None for u, k in zip(*row, strict=True)] for row in rows]}
 
 
 def _hash(path: Path) -> str:

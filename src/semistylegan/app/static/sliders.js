@@ -11,7 +11,7 @@ const SIDE = 5; // of the grid of other samples
 const ACROSS = 7; // most values along a side of the grid of two factors
 const IN_STRIP = 12;
 const STEPS = 200; // of a search where none are asked for
-const LARGEST_SEED = Number.MAX_SAFE_INTEGER;
+const LARGEST_SEED = 2 ** 31 - 1; // what `generate --seed` takes
 
 const model = await askJson("/api/model").catch((error) => {
   say(error.message, { bad: true, seconds: 3600 });

@@ -67,8 +67,10 @@ const valueOf = ({ name }) => held(set, name) ?? held(base, name);
 function sample(next = Math.floor(Math.random() * 2 ** 31)) {
   seed = next;
   const chance = normal(seed + 1, 2 * factors.length).map((x) => 0.5 + 0.5 * Math.tanh(0.8 * x));
+  const row = about.prior?.[Math.min(about.prior.length - 1, Math.floor(chance[factors.length] * about.prior.length))];
   base = Object.fromEntries(
     factors.map((factor, i) => {
+      if (row && row[i] !== null) return [factor.name, factor.valueOf(row[i])];
       if (factor.isClass) return [factor.name, factor.categories[Math.min(factor.size - 1, Math.floor(chance[i] * factor.size))]];
       const ticks = factor.ticks;
       return [factor.name, factor.valueOf(ticks.length ? ticks[Math.min(ticks.length - 1, Math.floor(chance[i] * ticks.length))] : chance[i])];
