@@ -156,6 +156,39 @@ def test_a_zipped_folder_with_its_table(tmp_path: Path) -> None:
     assert data.space.names == ("size",) and data.labels.known_NF.all()
 
 
+class Unmarked(zipfile.ZipInfo):
+    """An entry as Info-ZIP writes it on Linux: its name is UTF-8, and no flag says so."""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        return self.filename.encode(), 0
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_names_of_other_programs_are_as_they_were(compression: int, tmp_path: Path) -> None:
+    names = ["Büro/größe.png", "写真.png", "img\\a.png", "Über.png"]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", compression) as out:
+        for i, name in enumerate(names[:3]):
+            out.writestr(Unmarked(name), pictures.encode_png(noise(i)), compression)
+        out.writestr(names[3], pictures.encode_png(noise(3)))
+        out.writestr(zipfile.ZipInfo("img\\"), b"")
+        rows = [f"{name},{i}" for i, name in enumerate(names)]
+        out.writestr("metadata.csv", "\n".join(["file_name,number", *rows]))
+    data = Dataset.open(tmp_path / "a.zip")
+    assert data.names == sorted(name.replace("\\", "/") for name in names)
+    for name, number in zip(data.names, data.indices_NF()[:, 0], strict=True):
+        assert names[number].replace("\\", "/") == name
+        assert (data.store.read(data.names.index(name)) == noise(number)).all()
+
+
+def test_names_that_were_taken_for_old_ones_may_not_climb_out(tmp_path: Path) -> None:
+    for names in (["ü/..\\..\\b.png"], ["\\é.png"], ["a\\b.png", "a/b.png"]):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as out:
+            for name in names:
+                out.writestr(Unmarked(name), pictures.encode_png(noise(0)))
+        with pytest.raises(UserError, match=r"climbs out|two entries are named 'a/b\.png'"):
+            open_store(tmp_path / "a.zip")
+
+
 def test_threads_share_a_zip(tmp_path: Path) -> None:
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         files = {f"{i:03d}.png": pictures.encode_png(noise(i)) for i in range(40)}

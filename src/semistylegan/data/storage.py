@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +45,7 @@ LABELS_FILE, FACTORS_FILE = "metadata.csv", "factors.json"
 """Beside images: what a person says of them, and what the factors are."""
 MAX_FILE_BYTES = 1 << 30
 """Largest entry that is unpacked from a zip."""
+_SAYS_UTF8 = 0x800
 
 
 @dataclass(frozen=True)
@@ -291,8 +292,9 @@ class ZipStore(ImageStore):
         for info in self._zip.infolist():
             if info.is_dir():
                 continue
-            _check_entry(path, info, info.filename in entries)
-            entries[info.filename] = info
+            name = _entry_name(info)
+            _check_entry(path, name, info, name in entries)
+            entries[name] = info
         self._entries = entries
         self.names = sorted(n for n in entries if n.lower().endswith(EXTENSIONS) and not hidden(n))
         if not self.names:
@@ -367,7 +369,7 @@ class ZipStore(ImageStore):
         return data
 
     def _damaged(self, info: zipfile.ZipInfo) -> UserError:
-        return UserError(f"{self.path}/{info.filename}: damaged in the zip; copy or make the zip again")
+        return UserError(f"{self.path}/{_entry_name(info)}: damaged in the zip; copy or make the zip again")
 
 
 def open_store(path: str | Path) -> ImageStore:
@@ -456,16 +458,24 @@ def hidden(name: str) -> bool:
     return "/." in f"/{name}" or ("__MACOSX" in name and "__MACOSX" in name.split("/"))
 
 
+def _entry_name(info: zipfile.ZipInfo) -> str:
+    """With forward slashes. Info-ZIP on Linux writes UTF-8 and does not say so, and zipfile takes that for cp437."""
+    name = info.filename
+    if not name.isascii() and not info.flag_bits & _SAYS_UTF8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode()
+    return name.replace("\\", "/")
+
+
 def _climbs(name: str) -> bool:
     if ".." not in name and ":" not in name:  # most names, without taking them apart
         return False
-    parts = name.replace("\\", "/").split("/")
+    parts = name.split("/")
     return ".." in parts or ":" in parts[0]
 
 
-def _check_entry(path: Path, info: zipfile.ZipInfo, twice: bool) -> None:
-    name = info.filename
-    if name.startswith(("/", "\\")) or _climbs(name):
+def _check_entry(path: Path, name: str, info: zipfile.ZipInfo, twice: bool) -> None:
+    if name.startswith("/") or _climbs(name):
         raise UserError(f"{path}: entry {name!r} climbs out of the zip; do not trust it, make it again without it")
     if twice:
         raise UserError(f"{path}: two entries are named {name!r}; make the zip again with one")
