@@ -89,10 +89,23 @@ def test_other_spellings_of_file_names() -> None:
         ([5], 3, Factor.scalar("f", 1, 5, 10)),
         (list(range(64)), 64, Factor.scalar("f", 64, 0, 63)),
         (list(range(65)), 65, Factor.scalar("f", None, 0, 64)),
+        ([0.1, 0.2, 0.3, 0.1 + 0.2, 0.4], 5, Factor.scalar("f", 4, 0.1, 0.4)),  # roundings are no values
+        ([-1, -0.5, -1e-17, 0, 1e-17, 0.5, 1], 7, Factor.scalar("f", 5, -1, 1)),
+        ([1, 2.2, float(np.float32(2.2)), 4.9, 9], 9, Factor.scalar_grid("f", [1, 2.2, 4.9, 9])),
+        ([0.3, 0.1 + 0.2], 9, Factor.scalar("f", 1, 0.3, 1.3)),
+        ([1e-9, 1e-8, 1e-4, 1], 9, Factor.scalar_grid("f", [1e-9, 1e-8, 1e-4, 1])),  # but small ones are
+        ([1, 2, 4, 8, 1e20], 10, Factor.scalar_grid("f", [1, 2, 4, 8, 1e20])),
+        ([1.7e9, 1.7e9 + 0.25, 1.7e9 + 0.5], 9, Factor.scalar("f", 3, 1.7e9, 1.7e9 + 0.5)),
     ],
 )
 def test_inferred_numbers(values: list[float], count: int, factor: Factor) -> None:
     assert infer("f", np.array(values[::-1], dtype=float), count) == factor
+
+
+def test_a_number_and_its_rounding_have_one_level() -> None:
+    space, labels = parsed(f"file_name,a,b\na.png,0.3,4\nb.png,{0.1 + 0.2},1\nc.png,0.1,{4 + 1e-15}\nsub/d.png,0.2,\n")
+    assert [(f.size, f.low, f.high) for f in space] == [(3, 0.1, 0.3), (2, 1, 4)]
+    assert labels.level_NF.tolist() == [[1, 1], [1, 0], [0, 1], [0.5, 0]]
 
 
 def test_words_and_some_numbers_are_words() -> None:

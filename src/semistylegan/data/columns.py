@@ -11,6 +11,8 @@ from semistylegan.factors import Factor
 
 MAX_GRID = 64
 """A column of numbers with more different values than this is continuous."""
+_SINGLE, _DOUBLE = 2e-7, 1e-14
+"""Parts by which a number changes that is kept in single precision, or computed in double."""
 
 
 def infer(name: str, values: npt.NDArray[np.floating[Any]], count: int) -> Factor:
@@ -23,17 +25,20 @@ def infer(name: str, values: npt.NDArray[np.floating[Any]], count: int) -> Facto
 
     Returns:
         evenly spaced values, at most MAX_GRID: a grid. Unevenly spaced ones: the grid of just these values where
-        they recur (at least two labels a value on average), else any number from the smallest to the largest.
+        they recur (at least two labels a value on average), else any number from the smallest to the largest. Values
+        that rounding alone tells apart (0.3 and 0.30000000000000004) are one.
     """
     distinct = np.unique(np.asarray(values, dtype=np.float64))
     low, high = float(distinct[0]), float(distinct[-1])
+    usual = float(np.median(np.abs(distinct)))  # not the largest, which may stand far from all others
+    rounding = max(_SINGLE * min(high - low, usual), _DOUBLE * usual)
+    distinct = distinct[np.r_[True, np.diff(distinct) > rounding]]
     if len(distinct) == 1:
         return Factor.scalar(name, 1, low, low + max(abs(low), 1.0))
     if len(distinct) <= MAX_GRID:
-        step = (high - low) / (len(distinct) - 1)
-        even = low + step * np.arange(len(distinct))
-        if np.abs(distinct - even).max() <= 0.01 * step:
-            return Factor.scalar(name, len(distinct), low, high)
+        even = np.linspace(low, last := float(distinct[-1]), len(distinct))
+        if np.abs(distinct - even).max() <= 0.01 * (even[1] - low):
+            return Factor.scalar(name, len(distinct), low, last)
         if count >= 2 * len(distinct):
             return Factor.scalar_grid(name, [float(v) for v in distinct])
     return Factor.scalar(name, None, low, high)
