@@ -411,6 +411,20 @@ def test_stylegan_data(labels: Any, kind: str, packed: bool, tmp_path: Path) -> 
     assert (after.images(range(3)) == before.images(range(3))).all()
 
 
+def test_a_table_next_to_a_zip_of_stylegan_s_counts(tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(3)]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for i, name in enumerate(names):
+            file.writestr(name, encode_png(picture(i)))
+        file.writestr("dataset.json", json.dumps({"labels": [[name, i % 2] for i, name in enumerate(names)]}))
+    (tmp_path / "a.metadata.csv").write_text("file_name,class\n0.png,ring\n2.png,box\n")
+    factors = {"factors": [{"name": "class", "kind": "categorical", "categories": ["box", "ring"]}]}
+    (tmp_path / "a.factors.json").write_text(json.dumps(factors))
+    data = imported("stylegan", tmp_path / "a.zip", tmp_path / "b.zip")
+    assert data.indices_NF()[:, 0].tolist() == [1, -1, 0]
+    assert (data.indices_NF() == Dataset.open(tmp_path / "a.zip").indices_NF()).all()
+
+
 def photos(folder: Path) -> Path:
     """A user's folder: sizes, kinds and sub-folders differ; a table of words and numbers with blanks."""
     rng = np.random.default_rng(0)

@@ -56,8 +56,13 @@ def open_folder(source: Path) -> StoreSource:
 
 
 def open_stylegan(source: Path) -> StoreSource:
-    """A zip or folder of StyleGAN's dataset tool: labels in `dataset.json` as integers or vectors, or none."""
+    """A zip or folder of StyleGAN's dataset tool: labels in `dataset.json` as integers or vectors, or none.
+
+    A person's table next to the zip counts instead.
+    """
     store: ImageStore = open_store(source)
+    if store.other_file("metadata.csv") is not None:
+        return FolderSource(store, *read_labels(store)).scan()
     document = store.document("dataset.json")
     if document is not None and "labels" not in document:
         raise UserError(
