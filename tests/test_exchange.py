@@ -281,6 +281,16 @@ def test_shards_of_others(tmp_path: Path) -> None:
         assert all((data.store.read(i) == picture(i)).all() for i in range(4))
 
 
+def test_what_is_left_out_of_shards_is_told(tmp_path: Path) -> None:
+    png = {f"{i}.png": encode_png(picture(i)) for i in range(3)}
+    labels = {f"{i}.json": b'{"size": 2}' for i in range(3)}
+    for files, count, first in ((png | labels, 3, "'0'"), (png | {"3.x.png": png["0.png"]}, 1, "'3'")):
+        (note,) = open_source("webdataset", shard(tmp_path / "a.tar", files)).notes
+        assert f"{count}, the first is {first}" in note and "stand together" in note
+    together = {name: content for i in range(3) for name, content in list((png | labels).items())[i::3]}
+    assert open_source("webdataset", shard(tmp_path / "a.tar", together)).notes == []
+
+
 def test_classes_in_words(tmp_path: Path) -> None:
     png = encode_png(picture(0))
     files = {"0.png": png, "0.cls": b"cat", "1.png": png, "1.cls": b"7", "2.png": png, "2.cls": b"dog", "3.png": png}

@@ -38,7 +38,7 @@ def open_webdataset(source: Path) -> WebDatasetSource:
 
 
 class WebDatasetSource(EncodedSource):
-    """Samples of all shards, in their order; those without an image are left out."""
+    """Samples of all shards, in their order; those without an image are left out, and a note says how many."""
 
     def __init__(self, path: Path, shards: list[Path]) -> None:
         """
@@ -50,6 +50,7 @@ class WebDatasetSource(EncodedSource):
         self._shard, self._offset, self._size = array("l"), array("q"), array("q")
         columns: dict[str, list[Any]] = {}
         self._numbered = False
+        self._without: list[str] = []
         with progress.bar("indexing shards", len(shards)) as advance:
             for k, shard in enumerate(shards):
                 self._index(k, shard, columns)
@@ -68,6 +69,12 @@ class WebDatasetSource(EncodedSource):
             most = max(n for n in columns["class"] if n is not None)
             classes = {"class": [str(n) for n in range(most + 1)]}
         self.space, self.labels, self.notes = typed_labels(str(path), columns, len(self._names), classes, space)
+        if self._without:
+            left_out = (
+                f"samples without an image are left out, with their labels: {len(self._without):,}, the first is "
+                f"{self._without[0]!r}; the files of a sample stand together in a tar, named KEY.png, KEY.json, ..."
+            )
+            self.notes = [*self.notes, left_out]
 
     def _index(self, k: int, shard: Path, columns: dict[str, list[Any]]) -> None:
         sample: dict[str, tarfile.TarInfo] = {}
@@ -98,6 +105,7 @@ class WebDatasetSource(EncodedSource):
     ) -> None:
         images = [e for e in sample if f".{e}" in EXTENSIONS]
         if not images:
+            self._without += [key] if sample else []
             return
         if len(images) > 1:
             both = f".{images[0]} and .{images[1]}"
