@@ -298,6 +298,17 @@ def test_classes_in_words(tmp_path: Path) -> None:
     assert source.space["class"].categories == ("7", "cat", "dog") and source.labels.known_NF.sum() == 3
 
 
+def test_minus_one_is_no_class(tmp_path: Path) -> None:
+    png = encode_png(picture(0))
+    for numbers, categories in (((1, -1, 0), ("0", "1")), ((-1, -1, -1), None), ((-1, 2, "x"), ("2", "x"))):
+        files = {
+            f"{i}.{end}": (png, str(n).encode())[end == "cls"] for i, n in enumerate(numbers) for end in ("png", "cls")
+        }
+        source = open_source("webdataset", shard(tmp_path / "a.tar", files))
+        assert [f.categories for f in source.space] == ([categories] if categories else [])
+        assert source.labels.known_NF.sum(axis=1).tolist() == [int(categories is not None and n != -1) for n in numbers]
+
+
 def test_a_tar_of_the_folder_itself(tmp_path: Path) -> None:
     """As `tar -cf shard.tar .` makes it, with what macOS adds."""
     png = [encode_png(picture(i)) for i in range(2)]

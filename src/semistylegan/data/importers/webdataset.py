@@ -122,7 +122,7 @@ class WebDatasetSource(EncodedSource):
         if "cls" in sample:
             word = _text(self.files[k], tar, sample["cls"]).strip()
             number = word.isascii() and word.isdigit() and len(word) < 6
-            row["class"] = int(word) if number else word
+            row["class"] = None if word == "-1" else int(word) if number else word
             self._numbered |= number
         for name, value in row.items():
             column = columns.setdefault(name, [])
