@@ -198,6 +198,27 @@ def test_a_folder_with_metadata_jsonl(tmp_path: Path) -> None:
         refused("huggingface", tmp_path / "in", ["metadata.jsonl", *words])
 
 
+def test_values_of_several_lines_become_one(tmp_path: Path) -> None:
+    """As in the cells of a table: what has two lines could not be read back from one."""
+    words = ["light\nblue", "light blue", "dark \r\n blue ", "a\u2028b"]
+    image = Image.fromarray(picture(0))
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "kind": datasets.ClassLabel(names=["a\nb", "c\rd"]),
+            "word": datasets.Value("string"),
+        }
+    )
+    rows = {"image": [image] * 4, "kind": [0, 1, 1, -1], "word": words}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(str(tmp_path / "a.parquet"))
+    import_dataset(open_source("huggingface", tmp_path / "a.parquet"), "huggingface", tmp_path / "a.zip")
+    export_dataset(Dataset.open(tmp_path / "a.zip"), "folder", tmp_path / "out")
+    data = Dataset.open(tmp_path / "out")
+    assert data.space["kind"].categories == ("a b", "c d")
+    assert data.space["word"].categories == ("a\u2028b", "dark blue", "light blue")
+    assert data.indices_NF().tolist() == [[0, 2], [1, 2], [1, 1], [-1, 0]]
+
+
 def refused(name: str, path: Path, words: list[str]) -> None:
     with pytest.raises(UserError) as error:
         open_source(name, path)

@@ -271,9 +271,12 @@ def test_values_of_a_grid_survive_single_precision(factor: Factor) -> None:
     assert factor.kind == "categorical" or factor.value_of(between) != factor.value_of(round(between, 3))
 
 
-def test_a_name_has_one_line_and_a_unit_may_be_null() -> None:
+def test_names_have_one_line_and_a_unit_may_be_null() -> None:
     with pytest.raises(UserError, match=r"factor name 'size\\n\(cm\)': write it on one line"):
         Factor.scalar("size\n(cm)")
+    for end in ("\n", "\r"):
+        with pytest.raises(UserError, match=r"factor 'shape': category 'a\\[nr]b': write it on one line"):
+            Factor.categorical("shape", ["ring", f"a{end}b"])
     assert Factor.from_json({"name": "size", "unit": None}).unit == ""
 
 

@@ -102,6 +102,8 @@ class Factor:
                 raise UserError(f"factor {self.name!r}: a categorical factor needs {self.size} different names")
             if any(not c or c != c.strip() for c in self.categories):
                 raise UserError(f"factor {self.name!r}: names of categories must not be blank or have outer blanks")
+            if broken := [c for c in self.categories if "\n" in c or "\r" in c]:
+                raise UserError(f"factor {self.name!r}: category {broken[0]!r}: write it on one line")
         elif self.categories:
             raise UserError(f"factor {self.name!r}: only a categorical factor has named categories")
         if self.size is not None and not 1 <= self.size <= MAX_SIZE:

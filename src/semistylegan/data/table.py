@@ -215,7 +215,7 @@ def level_of(factor: Factor, cell: str, delimiter: str) -> float:
 
 def on_one_line(cell: str) -> str:
     """A name or a value as it stands in a cell, in which spreadsheets let it have several lines."""
-    return " ".join(line.strip() for line in cell.split("\n"))
+    return " ".join(line.strip() for line in re.split(r"\r\n|\r|\n", cell.strip()))
 
 
 def _number(cell: str, delimiter: str) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from semistylegan.data.labels import Labels, labels_of
-from semistylegan.data.table import MAX_CATEGORIES, Table, fail
+from semistylegan.data.table import MAX_CATEGORIES, Table, fail, on_one_line
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 
@@ -38,7 +38,7 @@ def typed_labels(
     Raises:
         UserError: a value that does not fit its factor; names the file, the row and the fix.
     """
-    classes = classes or {}
+    classes = {name: [on_one_line(c) for c in words] for name, words in (classes or {}).items()}
     cells: dict[str, list[str]] = {}
     notes = []
     for name, values in columns.items():
@@ -56,8 +56,7 @@ def typed_labels(
     table = Table(source, ",", np.arange(count), list(lines or range(1, count + 1)), cells, fail)
     if space is None:
         named = (
-            Factor.categorical(n, list(classes[n])) if n in classes and len(classes[n]) > 0 else table.infer(n)
-            for n in cells
+            Factor.categorical(n, classes[n]) if n in classes and len(classes[n]) > 0 else table.infer(n) for n in cells
         )
         space = FactorSpace(tuple(f for f in named if f is not None))
     return *labels_of(table, count, space), notes
@@ -73,7 +72,7 @@ def _cell(value: Any, classes: Sequence[str] | None) -> str | None:
         if not -1 <= value < len(classes):
             raise UserError(f"class {value}: there are classes 0 to {len(classes) - 1}; correct the data")
         return "" if value == -1 else classes[value]
-    return str(value).strip() if isinstance(value, (str, int, float)) else None
+    return on_one_line(str(value)) if isinstance(value, (str, int, float)) else None
 
 
 def _too_many_words(words: set[str]) -> bool:
