@@ -6,8 +6,10 @@ import errno
 import io
 import json
 import pickle
+import struct
 import threading
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +303,17 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 RED = (200, 10, 30)
 
 
+def deep_grey(level: int, alpha: int) -> bytes:
+    """10 x 20 pixels of 16-bit grey with alpha, which Pillow reads but does not write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\0" + struct.pack(">HH", level, alpha) * 10) * 20
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 10, 20, 16, 4, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
 def turned() -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -320,6 +333,8 @@ def palette(transparent: bool) -> bytes:
         (encoded(Image.new("1", (10, 20), 1)), [255]),
         (encoded(Image.fromarray(np.full((20, 10), 257 * 77 + 100, np.uint16))), [77]),
         (encoded(Image.new("LA", (10, 20), (0, 128))), [127]),
+        (deep_grey(257 * 77, 65535), [77]),
+        (deep_grey(0, 257 * 128), [127]),
         (encoded(Image.new("RGB", (10, 20), RED)), list(RED)),
         (encoded(Image.new("RGBA", (10, 20), (*RED, 0))), [255, 255, 255]),
         (encoded(Image.new("RGBA", (10, 20), (*RED, 255))), list(RED)),

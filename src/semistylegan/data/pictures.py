@@ -128,7 +128,8 @@ def decode_image(data: bytes | memoryview, name: str) -> ImageArray:
         image.load()
         if (turn := _TURNS.get(_orientation(data, image))) is not None:
             image = image.transpose(turn)
-        return from_pillow(image)
+        image_HWC = from_pillow(image)
+    return image_HWC[..., :1] if header and header.channels == 1 else image_HWC  # Pillow makes 16-bit LA colour
 
 
 def keeps_as_png(data: bytes | memoryview) -> bool:
