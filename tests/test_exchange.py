@@ -240,6 +240,15 @@ def test_columns_that_cannot_be_labels_are_not_read(tmp_path: Path, monkeypatch:
     assert source.notes == ["column 'mask' is no factor and is not read"]
 
 
+def test_the_index_of_pandas_is_no_factor(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    rows = {"image": [{"bytes": encode_png(picture(i))} for i in range(3)], "size": [1, 2, 2]}
+    pandas.DataFrame(rows, index=[7, 9, 12]).to_parquet(tmp_path / "a.parquet")
+    source = open_source("huggingface", tmp_path / "a.parquet")
+    assert source.space.names == ("size",)
+    assert source.notes == ["column '__index_level_0__' is no factor and is not read"]
+
+
 def test_a_class_that_there_is_not(tmp_path: Path) -> None:
     import pyarrow
     import pyarrow.parquet

@@ -76,7 +76,7 @@ class ColumnSource(EncodedSource):
                 schema, features = reader.schema, _features(reader.schema)
                 self._image = _image_column(file, reader.schema, features)
                 others = [column for column in reader.schema if column.name != self._image]
-                columns = {column.name: [] for column in others if _may_be_label(column.type)}
+                columns = {column.name: [] for column in others if _may_be_label(column)}
                 unread = [column.name for column in others if column.name not in columns]
             elif reader.schema.names != schema.names:
                 raise UserError(f"{file}: other columns than {files[0].name}; give one data set")
@@ -185,13 +185,16 @@ def _features(schema: Any) -> dict[str, Any]:
         return {}
 
 
-def _may_be_label(kind: Any) -> bool:
-    """Whether a column of this Arrow type can hold words or numbers. More images or lists would fill the memory."""
+def _may_be_label(column: Any) -> bool:
+    """Whether an Arrow column is none of rows' numbers, which pandas adds, and can hold words or numbers.
+
+    More images or lists would fill the memory.
+    """
     import pyarrow.types as types
 
-    kind = getattr(kind, "storage_type", kind)
+    kind = getattr(column.type, "storage_type", column.type)
     tests = (types.is_nested, types.is_binary, types.is_large_binary, types.is_fixed_size_binary)
-    return not any(test(kind) for test in tests)
+    return not column.name.startswith("__index_level_") and not any(test(kind) for test in tests)
 
 
 def _image_column(file: Path, schema: Any, features: dict[str, Any]) -> str:
