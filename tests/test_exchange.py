@@ -240,6 +240,19 @@ def test_columns_that_cannot_be_labels_are_not_read(tmp_path: Path, monkeypatch:
     assert source.notes == ["column 'mask' is no factor and is not read"]
 
 
+@pytest.mark.parametrize("names", ["{}-00000-of-00001.parquet", "{}/0000.parquet"])
+def test_splits_are_taken_together_and_told(names: str, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        path = tmp_path / "trained" / names.format(split)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        others(size=[1, 2]).to_parquet(str(path))
+    source = open_source("huggingface", tmp_path)
+    told = "files of train and test are taken together; give one file, or a folder of one split"
+    assert len(source) == 4 and source.notes[-1] == told
+    for part in (path, path.parent if path.name == "0000.parquet" else path):
+        assert told not in open_source("huggingface", part).notes
+
+
 def test_the_index_of_pandas_is_no_factor(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     rows = {"image": [{"bytes": encode_png(picture(i))} for i in range(3)], "size": [1, 2, 2]}

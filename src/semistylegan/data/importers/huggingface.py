@@ -6,6 +6,7 @@ Read where they lie: nothing is copied into a cache, no script of a data set is 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,6 +22,9 @@ from semistylegan.data.importers.typed import typed_labels
 from semistylegan.data.storage import open_store
 from semistylegan.errors import UserError, missing_extra
 from semistylegan.factors import FactorSpace
+
+SPLITS = ("train", "training", "validation", "valid", "val", "dev", "test", "testing", "eval", "evaluation")
+"""Words in the names of files and folders that say which part of a data set they hold."""
 
 
 def open_huggingface(source: Path) -> Source:
@@ -44,7 +48,12 @@ def open_huggingface(source: Path) -> Source:
             f"{source}: no .parquet, no folder of save_to_disk, no metadata.jsonl; give the path of one "
             "(images with a metadata.csv are `import folder`)"
         )
-    return ColumnSource(source, files, arrow=False)
+    out = ColumnSource(source, files, arrow=False)
+    words = {word for file in files for word in re.split("[^a-z]+", file.relative_to(source).as_posix().lower())}
+    if len(mixed := [word for word in SPLITS if word in words]) > 1:
+        told = f"files of {' and '.join(mixed)} are taken together; give one file, or a folder of one split"
+        out.notes = [*out.notes, told]
+    return out
 
 
 def _saved(source: Path) -> list[Path]:
