@@ -406,6 +406,21 @@ def test_an_image_changed_in_the_midst_of_a_shard_is_seen(tmp_path: Path) -> Non
     assert open_source("webdataset", tmp_path / "a.tar").stamp(range(12)) != before
 
 
+@pytest.mark.parametrize("form", ["huggingface", "webdataset"])
+def test_a_colour_image_after_many_grey_ones(form: str, tmp_path: Path) -> None:
+    images = [encode_png(np.full((16, 16, 1), i % 256, np.uint8)) for i in range(300)] + [encode_png(picture(0))]
+    path = tmp_path / "a"
+    if form == "webdataset":
+        shard(path, {f"{i:03d}.png": image for i, image in enumerate(images)})
+    else:
+        rows = {"image": [{"bytes": image} for image in images], "size": list(range(301))}
+        datasets.Dataset.from_dict(rows).to_parquet(str(path), batch_size=50)
+    import_dataset(open_source(form, path), form, tmp_path / "a.zip")
+    data = Dataset.open(tmp_path / "a.zip")
+    assert (len(data), data.channels) == (301, 3) and (data.store.read(300) == picture(0)).all()
+    assert (data.store.read(299) == 299 - 256).all()
+
+
 def test_bad_shards(tmp_path: Path) -> None:
     png = encode_png(picture(0))
     refused("webdataset", tmp_path, ["holds no .tar"])

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -162,11 +162,16 @@ class EncodedSource(Source):
         data = self.encoded(i)
         return data if keeps_as_png(data) else None
 
-    @property
+    @cached_property
     def first(self) -> Header:
-        """Of the first images: whether colour is needed is not known of all without reading them."""
-        found = [read_header(self.encoded(i), self.place(i)) for i in range(min(len(self), 256))]
-        return Header(found[0].height, found[0].width, max(h.channels for h in found))
+        """Images are read until one has colour; if all are grey, that is all of them."""
+        found = read_header(self.encoded(0), self.place(0))
+        with progress.quiet_bar("looking for colour", len(self)) as advance:
+            for i in range(len(self)):
+                if read_header(self.encoded(i), self.place(i)).channels == 3:
+                    return Header(found.height, found.width, 3)
+                advance()
+        return found
 
     def stamp(self, images: Sequence[int]) -> str:
         stamps = (file_stamp(file, whole=True) for file in self.files)
