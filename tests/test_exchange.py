@@ -187,6 +187,9 @@ def test_a_folder_with_metadata_jsonl(tmp_path: Path) -> None:
     assert source.labels.known_NF.tolist() == [[False, True], [False, False], [True, True]]
     (tmp_path / "in" / "metadata.jsonl").write_text('{"file_name": "0.png", "x": "a\u2028b"}\r\n', encoding="utf-8")
     assert open_source("huggingface", tmp_path / "in").space["x"].categories == ("a\u2028b",)
+    save_png(tmp_path / "in" / "cafe\u0301.png", picture(3))
+    (tmp_path / "in" / "metadata.jsonl").write_text('{"file_name": "caf\u00e9.png", "x": 1}', encoding="utf-8")
+    assert open_source("huggingface", tmp_path / "in").labels.known_NF[:, 0].tolist() == [False, False, False, True]
     for text, words in (
         ('{"file_name": "9.png"}', ["line 1", "'9.png'", "no image"]),
         ('{"x": 1}', ["line 1", "file_name"]),

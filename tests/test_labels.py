@@ -77,6 +77,26 @@ def test_other_spellings_of_file_names() -> None:
     assert labels.known_NF.all()
 
 
+def test_names_that_differ_in_their_accents_form_alone() -> None:
+    names = ["caf\u00e9.png", "cafe\u0301.png"]
+    labels = parse_csv("file_name,a\ncafe\u0301.png,1\ncaf\u00e9.png,2\n".encode(), "m", names)[1]
+    assert labels.level_NF[:, 0].tolist() == [1, 0]
+
+
+def test_other_spellings_of_names_and_classes() -> None:
+    """Of programs that take accents apart, as file systems of a Mac do."""
+    names = ["cafe\u0301.png", "x/y.png"]
+    _, labels = read_document({"labels": [["caf\u00e9.png", 1], [".\\x\\Y.png", 0]]}, "dataset.json", names)
+    assert labels.level_NF[:, 0].tolist() == [1, 0] and labels.known_NF.all()
+    space = FactorSpace((Factor.categorical("shape", ("cr\u00f4ss", "ring", "cro\u0302ss")),))
+    assert [parsed(f"file_name,shape\na.png,cr{o}ss\n", space)[1].level_NF[0, 0] for o in ("\u00f4", "o\u0302")] == [
+        0,
+        2,
+    ]
+    space = FactorSpace((Factor.categorical("shape", ("ring", "cr\u00f4ss")),))
+    assert parsed("file_name,shape\na.png,cro\u0302ss\n", space)[1].level_NF[0, 0] == 1
+
+
 @pytest.mark.parametrize(
     ("values", "count", "factor"),
     [

@@ -21,6 +21,7 @@ import difflib
 import json
 import math
 import operator
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,7 +184,7 @@ class Factor:
     def level_of(self, value: Value) -> float:
         """Value in own units (or a category's name, or a value index as "#3") -> level.
 
-        A whole number, 2 or 2.0, is the category that is named "2".
+        A whole number, 2 or 2.0, is the category that is named "2". Accents may be written in either form.
 
         Raises:
             UserError: an unknown name, not a number, or out of range; names the factor, the value and what fits.
@@ -194,6 +195,9 @@ class Factor:
             category = value.strip() if isinstance(value, str) else _digits(value)
             if category in self.categories:
                 return float(self.categories.index(category))
+            composed = [unicodedata.normalize("NFC", c) for c in (*self.categories, category or "")]
+            if composed[-1] in composed[:-1]:
+                return float(composed.index(composed[-1]))
             known = ", ".join(self.categories)
             if isinstance(value, int | float | np.number) and not isinstance(value, bool):
                 known += ', or a value index such as "#1"'

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from semistylegan.data.columns import infer, snap
 from semistylegan.data.labels import Labels
+from semistylegan.data.table import Numbers
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 
@@ -49,16 +50,16 @@ def read_document(
 def _entries(entries: Any, source: str, names: Sequence[str]) -> tuple[list[int], list[Any]]:
     if not isinstance(entries, list):
         raise UserError(f'{source}: "labels" is no list; expected [["name.png", label], ...] or null')
-    number = {name: i for i, name in enumerate(names)}
+    number = Numbers(names)
     rows: list[int] = []
     vectors: list[Any] = []
     for entry in entries:
         if not isinstance(entry, (list, tuple)) or len(entry) != 2 or not isinstance(entry[0], str):
             raise UserError(f'{source}: label {str(entry)[:60]} is not of the form ["name.png", label]; correct it')
-        name = entry[0].replace("\\", "/")
-        if name not in number:
+        name = entry[0]
+        if (row := number.of(name)) is None:
             raise UserError(f"{source}: label of {name!r}: no such image; correct the name or remove the entry")
-        rows.append(number[name])
+        rows.append(row)
         vectors.append(_vector(entry[1], source, name))
     if len(set(rows)) != len(rows):
         seen: set[int] = set()

@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +72,7 @@ class Table:
         text = _decode(data, source)
         delimiter, header = _header(text, source)
         key = header.index("file_name")
-        number = _Numbers(names)
+        number = Numbers(names)
         line_of: dict[int, int] = {}
         cells: list[list[str]] = []
         unknown: list[tuple[int, str]] = []
@@ -236,24 +237,34 @@ def _endless(cell: str) -> bool:
         return False
 
 
-class _Numbers:
+class Numbers:
     """File names -> numbers of images. Backslashes, `./`, either form of accents, and another case are understood.
 
     Cells have lost their outer blanks, which a name may have.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.exact = {unicodedata.normalize("NFC", name): i for i, name in enumerate(names)}
-        for name, i in list(self.exact.items()):
-            self.exact.setdefault(name.strip(), i)
-        self.folded: dict[str, int] = {}
-        for name, i in self.exact.items():
-            self.folded[name.casefold()] = -1 if name.casefold() in self.folded else i
+        self.own = {name: i for i, name in enumerate(names)}
+
+    @cached_property
+    def others(self) -> tuple[dict[str, int], dict[str, int]]:
+        """The names in the composed form of their accents, and these in small letters (-1 where several are)."""
+        exact = {unicodedata.normalize("NFC", name): i for name, i in self.own.items()}
+        for name, i in list(exact.items()):
+            exact.setdefault(name.strip(), i)
+        folded: dict[str, int] = {}
+        for name, i in exact.items():
+            folded[name.casefold()] = -1 if name.casefold() in folded else i
+        return exact, folded
 
     def of(self, cell: str) -> int | None:
         """None where no image is meant, or several that differ in case alone."""
-        name = unicodedata.normalize("NFC", cell.replace("\\", "/").removeprefix("./"))
-        found = self.exact.get(name, self.folded.get(name.casefold(), -1))
+        name = cell.replace("\\", "/").removeprefix("./")
+        if (own := self.own.get(name)) is not None:
+            return own
+        exact, folded = self.others
+        name = unicodedata.normalize("NFC", name)
+        found = exact.get(name, folded.get(name.casefold(), -1))
         return None if found < 0 else found
 
 

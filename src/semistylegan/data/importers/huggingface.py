@@ -20,6 +20,7 @@ from semistylegan.data.importers.folder import FolderSource
 from semistylegan.data.importers.source import EncodedSource, Source, StoreSource, png_names, safe_name
 from semistylegan.data.importers.typed import typed_labels
 from semistylegan.data.storage import open_store
+from semistylegan.data.table import Numbers
 from semistylegan.errors import UserError, missing_extra
 from semistylegan.factors import FactorSpace
 
@@ -222,7 +223,7 @@ def _image_folder(source: Path) -> StoreSource:
     """Images beside a `metadata.jsonl`: one JSON object a line, `file_name` in each."""
     path = source / "metadata.jsonl"
     store = open_store(source)
-    number = {name: i for i, name in enumerate(store.names)}
+    number = Numbers(store.names)
     columns: dict[str, list[Any]] = {}
     line_of: dict[int, int] = {}
     try:
@@ -238,7 +239,7 @@ def _image_folder(source: Path) -> StoreSource:
             raise UserError(f"{path} line {line}: not JSON; write one object a line") from None
         if not isinstance(row, dict) or not isinstance(row.get("file_name"), str):
             raise UserError(f'{path} line {line}: no "file_name"; write {{"file_name": "a.png", ...}}')
-        i = number.get(row["file_name"])
+        i = number.of(row["file_name"])
         if i is None or i in line_of:
             what = "is no image of this folder" if i is None else "has a line already"
             raise UserError(f"{path} line {line}: {row['file_name']!r} {what}; correct it or delete the line")
