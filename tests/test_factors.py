@@ -193,6 +193,8 @@ def test_the_file_holds_all(tmp_path: Path) -> None:
     path = tmp_path / "factors.json"
     path.write_text(json.dumps(EVERY_KIND.to_json()), encoding="utf-8")
     assert FactorSpace.load(path) == EVERY_KIND
+    path.write_text(json.dumps(EVERY_KIND.to_json()), encoding="utf-8-sig")  # as some editors save it
+    assert FactorSpace.load(path) == EVERY_KIND
 
 
 @pytest.mark.parametrize("document", [[], {}, {"factors": [{}]}, {"factors": [{"name": "a", "kind": "round"}]}])
@@ -201,6 +203,13 @@ def test_a_wrong_file_is_a_users_error(document: object, tmp_path: Path) -> None
     path.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(UserError, match=r"factors\.json"):
         FactorSpace.load(path)
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"factors": [{"name": "a", "size": 1e999}]}', "9" * 5000])
+def test_what_no_json_can_be_is_a_users_error(text: str, tmp_path: Path) -> None:
+    (tmp_path / "factors.json").write_text(text)
+    with pytest.raises(UserError, match=r"factors\.json: .*$"):
+        FactorSpace.load(tmp_path / "factors.json")
 
 
 @pytest.mark.parametrize("size", [2.5, "3", True, np.bool_(True), np.array([2, 3])])

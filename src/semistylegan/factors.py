@@ -714,8 +714,8 @@ class FactorSpace:
             UserError: names the file and what is wrong in it.
         """
         try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, OSError) as error:
+            return cls.from_json(json.loads(path.read_text(encoding="utf-8-sig")))
+        except (ValueError, OSError, OverflowError, RecursionError) as error:
             raise UserError(f"{path}: {error}") from None
 
     def anonymous(self) -> FactorSpace:
