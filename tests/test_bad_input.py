@@ -177,6 +177,7 @@ TABLES: dict[str, Case] = {
     "two columns of one name": table("file_name,v,v\na.png,1,2\n", ("line 1", "'v'", "rename one")),
     "an old encoding": table("file_name,v\na.png,grün\n".encode("latin-1"), ("line 2", "not UTF-8", "save it as")),
     "a spreadsheet, not a table": table(b"PK\3\4\0\0\0\0xlsx", ("metadata.csv", "CSV")),
+    "a range too wide for a float": table("file_name,v\na.png,1.7e308\nb.png,-1.7e308\n", ("line 2", "v=1.7e308")),
     "a number too large for a float": table("file_name,v\na.png,1\nb.png,1e999\n", ("line 3", "v=1e999")),
 }
 

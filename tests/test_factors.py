@@ -219,6 +219,24 @@ def test_a_size_is_a_whole_number(size: Any) -> None:
             make()
 
 
+@pytest.mark.parametrize(
+    ("low", "high"), [(-1.7e308, 1.7e308), (0, math.inf), (math.nan, 1), (1, 1), (math.inf, math.inf)]
+)
+def test_a_range_has_a_width(low: float, high: float) -> None:
+    with pytest.raises(UserError, match=r"factor 'x': range \[.*\] is empty or not finite"):
+        Factor.scalar("x", None, low, high)
+
+
+@pytest.mark.parametrize(
+    "entry", [{"name": "\ud800"}, {"name": "x", "unit": "\ud800"}, {"categories": ["a", "\ud800"]}]
+)
+def test_what_cannot_be_written_down_is_no_name(entry: dict[str, Any]) -> None:
+    kind = "categorical" if "categories" in entry else "scalar"
+    with pytest.raises(UserError, match=r"factor '.*': '\\ud800' is not UTF-8") as error:
+        Factor.from_json({"name": "x", "kind": kind, **entry})
+    str(error.value).encode()
+
+
 def test_numpys_whole_numbers_are_sizes() -> None:
     space = FactorSpace.grid({"a": np.int64(3)})  # type: ignore[dict-item]
     assert space == FactorSpace.grid({"a": 3}) and json.loads(json.dumps(space.to_json())) == space.to_json()

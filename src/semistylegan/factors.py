@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semistylegan.errors import UserError
+from semistylegan.files import is_utf8
 
 if TYPE_CHECKING:
     import torch  # at run time where codes are made: whoever looks at labels alone need not wait for it
@@ -109,9 +110,10 @@ class Factor:
             raise UserError(f"factor {self.name!r}: only a categorical factor has named categories")
         if self.size is not None and not 1 <= self.size <= MAX_SIZE:
             raise UserError(f"factor {self.name!r}: size {self.size} is not between 1 and {MAX_SIZE}")
-        if self.kind != "categorical" and not (
-            math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high
-        ):
+        for text in (self.name, *self.categories, self.unit):
+            if not is_utf8(text):
+                raise UserError(f"factor {self.name!r}: {text!r} is not UTF-8: write other letters")
+        if self.kind != "categorical" and not (self.low < self.high and math.isfinite(self.high - self.low)):
             raise UserError(f"factor {self.name!r}: range [{self.low}, {self.high}] is empty or not finite")
         if self.as_classes and (self.kind != "scalar" or self.size is None or self.size < 2):
             raise UserError(f"factor {self.name!r}: as_classes needs a scalar factor with a grid of values")

@@ -230,9 +230,9 @@ def _number(cell: str, delimiter: str) -> float | None:
 
 
 def _endless(cell: str) -> bool:
-    """Whether it is a number too large for a float, e.g. 1e999."""
+    """Whether it is a number too large to reckon with, e.g. 1e999."""
     try:
-        return math.isinf(float(cell))
+        return abs(float(cell)) >= 1e300
     except ValueError:
         return False
 
