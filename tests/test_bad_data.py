@@ -291,13 +291,21 @@ def test_a_zip_cut_off_or_no_zip(sprites_zip: Path, tmp_path: Path) -> None:
         one_line(error, [str(path), "not a zip, or cut off"])
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_a_damaged_entry_is_named(compression: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("compression", "place"),
+    [
+        (zipfile.ZIP_STORED, 60),
+        (zipfile.ZIP_DEFLATED, 60),
+        *((zipfile.ZIP_BZIP2, place) for place in (2, 20, 60)),
+        *((zipfile.ZIP_LZMA, place) for place in (2, 4, 10, 60)),
+    ],
+)
+def test_a_damaged_entry_is_named(compression: int, place: int, tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", compression) as out:
         for i in range(3):
             out.writestr(f"{i}.png", encode_png(render(i, 32)))
-        middle = out.getinfo("1.png").header_offset + 30 + 5 + 60
+        middle = out.getinfo("1.png").header_offset + 30 + 5 + place
     data = bytearray(path.read_bytes())
     data[middle] ^= 0x55
     path.write_bytes(data)

@@ -6,8 +6,10 @@ In no case is anything written outside the output folder.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import stat
 import struct
 import tempfile
@@ -339,6 +341,23 @@ def test_links_to_images_are_followed_and_links_in_a_circle_are_not(
     (home / "in" / "b.png").symlink_to(home / "nothing.png")
     (home / "out" / "a.zip").unlink()
     run(home, home / "in", ("b.png", "link to nothing", "put it back or remove it"), capsys)
+    (home / "in" / "b.png").unlink()
+    for name, words in (("b.png", "link to nothing"), ("metadata.csv", "cannot be read")):
+        (home / "in" / name).symlink_to(home / "in" / name)
+        run(home, home / "in", (name, words), capsys)
+        (home / "in" / name).unlink()
+
+
+@pytest.mark.parametrize("number", [errno.ELOOP, errno.EFBIG])
+def test_other_errors_of_the_system(
+    number: int, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(path: Path) -> None:
+        raise OSError(number, os.strerror(number), "there")
+
+    monkeypatch.setattr("semistylegan.data.importers.folder.open_store", refuses)
+    assert main(["import", "folder", "--source", str(home / "in"), "--out", str(home / "out" / "a.zip")]) == 2
+    assert capsys.readouterr().err.startswith("semistylegan: there: ")
 
 
 # -- anything ------------------------------------------------------------------------------------------------------

@@ -54,6 +54,8 @@ FIXES: dict[int, str] = {
     errno.EEXIST: "a file stands where a folder is needed; choose another path",
     errno.EISDIR: "this is a folder; give the path of a file",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+    errno.ELOOP: "this is a link that leads to itself; remove it",
+    errno.EFBIG: "the file becomes larger than this disk or your limit allows; write elsewhere",
 }
 """System errors that a user can mend."""
 

@@ -263,10 +263,12 @@ class FolderStore(ImageStore):
         try:
             with path.open("rb") as file:
                 return file.read(size)
-        except FileNotFoundError:
-            raise UserError(f"{path}: gone, or a link to nothing; put it back or remove it") from None
         except PermissionError:
             raise UserError(f"{path}: may not be read; check its permissions") from None
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ELOOP):
+                raise
+            raise UserError(f"{path}: gone, or a link to nothing; put it back or remove it") from None
 
 
 class ZipStore(ImageStore):
@@ -349,12 +351,11 @@ class ZipStore(ImageStore):
         try:
             with self._lock:
                 return self._zip.read(info)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        except Exception as error:  # zlib, bz2 and lzma raise their own; EINVAL: a place before the file's begin
+            other = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+            if other or isinstance(error, MemoryError):
+                raise
             raise self._damaged(info) from None
-        except OSError as error:
-            if error.errno == errno.EINVAL:  # the directory names a place before the file's begin
-                raise self._damaged(info) from None
-            raise
 
     def _stored(self, info: zipfile.ZipInfo) -> memoryview:
         start = info.header_offset
@@ -432,7 +433,7 @@ def _read_beside(path: Path) -> bytes | None:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (PermissionError, IsADirectoryError) as error:
+    except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check it") from None
 
 
