@@ -180,6 +180,26 @@ def test_key_and_steady_light_are_all_the_light(monkeypatch: pytest.MonkeyPatch)
     e.forget()
 
 
+def overhead(place: int) -> Lamp:
+    return Lamp((0, 0, 2.5 + place), (0, 0, 0), 0.2, (1, 0.9, 0.8))
+
+
+def from_above(height: int) -> Camera:
+    return Camera((0, 0, (3, 0.2)[height]), (0, 0, 0.2), 40)
+
+
+def test_a_lamp_may_hang_above_its_target_and_a_camera_too() -> None:
+    lit = engine.Engine(dataclasses.replace(STAGE, key=By(overhead, "place")))
+    dark, middling, bright = (lit.image(s, SIDE).mean() for s in range(3))
+    assert dark + 5 < middling < bright - 5
+    seen = engine.Engine(dataclasses.replace(STAGE, camera=By(from_above, "height")))
+    picture = seen.image(STAGE.factors.index_of([1, 0, 0, 0, 1]), SIDE).astype(float)
+    red = picture[..., 0] - picture[..., 1]
+    assert red[13:19, 13:19].min() > 30 > abs(red[:4]).max(), "the ball lies in the middle"
+    with pytest.raises(UserError, match=r"scene ball: a Camera stands at its target, \[0\.0, 0\.0, 0\.2\]; move"):
+        seen.image(STAGE.factors.index_of([1, 1, 0, 0, 1]), SIDE)
+
+
 def test_order_puts_what_shares_most_side_by_side() -> None:
     indices = np.arange(STAGE.factors.total)
     order = STAGE.order(np.random.default_rng(1).permutation(indices))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from semistylegan.errors import UserError
 from semistylegan.factors import IntArray
 from semistylegan.scenes import lamp, variant
 from semistylegan.scenes.materials import Material, Texture, linear
@@ -291,7 +292,12 @@ class Engine:
 
     def _look(self, place: Camera | Lamp) -> Any:
         origin, target = ([float(v) for v in point] for point in (place.origin, place.target))
-        return self.mi.ScalarTransform4f().look_at(origin, target, [0, 0, 1])
+        if origin == target:
+            kind = type(place).__name__
+            raise UserError(f"scene {self.stage.name}: a {kind} stands at its target, {origin}; move one of them")
+        dx, dy, dz = np.subtract(target, origin)
+        up = [0, 1, 0] if np.hypot(dx, dy) < 1e-6 * abs(dz) else [0, 0, 1]  # not the way it looks
+        return self.mi.ScalarTransform4f().look_at(origin, target, up)
 
     def _opaque(self, transform: Any) -> Any:
         """Keeps a place from being compiled into the code, which would be compiled anew for the next place."""
