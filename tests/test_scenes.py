@@ -6,6 +6,7 @@ They run in the scalar variant, which starts at once; what the probe of LLVM doe
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import subprocess
 import sys
@@ -95,7 +96,7 @@ def test_the_same_index_gives_the_same_bytes_whatever_was_before() -> None:
 
 def test_a_factor_that_moves_a_thing_and_the_key_light() -> None:
     """The steady light is rendered again, too."""
-    stage = dataclasses.replace(STAGE, key=By(key, "x"))
+    stage = dataclasses.replace(STAGE, key=By(lambda place, x: key(x), "place", "x"))
     index = stage.factors.index_of([1, 0, 0, 0, 0])
     alone = engine.Engine(stage).image(index, SIDE)
     after = engine.Engine(stage)
@@ -219,6 +220,17 @@ def test_a_stage_survives_being_sent_to_a_process() -> None:
 
     assert pickle.loads(pickle.dumps(kitchen.STAGE)) == kitchen.STAGE  # noqa: S301  (our own bytes)
     assert hash(dataclasses.replace(STAGE, version=STAGE.version + 1)) != hash(STAGE)
+
+
+def test_a_stage_may_be_given_lists() -> None:
+    assert hash(dataclasses.replace(STAGE, sky=[0.1, 0.1, 0.1], colours=list(STAGE.colours))) == hash(STAGE)
+
+
+def test_a_factor_that_changes_nothing_is_refused() -> None:
+    with pytest.raises(UserError, match="scene ball: no function depends on height; name it in a By"):
+        dataclasses.replace(STAGE, camera=By(functools.partial(camera, 0)))
+    one = FactorSpace.grid({**dict(zip(STAGE.factors.names, STAGE.factors.sizes, strict=True)), "height": 1})
+    dataclasses.replace(STAGE, factors=one, camera=By(functools.partial(camera, 0)))
 
 
 def test_every_pose_of_the_kitchen_has_the_same_vertices_in_number() -> None:

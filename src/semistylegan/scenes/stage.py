@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace, IntArray
 from semistylegan.scenes.materials import Material, Rgb
 from semistylegan.scenes.meshes import Mesh
@@ -83,7 +84,7 @@ class Stage:
     name: str
     """What `semistylegan render` calls it."""
     factors: FactorSpace
-    """Each with a grid; the image of index i shows `factors.values_of(i)`."""
+    """Each with a grid; the image of index i shows `factors.values_of(i)`. Each is named in a `By`."""
     things: Callable[[], Mapping[str, Thing]]
     """All that stands there, by name. Called once a process."""
     camera: By[Camera]
@@ -103,19 +104,29 @@ class Stage:
     version: int = field(default=2, kw_only=True)
     """Raise it when the pictures change."""
 
+    def __post_init__(self) -> None:
+        for name in ("colours", "sky"):  # lists, too: processes remember a stage by its hash
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        used = {name for by in self.dearest_first for name in by.factors}
+        if idle := [factor.name for factor in self.factors if factor.size != 1 and factor.name not in used]:
+            fix = "name it in a By, or leave it out of the factors"
+            raise UserError(f"scene {self.name}: no function depends on {', '.join(idle)}; {fix}")
+
+    @property
+    def dearest_first(self) -> tuple[By[Any], ...]:
+        """Its functions of factors, in the order of what their changes cost."""
+        return tuple(by for by in (self.poses, self.camera, *self.colours, self.key, self.strength) if by)
+
     def order(self, indices: IntArray) -> npt.NDArray[np.int64]:
         """Sorts indices so that what is dearest to change changes least: poses, camera, colours, key, strength."""
         values_NF = self.factors.values_of(indices)
-        dearest_first = [self.poses, self.camera, *self.colours, self.key, self.strength]
-        names = list(dict.fromkeys(name for by in dearest_first if by for name in by.factors))
-        missing = [name for name in self.factors.names if name not in names]
-        columns = [values_NF[:, self.factors.position(name)] for name in [*names, *missing]]
+        names = dict.fromkeys(name for by in self.dearest_first for name in by.factors)
+        columns = [values_NF[:, self.factors.position(name)] for name in names]
         return np.asarray(indices, dtype=np.int64)[np.lexsort(columns[::-1])]
 
     def without(self, values_F: IntArray, *parts: By[Any]) -> int:
         """The image that shows the same but for the factors of these parts alone, which are zero."""
-        others = [by for by in (self.poses, self.camera, *self.colours, self.key, self.strength) if by not in parts]
-        kept = {name for by in others if by for name in by.factors}
+        kept = {name for by in self.dearest_first if by not in parts for name in by.factors}
         still = np.array(values_F)
         for by in parts:
             for name in by.factors:
