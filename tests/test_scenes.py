@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,6 +200,65 @@ def test_a_lamp_may_hang_above_its_target_and_a_camera_too() -> None:
     assert red[13:19, 13:19].min() > 30 > abs(red[:4]).max(), "the ball lies in the middle"
     with pytest.raises(UserError, match=r"scene ball: a Camera stands at its target, \[0\.0, 0\.0, 0\.2\]; move"):
         seen.image(STAGE.factors.index_of([1, 1, 0, 0, 1]), SIDE)
+
+
+SHARED = painted((0.8, 0.1, 0.1), roughness=0.3)
+
+
+def alike() -> dict[str, Thing]:
+    """Two cubes beside the ball, of its material."""
+    cubes = [Thing(meshes.rounded_box(0.3, 0.3, 0.3, at=(x, -0.4, 0.15)), SHARED) for x in (-0.5, 0.5)]
+    return {"left": cubes[0], **things(), "ball": Thing(poses(0)["ball"], SHARED), "right": cubes[1]}
+
+
+def test_one_of_the_things_that_share_a_material_changes_its_colour() -> None:
+    stage = dataclasses.replace(STAGE, things=alike)
+    e = engine.Engine(stage)
+    red, blue = (e.light(stage.factors.index_of([1, 0, c, 0, 1]), SIDE) for c in (0, 1))
+    was_red, is_blue = red[..., 0] > 2 * red[..., 2], blue[..., 2] > 2 * blue[..., 0]
+    assert is_blue.sum() > 20 and (was_red & ~is_blue).sum() > 40, "the cubes stay red"
+
+
+def other_colour(value: int) -> dict[str, Rgb]:
+    return {("ball", "floor")[value]: (0.1, 0.2, 0.8)}
+
+
+def finer(x: int) -> dict[str, meshes.Mesh]:
+    return {"ball": meshes.sphere(0.3, 16 + 8 * x, at=(0, 0, 0.3))}
+
+
+def fewer(x: int) -> dict[str, meshes.Mesh]:
+    return {"floor": things()["floor"].mesh} if x else {**poses(0), "floor": things()["floor"].mesh}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"poses": By(lambda x: {"cube": poses(x)["ball"]}, "x")}, "no thing is called cube; there are floor, ball"),
+        ({"colours": (By(lambda c: {"cube": (0, 0, 1)}, "colour"),)}, "no thing is called cube; there are floor, ball"),
+        ({"colours": (By(lambda c: {"floor": (0, 0, 1)}, "colour"),)}, "floor has 0 colours that can change; give it"),
+    ],
+)
+def test_things_that_cannot_change_are_told(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=f"scene ball: {says}"):
+        engine.Engine(dataclasses.replace(STAGE, **change)).image(0, SIDE)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"poses": By(finer, "x")}, r"x=1: ball has \d+ vertices and \d+ faces, but \d+ and \d+ at first; keep"),
+        ({"poses": By(fewer, "x")}, "x=1: floor change, but where all is 0 ball, floor; name the same things"),
+        ({"colours": (By(other_colour, "colour"),)}, "colour=1: floor change, but where all is 0 ball; name the same"),
+    ],
+)
+def test_what_changes_otherwise_than_at_first_is_told_each_time(change: dict[str, Any], says: str) -> None:
+    stage = dataclasses.replace(STAGE, **change)
+    e = engine.Engine(stage)
+    e.image(0, SIDE)
+    for values in ([1, 0, 1, 0, 0], [1, 1, 1, 1, 1]):
+        with pytest.raises(UserError, match=f"scene ball, {says}"):
+            e.image(stage.factors.index_of(values), SIDE)
 
 
 def test_order_puts_what_shares_most_side_by_side() -> None:

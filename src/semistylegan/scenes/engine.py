@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,9 @@ from semistylegan.factors import IntArray
 from semistylegan.scenes import lamp, variant
 from semistylegan.scenes.materials import Material, Texture, linear
 from semistylegan.scenes.meshes import Mesh
-from semistylegan.scenes.stage import Camera, Lamp, Stage
+from semistylegan.scenes.stage import By, Camera, Lamp, Stage
 
+T = TypeVar("T")
 Image = npt.NDArray[np.float32]
 DEPTH = 4
 """Longest path, in edges: light, two surfaces, camera is 3. At 3 the kitchen is 2 dB further from the truth."""
@@ -102,15 +103,28 @@ class Engine:
     # -- loading -------------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
-        """Loads all things once and two scenes of them, which differ in their lights alone."""
+        """Loads all things once and two scenes of them, which differ in their lights alone.
+
+        Raises:
+            UserError: a function of poses or colours names what is no thing.
+        """
         stage, mi = self.stage, self.mi
-        materials: dict[int, Any] = {}
+        things = stage.things()
+        self._first: dict[str, dict[str, Mesh]] = {"poses": {}}
+        for part, by in (("poses", stage.poses), *((f"colours {n}", by) for n, by in enumerate(stage.colours))):
+            names = by.function(*[0] * len(by.factors)) if by else ()
+            if absent := [name for name in names if name not in things]:
+                raise UserError(f"scene {stage.name}: no thing is called {absent[0]}; there are {', '.join(things)}")
+            self._first[part] = {name: things[name].mesh for name in names}
+        coloured = {name for part, meshes in self._first.items() if part != "poses" for name in meshes}
+        materials: dict[int | str, Any] = {}
         groups: dict[str, dict[str, Any]] = {"still": {"type": "shapegroup"}, "moving": {"type": "shapegroup"}}
-        for name, thing in stage.things().items():
-            if id(thing.material) not in materials:
-                materials[id(thing.material)] = (thing.material, mi.load_dict(self._resolved(thing.material)))
-            shape = self._shape(name, thing.mesh, materials[id(thing.material)][1])
-            groups["moving" if name in stage.moving else "still"][name] = shape
+        for name, thing in things.items():
+            key = name if name in coloured else id(thing.material)  # what changes colour shares its material with none
+            if key not in materials:
+                materials[key] = (thing.material, mi.load_dict(self._resolved(thing.material)))
+            shape = self._shape(name, thing.mesh, materials[key][1])
+            groups["moving" if name in self._first["poses"] else "still"][name] = shape
         loaded = {name: mi.load_dict(group) for name, group in groups.items() if len(group) > 1}
         sets = {f"{name}_set": {"type": "instance", "group": group} for name, group in loaded.items()}
         sky = {"type": "constant", "radiance": {"type": "rgb", "value": list(stage.sky)}}
@@ -179,7 +193,11 @@ class Engine:
 
     def image(self, index: int, resolution: int) -> npt.NDArray[np.uint8]:
         """:func:`render`."""
-        return tone(self.light(index, resolution))
+        try:
+            return tone(self.light(index, resolution))
+        except BaseException:
+            self._now.clear()  # what the next image does not set anew may be half set
+            raise
 
     def light(self, index: int, resolution: int) -> Image:
         """What the camera sees of one point of the grid, linear, H x W x 3."""
@@ -254,7 +272,7 @@ class Engine:
         dark, lit = self.params
         if stage.poses and self._changed("poses", stage.poses.values(stage.factors, values_F)):
             self.recorded.clear()
-            for name, mesh in stage.poses.function(*self._now["poses"]).items():
+            for name, mesh in self._made("poses", stage.poses).items():
                 for kind, array in (("vertex_positions", mesh.vertices), ("vertex_normals", mesh.normals)):
                     dark[self._parameter(name, kind)] = _flat(array)
                     # Also where they are the same as before: without normals, Mitsuba makes its own.
@@ -262,7 +280,7 @@ class Engine:
             lit.set_dirty("moving_set.to_world")  # has the other scene look at them again
         for number, by in enumerate(stage.colours):
             if self._changed(f"colours {number}", by.values(stage.factors, values_F)):
-                for name, colour in by.function(*self._now[f"colours {number}"]).items():
+                for name, colour in self._made(f"colours {number}", by).items():
                     dark[self._parameter(name, "base_color.value", "reflectance.value")] = mi.Color3f(linear(colour))
         if key and self._changed("key", stage.key.values(stage.factors, values_F)):
             place: Lamp = stage.key.function(*self._now["key"])
@@ -284,10 +302,37 @@ class Engine:
         self._now[part] = values
         return True
 
+    def _made(self, part: str, by: By[Mapping[str, T]]) -> Mapping[str, T]:
+        """What a part makes of the values that are shown now, by the names of things.
+
+        Raises:
+            UserError: it names other things than for the first image, or a mesh is not the first one, moved.
+        """
+        first, made = self._first[part], by.function(*self._now[part])
+        where = ", ".join([f"scene {self.stage.name}", *map("{}={}".format, by.factors, self._now[part])])
+        if made.keys() != first.keys():
+            fix = "name the same things whatever the values"
+            raise UserError(f"{where}: {', '.join(made)} change, but where all is 0 {', '.join(first)}; {fix}")
+        for name, new in made.items():
+            old = first[name]
+            if isinstance(new, Mesh) and not (
+                len(new.vertices) == len(old.vertices) and np.array_equal(new.faces, old.faces)
+            ):
+                counts = f"{len(new.vertices)} vertices and {len(new.faces)} faces"
+                before = f"{len(old.vertices)} and {len(old.faces)}"
+                raise UserError(f"{where}: {name} has {counts}, but {before} at first; keep the faces in all poses")
+        return made
+
     def _parameter(self, thing: str, *ends: str) -> str:
-        """The one parameter of a thing that ends so."""
+        """The one parameter of a thing that ends so.
+
+        Raises:
+            UserError: there is none, or there are several.
+        """
         found = [k for k in self.params[0].keys() if thing in k.split(".") and k.endswith(ends)]  # noqa: SIM118
-        assert len(found) == 1, f"{thing}: one parameter {' or '.join(ends)} wanted, found {found}"
+        if len(found) != 1:
+            fix = "give it a material of one plain colour, without a texture"
+            raise UserError(f"scene {self.stage.name}: {thing} has {len(found)} colours that can change; {fix}")
         return found[0]
 
     def _look(self, place: Camera | Lamp) -> Any:

@@ -9,7 +9,6 @@ World: metres, z up. Degrees. Colours of things are sRGB, of lights linear RGB.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -92,9 +91,9 @@ class Stage:
     strength: By[float]
     """How strong the key light is; the factors named here change nothing else."""
     poses: By[Mapping[str, Mesh]] | None = None
-    """Things that move, by name: their new meshes, each with the vertices and faces of the first one in number."""
+    """Things that move, by name: their new meshes, each with as many vertices as the first one, and its faces."""
     colours: tuple[By[Mapping[str, Rgb]], ...] = ()
-    """Things that change colour, by name. Their materials have one plain colour."""
+    """Things that change colour, by name. Their materials have one plain colour; what shares one keeps its own."""
     sky: Rgb = (0.1, 0.1, 0.1)
     """Light from everywhere, linear RGB: what keeps shadows from being black."""
     lights: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
@@ -133,8 +132,3 @@ class Stage:
                 if name not in kept:
                     still[self.factors.position(name)] = 0
         return int(self.factors.index_of(still))
-
-    @functools.cached_property
-    def moving(self) -> tuple[str, ...]:
-        """Names of the things that have poses."""
-        return tuple(self.poses.function(*[0] * len(self.poses.factors))) if self.poses else ()
