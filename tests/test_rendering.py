@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import os
 import signal
@@ -195,6 +196,26 @@ def test_a_damaged_part_is_rendered_again(tmp_path: Path, reference: str) -> Non
     part.write_bytes(part.read_bytes()[:100])
     render_dataset(SCENE, out, 16, count=COUNT, shard=(1, 2), workers=1)
     assert digest(out) == reference
+
+
+def test_started_twice_at_once(tmp_path: Path, reference: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The other one ends first and removes the chunks while this one writes one."""
+    out, others = tmp_path / "a.zip", [COUNT]
+
+    def overtaken(index: int, resolution: int) -> npt.NDArray[np.uint8]:
+        if others:
+            render_dataset(SCENE, out, 16, count=others.pop(), workers=1)
+        return sprites.render(index, resolution)
+
+    assert render_dataset(dataclasses.replace(SCENE, render=overtaken), out, 16, count=COUNT, workers=1) == out
+    assert digest(out) == reference and sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "a.zip"]
+    assert capsys.readouterr().err.count("exists with these settings") == 1
+
+    def lacks_a_file(index: int, resolution: int) -> npt.NDArray[np.uint8]:
+        raise FileNotFoundError(errno.ENOENT, "no such file", "texture.png")
+
+    with pytest.raises(FileNotFoundError, match="texture"):
+        render_dataset(dataclasses.replace(SCENE, render=lacks_a_file), tmp_path / "b.zip", 16, count=COUNT, workers=1)
 
 
 def test_the_same_again_does_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,15 +127,19 @@ def render_dataset(
             if shard[1] == 1:  # else another shard may be about to write its first chunk
                 parts.leave()
             raise
-        if missing := sum(not parts.file(k).exists() for k in range(len(job.chunks()))):
-            if not parts.finished():  # another shard may have written it meanwhile
-                progress.console().print(
-                    f"{out}: shard {shard[0]}/{shard[1]} is done; {missing} chunks of other shards are missing",
-                    markup=False,
-                )
-                return None
+        except FileNotFoundError:
+            if not parts.finished():  # else this command, started twice, was first and has removed the chunks
+                raise
         else:
-            _assemble(job)
+            if missing := sum(not parts.file(k).exists() for k in range(len(job.chunks()))):
+                if not parts.finished():  # another shard may have written it meanwhile
+                    progress.console().print(
+                        f"{out}: shard {shard[0]}/{shard[1]} is done; {missing} chunks of other shards are missing",
+                        markup=False,
+                    )
+                    return None
+            else:
+                _assemble(job)
     parts.clear()
     if not sheet.exists() or (made and is_contact_sheet(sheet)):  # one of other settings, or a picture of the user's
         contact_sheet(scene, out, resolution, sheet, job.name_of)
