@@ -173,7 +173,19 @@ def test_a_file_may_hold_negative_values(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", codes=CODES, factors=2 * (MANY > 0) - 1)  # attributes as CelebA has them
     codes = read_codes(tmp_path / "a.npz")
     assert (codes.index_NF == (MANY > 0)).all()
+    assert codes.notes == ("factor 0, factor 1, factor 2: -1 and 1 are two values; no image is unknown.",)
     assert metrics.evaluate_codes(codes.code_NL, codes.index_NF, "mig")["mig"] > 0
+
+
+def test_what_is_unknown_in_an_npz_is_no_value(tmp_path: Path) -> None:
+    file = tmp_path / "a.npz"
+    np.savez(file, codes=CODES, factors=np.where(MANY == 2, -1, MANY))
+    with pytest.raises(UserError, match=r"a\.npz: factors: hold -1, which means unknown; leave those images out"):
+        read_codes(file)
+    np.savez(file, codes=CODES, factors=np.insert(MANY, 1, 2 * (MANY[:, 0] > 0) - 1, axis=1).astype(np.float32))
+    assert read_codes(file).notes == ("factor 1: -1 and 1 are two values; no image is unknown.",)
+    np.savez(file, codes=CODES, factors=MANY / 2 - 1)
+    assert (read_codes(file).index_NF == MANY).all()  # metres, not value indices
 
 
 def test_a_factor_of_very_many_numbers_is_binned_and_told(tmp_path: Path) -> None:

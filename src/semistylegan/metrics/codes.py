@@ -21,7 +21,7 @@ from semistylegan.factors import Factor, FactorSpace, Kind
 from semistylegan.metrics.code_intervals import GRID_INTERVALS, INTERVALS, Found
 from semistylegan.metrics.code_metrics import CODE_METRICS, VOTES
 from semistylegan.metrics.disentanglement import BINS
-from semistylegan.metrics.information import Floats, Ints, checked_count, checked_pair
+from semistylegan.metrics.information import Floats, Ints, checked_count, checked_pair, need_known
 
 MOST_VALUES = 100
 """A column of factors that are no whole numbers and has more values than this is cut into bins."""
@@ -191,16 +191,18 @@ def intervals_of(name: str, scores: dict[str, float], s: Sample) -> dict[str, li
 def read_codes(path: Path, factors: Sequence[str] = ()) -> Codes:
     """Codes and factors from a file.
 
-    .npz: arrays `codes` (N x L) and `factors` (N x F; whole numbers are value indices, other numbers are numbered by
-    size). .csv: a head with names; columns whose name begins with `code` are entries of the code, a column `file_name`
-    is skipped, one that numbers the images too, all others are factors, of numbers or words.
+    .npz: arrays `codes` (N x L) and `factors` (N x F; whole numbers are value indices from 0, a column of -1 and 1 has
+    two values, other numbers are numbered by size). .csv: a head with names; columns whose name begins with `code` are
+    entries of the code, a column `file_name` is skipped, one that numbers the images too, all others are factors, of
+    numbers or words.
 
     Args:
         path: the file.
         factors: of a CSV: the columns that are factors; then all others are codes.
 
     Raises:
-        UserError: not there, another format, a missing array or column, a cell that is no number, or a blank one.
+        UserError: not there, another format, a missing array or column, a cell that is no number, or a blank one; value
+            indices of which one is unknown (-1).
     """
     if not path.exists():
         raise UserError(f"{path}: no such file; check the name")
@@ -231,7 +233,17 @@ def _read_npz(path: Path, factors: Sequence[str]) -> Codes:
             "give one row an image and at least one column in both"
         )
     names = tuple(f"factor {i}" for i in range(table.shape[1]))
-    return _understood(path, codes, dict(zip(names, table.T, strict=True)))
+    said = []
+    if table.dtype.kind in "fi" and np.isfinite(table).all() and (table == np.rint(table)).all():  # value indices
+        signs_F = (np.abs(table) == 1).all(axis=0)  # attributes, as CelebA has them
+        try:
+            need_known(table[:, ~signs_F])
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+        if (told := signs_F & (table == -1).any(axis=0)).any():
+            which = ", ".join(name for name, sign in zip(names, told, strict=True) if sign)
+            said.append(f"{which}: -1 and 1 are two values; no image is unknown.")
+    return _understood(path, codes, dict(zip(names, table.T, strict=True)), said)
 
 
 def _read_csv(path: Path, factors: Sequence[str]) -> Codes:
