@@ -118,12 +118,36 @@ def test_a_factor_that_hardly_varies_is_measured_without_an_interval() -> None:
     rare = np.zeros((300, 1), dtype=np.int64)
     rare[7] = 1
     scores = metrics.evaluate_codes(np.random.default_rng(0).normal(size=(300, 3)), rare, ["mig", "irs"])
-    assert {"mig", "irs"} <= set(scores) and scores["ci95"] == {} and scores["note"] == ""
+    assert {"mig", "irs"} <= set(scores) and scores["ci95"] == {} and "left out" not in scores["note"]
 
 
 def test_a_factor_that_never_varies_is_told_of() -> None:
-    scores = metrics.evaluate_codes(CODES, np.insert(MANY, 1, 4, axis=1), ["mig"], intervals=False)
+    scores = metrics.evaluate_codes(CODES, np.insert(MANY, 1, 4, axis=1), ["irs"], intervals=False)
     assert scores["factors"] == 3 and scores["note"] == "Column 1 of the factors never varies and is left out."
+
+
+def test_a_factor_that_does_not_vary_in_what_is_drawn_is_told_of() -> None:
+    factors = MANY.copy()
+    factors[:, 1] = np.arange(480) == 7
+    assert 7 not in np.random.default_rng(0).permutation(480)[:100]
+    scores = metrics.evaluate_codes(CODES, factors, ["irs"], images=100, intervals=False)
+    assert scores["factors"] == 2
+    said = "Column 1 of the factors has one value in the 100 images drawn and is left out of all but the votes."
+    assert scores["note"] == said
+    drawn = GRID[np.random.default_rng(2).permutation(60)[:2]]
+    assert (drawn[0] != drawn[1]).sum() < 3
+    votes = metrics.evaluate_codes(GRID * 2.0, GRID, ["factor_vae"], 2, images=2, intervals=False)
+    assert votes["factor_vae"] == 1, "the votes take all images"
+
+
+def test_mig_of_few_images_is_told_to_be_too_low() -> None:
+    assert metrics.evaluate_codes(CODES, MANY, ["irs"], images=300, intervals=False)["note"] == ""
+    note = metrics.evaluate_codes(CODES, MANY, ["mig"], images=300, intervals=False)["note"]
+    assert note == "On so few images (300) MIG is too low: that of an encoder that reads well by 0.05."
+    many = metrics.evaluate_codes(np.tile(CODES, (9, 1)), np.tile(MANY, (9, 1)), ["mig"], intervals=False)
+    assert many["images"] == 4320 and many["note"] == ""
+    kinds = metrics.evaluate_codes(MANY, MANY, ["mig"], kinds=("categorical",) * 3, images=300, intervals=False)
+    assert kinds["note"] == "", "classes fall into few bins"
 
 
 def test_every_image_with_another_value_is_no_crash() -> None:

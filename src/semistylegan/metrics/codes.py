@@ -20,13 +20,15 @@ from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, Kind
 from semistylegan.metrics.code_intervals import GRID_INTERVALS, INTERVALS, Found
 from semistylegan.metrics.code_metrics import CODE_METRICS, VOTES
-from semistylegan.metrics.disentanglement import BINS
-from semistylegan.metrics.information import Floats, Ints, checked_count, checked_pair, need_known
+from semistylegan.metrics.disentanglement import BINS, mig_low_by
+from semistylegan.metrics.information import Floats, Ints, checked_count, checked_pair, need_known, varying
 
 MOST_VALUES = 100
 """A column of factors that are no whole numbers and has more values than this is cut into bins."""
 IMAGES = 15_000
 """The originals learn from 10,000 and test on 5,000."""
+LOW = 0.02
+"""Where MIG is too low by more than this (`mig_low_by`), the `note` says so."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def evaluate_codes(
 
     Returns:
         field -> score, as in a run's `metrics.json`; `ci95`: field -> [low, high]; `images`, `seed`, `codes`, `factors`
-        (numbers of them); `note`: what was left out, and why.
+        (numbers of them); `note`: what was left out, and why; how far MIG is too low, where the images are few.
 
     Raises:
         UserError: arrays that no metric takes (see `disentanglement`), an unknown metric or kind, or nothing measured.
@@ -77,10 +79,13 @@ def evaluate_codes(
         raise UserError(f"--images {images}: at least 2 are needed")
     seed = checked_count("seed", seed, 0)
     codes, factors = checked_pair(codes_NL, factors_NF)
-    still = np.flatnonzero(np.ptp(np.asarray(factors_NF, dtype=np.float64), axis=0) == 0)
-    left_out = [f"Column {i} of the factors never varies and is left out." for i in still]
+    varies_F = np.ptp(np.asarray(factors_NF, dtype=np.float64), axis=0) > 0
+    left_out = [f"Column {i} of the factors never varies and is left out." for i in np.flatnonzero(~varies_F)]
     space = None if kinds is None else space_of(kinds, codes)
     rows = np.sort(np.random.default_rng(seed).permutation(len(codes))[:images])
+    drawn_F = varying(factors[rows])
+    why = f"has one value in the {len(rows):,} images drawn and is left out of all but the votes."
+    left_out += [f"Column {i} of the factors {why}" for i in np.flatnonzero(varies_F)[~drawn_F]]
     sample = Sample(codes[rows], factors[rows], space, seed, grid_order(factors), codes, factors)
     out: dict[str, Any] = {}
     notes, spans = list[str](), dict[str, list[float]]()
@@ -96,8 +101,16 @@ def evaluate_codes(
             advance(1, note=name)
     if not out:
         raise UserError(f"nothing could be measured: {notes[0]}")
-    about = {"ci95": spans, "images": len(rows), "seed": seed, "codes": codes.shape[1], "factors": factors.shape[1]}
+    if "mig" in out:
+        low_by = mig_low_by(sample.codes, sample.factors, space or space_of(["scalar"] * codes.shape[1], codes))
+        notes += [too_low("MIG", "an encoder that reads", len(rows), low_by)] if low_by > LOW else []
+    about = {"ci95": spans, "images": len(rows), "seed": seed, "codes": codes.shape[1], "factors": int(drawn_F.sum())}
     return out | about | {"note": " ".join([*left_out, *notes])}
+
+
+def too_low(word: str, who: str, images: int, low_by: float) -> str:
+    """What the `note` says of a MIG that is too low by more than LOW."""
+    return f"On so few images ({images:,}) {word} is too low: that of {who} well by {low_by:.2f}."
 
 
 @dataclass(frozen=True)

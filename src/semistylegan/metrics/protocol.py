@@ -6,6 +6,7 @@ from typing import Any
 
 from semistylegan.factors import Factor
 from semistylegan.metrics.code_metrics import VOTES
+from semistylegan.metrics.codes import LOW, too_low
 from semistylegan.metrics.disentanglement import BINS, mig_low_by
 from semistylegan.metrics.information import varying
 from semistylegan.metrics.oracle import Oracle
@@ -23,8 +24,6 @@ STARTS = "The generator starts from images that training saw: --hold-out keeps s
 """The same of an editor's other scores."""
 NAMELESS = "Without labels codes have no names"
 """In the `note` of a run whose codes were given names for the scores that need them."""
-LOW = 0.02
-"""Where MIG is too low by more than this, the `note` says so."""
 
 
 def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, Any]:
@@ -108,9 +107,7 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
     for name, word, who in (("mig", "MIG", "an encoder that reads"), ("mig_gen", "MIG-gen", "a generator that obeys")):
         p = protocols.get(name, {})
         if p.get("low_by", 0) > LOW:
-            said.append(
-                f"On so few images ({p['images']:,}) {word} is too low: that of {who} well by {p['low_by']:.2f}."
-            )
+            said.append(too_low(word, who, p["images"], p["low_by"]))
     if not r.named and len(r.factors) and (document["l2"] is not None or document["l2_gen"] is not None):
         said.append(f"{NAMELESS}; for L2 and the errors of factors: {ALIGNED}.")
     if r.oracle is not None:
