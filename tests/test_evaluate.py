@@ -26,7 +26,7 @@ from semistylegan.metrics.oracle_network import Plan, plan_for
 from semistylegan.metrics.protocol import coarse_factors, note, protocol_of
 from semistylegan.metrics.readings import Readings, other_levels, own_kinds
 from semistylegan.metrics.score_intervals import intervals_of
-from semistylegan.metrics.scores import unmeasurable
+from semistylegan.metrics.scores import QUICK, unmeasurable
 from semistylegan.models.checkpoint import Networks, save_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder, Trunk
@@ -782,6 +782,19 @@ def test_scores_during_training(tmp_path: Path) -> None:
     assert [row["kimg"] for row in rows] == [2, 4]
     assert rows[0]["mig_gen"] == rows[1]["mig_gen"] and rows[0]["protocol"]["images"] == 100
     assert not (run / "metrics.json").exists()
+
+
+def test_scores_that_cannot_be_measured_during_training_are_told_once(
+    sprites_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (sprites_folder / "metadata.csv").unlink()
+    run = make_run(tmp_path, sprites_folder, preset="info")
+    callback = on_snapshot(images=100, device="cpu")
+    for kimg in (2.0, 4.0):
+        callback(run / "checkpoint-000002", kimg)
+    said = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    assert len(said) == len(QUICK) and not list(run.glob("metric-*.jsonl"))
+    assert said[0] == "--snap-images 100: mig is left out: fewer than 20 images have a label."
 
 
 def test_meanings_are_fitted_to_every_value_of_a_whole_grid(tmp_path: Path) -> None:

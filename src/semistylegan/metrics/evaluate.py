@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from semistylegan import files
+from semistylegan import files, progress
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import save_png
@@ -156,11 +156,13 @@ def quick(
 
 
 def on_snapshot(images: int = 2000, device: str = "auto") -> OnSnapshot:
-    """A callback for `training.train` that writes the scores of :func:`quick` into `metric-<name>.jsonl`.
+    """A callback for `training.train` that writes the scores of :func:`quick` into `metric-<name>.jsonl`, and says once
+    which cannot be measured.
 
     Training itself reads nothing of them. The data set and its oracle are read once, at the first call.
     """
     held: list[tuple[Dataset, Oracle | None]] = []
+    told: set[str] = set()
 
     def measure(checkpoint: Path, kimg: float) -> None:
         run = Run(checkpoint.parent)
@@ -171,7 +173,11 @@ def on_snapshot(images: int = 2000, device: str = "auto") -> OnSnapshot:
         readings = readings_of(run, load_model(checkpoint, where), *held[0], images, 0)
         sha256 = hashlib.sha256((checkpoint / WEIGHTS_FILE).read_bytes()).hexdigest()
         identity = {"weights_sha256": sha256, "images": images, "seed": 0}
-        fields, _ = measured(QUICK, readings)
+        fields, notes = measured(QUICK, readings)
+        for why in notes:
+            if why not in told:
+                progress.console().print(f"--snap-images {images}: {why}", markup=False)
+        told.update(notes)
         for name, found in fields.items():
             row = {"kimg": kimg, name: found[name], "protocol": protocol_of(name, readings, identity)}
             files.append_jsonl(run.path / f"metric-{name}.jsonl", row)
