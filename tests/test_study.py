@@ -30,6 +30,7 @@ from semistylegan.metrics.oracle import oracle_for
 from semistylegan.metrics.oracle_network import Plan, plan_for
 from semistylegan.metrics.protocol import NAMELESS, SEEN
 from semistylegan.metrics.scores import METRICS
+from semistylegan.report import study as report_study
 from semistylegan.report.study import page
 from semistylegan.study import Result, Study, running, sweep
 from semistylegan.study.plan import parse_axis
@@ -399,6 +400,24 @@ def test_the_page_of_a_study_says_what_all_runs_share() -> None:
     assert "<dt>preset</dt><dd>fine</dd>" in text and "<dt>label-fraction</dt><dd>0.1</dd>" in text
     text = page(plan({"label_fraction": (0.0, 0.1)}), [])
     assert "<dt>label-fraction</dt>" not in text and "<dt>preset</dt>" not in text
+
+
+def test_the_page_shows_the_last_sheet_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = plan({"gamma_g": (1.0,)})
+    (job,) = study.jobs
+    job = dataclasses.replace(job, config=dataclasses.replace(job.config, out=str(tmp_path)))
+    shown: list[str] = []
+
+    def load(path: Path) -> Any:
+        shown.append(path.name)
+        return np.zeros((8, 8, 3), dtype=np.uint8)
+
+    monkeypatch.setattr(report_study, "load_image", load)
+    sheets = ["fakes000000.png", "fakes000000.512.png", "fakes000001.png", "fakes000001.200.png", "fakes000010.png"]
+    for name in sheets:
+        (tmp_path / name).touch()
+        report_study.grids(study, [Result(job, {})])
+    assert shown == sheets
 
 
 def test_a_figure_takes_its_colours_from_the_page() -> None:

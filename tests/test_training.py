@@ -440,8 +440,10 @@ def config(data: Path, out: Path, **fields: Any) -> TrainConfig:
 def test_a_run_leaves_the_files_that_users_know(sprites_zip: Path, tmp_path: Path) -> None:
     run = train(config(sprites_zip, tmp_path / "run"))
     names = {p.name for p in run.path.iterdir()}
-    assert {"config.json", "factors.json", "labels.csv", "stats.jsonl", "reals.png", "fakes000000.png"} <= names
+    assert {"config.json", "factors.json", "labels.csv", "stats.jsonl", "reals.png"} <= names
     assert {p.name for p in run.path.glob("checkpoint-*")} == {f"checkpoint-000000.0{k}" for k in (32, 64, 96)}
+    sheets = [run.path / f"fakes000000{kimg}.png" for kimg in ("", ".032", ".064", ".096")]  # the start, and snapshots
+    assert set(run.path.glob("fakes*")) == set(sheets) and len({sheet.read_bytes() for sheet in sheets}) == 4
     assert [row["kimg"] for row in run.stats()] == [0.032, 0.064, 0.096]
     assert run.config.lr_g == 0.006 and run.document()["semistylegan"]
     data = Dataset.open(sprites_zip)
@@ -530,7 +532,7 @@ def test_interrupted_in_a_snapshot_it_ends_with_what_an_uninterrupted_run_has(
 
         def keep(checkpoint: Path, kimg: float) -> None:
             assert load_model(checkpoint)
-            pictures[kimg] = (tmp_path / name / "fakes000000.png").read_bytes()
+            pictures[kimg] = (tmp_path / name / f"fakes{kimg:010.3f}.png").read_bytes()
 
         train(config(sprites_zip, tmp_path / name), on_snapshot=keep)
         return pictures
@@ -545,7 +547,7 @@ def test_interrupted_in_a_snapshot_it_ends_with_what_an_uninterrupted_run_has(
         patched.setattr(loop, "interruptible", ctrl_c)
         with pytest.raises(KeyboardInterrupt):
             drawn("run")
-    assert (tmp_path / "run" / "fakes000000.png").read_bytes() == whole[0.032]
+    assert (tmp_path / "run" / "fakes000000.032.png").read_bytes() == whole[0.032]
     assert list(whole) == [0.032, 0.064, 0.096] and drawn("run") == whole
     assert {p.name for p in (tmp_path / "run").iterdir()} == {p.name for p in (tmp_path / "whole").iterdir()}
 

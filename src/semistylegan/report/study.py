@@ -163,7 +163,7 @@ def grids(study: Study, results: Sequence[Result]) -> str:
 
 def _card(result: Result) -> str:
     run = Path(result.job.config.out)
-    found = sorted(run.glob("fakes*.png"))
+    found = sorted(run.glob("fakes*.png"), key=lambda path: path.stem)  # fakes000000 before fakes000000.512
     if not found:
         return ""
     image = load_image(found[-1])

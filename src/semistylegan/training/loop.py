@@ -259,8 +259,8 @@ def save_fakes(run: Run, state: TrainState, feed: Feed, columns: int = 10) -> No
         start_K = start_R[row].expand(columns, *start_R.shape[1:]).to(feed.device)
         source_KC = reading(state, start_K) if state.G.knows_source else None
         images.append(to_uint8(state.G_ema(start_K, state.G.asking(code_KC, source_KC))))
-    name = f"fakes{round(state.kimg):06d}.png"
-    save_png(run.path / name, tile(np.concatenate(images), columns=columns))
+    name = checkpoint_name(state.kimg).replace("checkpoint-", "fakes")
+    save_png(run.path / f"{name}.png", tile(np.concatenate(images), columns=columns))
 
 
 def crossed(before: float, after: float, interval: float) -> bool:
