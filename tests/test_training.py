@@ -552,6 +552,27 @@ def test_interrupted_in_a_snapshot_it_ends_with_what_an_uninterrupted_run_has(
     assert {p.name for p in (tmp_path / "run").iterdir()} == {p.name for p in (tmp_path / "whole").iterdir()}
 
 
+def test_every_step_is_in_one_line_of_the_log_whatever_interrupts_it(
+    sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the second step of four that one line sums up."""
+
+    @contextmanager
+    def ctrl_c() -> Iterator[Callable[[], bool]]:
+        steps = itertools.count(1)
+        yield lambda: next(steps) == 2
+
+    fields = {"kimg": 0.064, "tick_kimg": 0.064, "snap_kimg": 1.0, "width": 8}
+    (whole,) = train(config(sprites_zip, tmp_path / "whole", **fields)).stats()
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(loop, "interruptible", ctrl_c)
+        train(config(sprites_zip, tmp_path / "run", **fields))
+    first, second = train(config(sprites_zip, tmp_path / "run", **fields)).stats()
+    assert (first["kimg"], second["kimg"]) == (0.032, 0.064)
+    for name in ("loss_gan_d", "loss_gan_g", "loss_unsup", "loss_sr"):
+        assert (first[name] + second[name]) / 2 == pytest.approx(whole[name], rel=1e-6)
+
+
 STEADY = {"lr_decay_from": 1.0, "gamma_doubt": 0.0, "width": 8}
 """A training of which nothing depends on how far it is."""
 

@@ -131,7 +131,7 @@ def go_on(run: Run, state: TrainState, feed: Feed, on_snapshot: OnSnapshot | Non
                     finish(device)  # or the clock would leave out what a GPU has still to do
                 state.seconds += time.perf_counter() - began
                 ticker.add(losses, state.kimg - before)
-                if tick:
+                if tick or stop:  # no checkpoint keeps the sums
                     ticker.write()
                 if snapshot and writes:
                     files.write_text(run.path / SNAPSHOT, checkpoint_name(state.kimg))
