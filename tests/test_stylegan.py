@@ -13,7 +13,7 @@ from torch.nn import functional as F
 import semistylegan as ssg
 from semistylegan.models.build import build_networks
 from semistylegan.models.config import ModelConfig
-from semistylegan.models.stylegan import AdaIN, StyleGAN, as_grown, blur, grow
+from semistylegan.models.stylegan import AdaIN, Growing, StyleGAN, as_grown, blur, grow
 from semistylegan.training import TrainConfig, train
 from semistylegan.training.growing import notes_on_growing, phase
 
@@ -121,6 +121,19 @@ def test_the_paper_s_schedule() -> None:
     assert [p.batch for p in after] == [256, 128, 64, 32, 32, 32, 32, 32, 32]
     assert [p.rate for p in after] == [1, 1, 1, 1, 1.5, 2, 3, 3, 3]
     assert config.lr_g == 0.001
+
+
+@pytest.mark.parametrize("grow_kimg", [0.04, 1280.0, 1480.0, 5000.0])
+def test_networks_are_where_the_schedule_is_from_the_first_image_of_a_fade(grow_kimg: float) -> None:
+    """They keep it in single precision; where they lagged behind, Adam was made to forget twice."""
+    config, kept = paper("d", "o", grow_kimg=grow_kimg), Growing(1024)
+    for fade in range(7):
+        first = round(500 * grow_kimg) * (1 + 2 * fade)
+        for images in range(first - 2, first + 300):
+            now = phase(config, 1024, images)
+            kept.grow_to(now.doublings)
+            assert kept.stage == (now.resolution, pytest.approx(now.share, abs=1e-6))
+    assert phase(paper("d", "o"), 1024, 640_000).share == 1 / 640_000
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def phase(config: TrainConfig, resolution: int, images: int) -> Phase:
     now, share, since = FIRST, 1.0, images - half
     while since >= 0 and now < resolution:
         now *= 2
-        # The first batch of a fade already shows a little of the new block: never exactly nothing.
-        share = min((since + 1) / half, 1.0)
+        # The first batch of a fade already shows a little of the new block: as much as `Growing.stage` can tell.
+        share = min(max((since + 1) / half, 1.5e-6), 1.0)
         since -= 2 * half
     return Phase(now, share, config.batch_at(now), FASTER.get(now, 1.0))
 
