@@ -193,6 +193,11 @@ def config(**fields: object) -> TrainConfig:
         (3, {"batch": 8}, "multiple of the 3 processes"),
         (4, {"batch": 8}, "give a multiple of 16"),
         (2, {"batch": 16, "labelled_batch": 2, "micro_batch": 4}, "choose one of 8"),
+        (
+            1,
+            {"batch": 8, "labelled_batch": 5, "micro_batch": 4},
+            "--micro-batch 4: --labelled-batch 5 cannot be cut along; choose one of 8$",
+        ),
     ],
 )
 def test_a_batch_that_cannot_be_cut_is_refused(
@@ -246,7 +251,7 @@ def test_every_batch_of_a_growing_run_must_be_cut(monkeypatch: pytest.MonkeyPatc
     """256 images at 8x8 in parts of 4 are 64 parts, more than there are labelled images."""
     assert growing().batches(64) == [256, 128, 64, 32] and growing().batches(16) == [256, 128]
     assert config().batches(64) == [8]
-    with pytest.raises(UserError, match=r"--micro-batch 4: choose one of 32, 16, 8$"):
+    with pytest.raises(UserError, match=r"--labelled-batch 32 cannot be cut along; choose one of 32, 16, 8$"):
         check_parts(growing(micro_batch=4), 64)
     check_parts(growing(micro_batch=8), 64)
     with pytest.raises(UserError, match="--micro-batch 16: none fits every batch of this training; leave it out"):
@@ -260,7 +265,7 @@ def test_every_batch_of_a_growing_run_must_be_cut(monkeypatch: pytest.MonkeyPatc
 
 def test_labelled_images_that_are_mixed_in_pairs_are_cut_in_pairs() -> None:
     check_parts(config(batch=16, labelled_batch=8, micro_batch=4, mix_with="labelled"), 64)
-    with pytest.raises(UserError, match="--micro-batch 4: choose one of 16, 8"):
+    with pytest.raises(UserError, match="--labelled-batch 4 cannot be cut along; choose one of 16, 8"):
         check_parts(config(batch=16, labelled_batch=4, micro_batch=4, mix_with="labelled"), 64)
 
 

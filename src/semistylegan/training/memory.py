@@ -60,7 +60,9 @@ def check_parts(config: TrainConfig, resolution: int) -> None:
         return
     fitting = [str(m) for m in parts_possible(config, resolution)]
     if config.micro_batch and fitting:
-        raise UserError(f"--micro-batch {config.micro_batch}: choose one of {', '.join(fitting)}")
+        fits_unlabelled = parts_fit(dataclasses.replace(config, system="info"), resolution, config.micro_batch)
+        cause = f"--labelled-batch {config.labelled_batch} cannot be cut along; " if fits_unlabelled else ""
+        raise UserError(f"--micro-batch {config.micro_batch}: {cause}choose one of {', '.join(fitting)}")
     if config.micro_batch and parts_fit(config, resolution, 0):
         raise UserError(f"--micro-batch {config.micro_batch}: none fits every batch of this training; leave it out")
     fits = GROUP * processes  # and so do all its multiples
