@@ -25,7 +25,7 @@ from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.training import TrainConfig, memory, train
 from semistylegan.training.distributed import launch
-from semistylegan.training.memory import check_parts, estimate, parts_possible, require_memory
+from semistylegan.training.memory import check_parts, estimate, notes_on_batches, parts_possible, require_memory
 from semistylegan.training.state import TrainState
 from semistylegan.training.step import (
     Batch,
@@ -241,6 +241,23 @@ def test_what_can_be_cut_passes() -> None:
     assert parts_possible(config(batch=16, labelled_batch=8), 64) == [16, 8, 4]
     info = TrainConfig.preset("info", "none", "none", batch=16, labelled_batch=1, micro_batch=4)
     check_parts(info, 64)  # which has no labelled images to cut
+
+
+@pytest.mark.parametrize(("batch", "groups"), [(1, False), (7, False), (25, False), (6, True), (8, True)])
+def test_a_batch_that_D_cannot_divide_into_groups_is_told(batch: int, groups: bool) -> None:
+    said = f"--batch {batch}: D compares no images with each other; a multiple of 4 lets it"
+    assert notes_on_batches(config(batch=batch), 64) == ([] if groups else [said])
+
+
+def test_a_training_tells_it(sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alone(sprites_zip, tmp_path / "run", batch=7, kimg=0.007, width=8)
+    assert "--batch 7: D compares no images with each other;" in capsys.readouterr().err
+
+
+def test_a_batch_of_a_growing_run_that_D_cannot_divide_is_told() -> None:
+    said = "--grow-batch 200: D compares no images with each other in batches of 25; a multiple of 32 lets it"
+    assert notes_on_batches(growing(grow_batch=200, batch=16), 64) == [said]
+    assert notes_on_batches(growing(grow_batch=200), 64) == notes_on_batches(growing(), 64) == []
 
 
 def growing(**fields: object) -> TrainConfig:

@@ -28,7 +28,13 @@ from semistylegan.training.feed import Feed, labels_and_space, with_prior
 from semistylegan.training.folder import alone, refuse_other, resume, start_run
 from semistylegan.training.graphs import passes_for
 from semistylegan.training.growing import notes_on_growing
-from semistylegan.training.memory import check_parts, keep_freed_memory, peak_memory, require_memory
+from semistylegan.training.memory import (
+    check_parts,
+    keep_freed_memory,
+    notes_on_batches,
+    peak_memory,
+    require_memory,
+)
 from semistylegan.training.run import CONFIG, STATS, Run
 from semistylegan.training.scope import completed, notes_on_choices, notes_on_labels
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
@@ -83,7 +89,7 @@ def train_here(config: TrainConfig, device: torch.device, on_snapshot: OnSnapsho
     run = Run(Path(config.out))
     labels, space = labels_and_space(config, data)
     notes = [*notes_on_choices(given, config, data), *notes_on_labels(config, data)]
-    notes += notes_on_growing(config, data.resolution)
+    notes += notes_on_batches(config, data.resolution) + notes_on_growing(config, data.resolution)
     config, about_prior = with_prior(config, labels, space)
     refuse_other(run, config, data, reschedule)
     for line in [*notes, *about_prior]:

@@ -86,6 +86,19 @@ def check_parts(config: TrainConfig, resolution: int) -> None:
     )
 
 
+def notes_on_batches(config: TrainConfig, resolution: int) -> list[str]:
+    """What to know of batches that D cannot divide into groups: a line each."""
+    without = "D compares no images with each other"
+    return [
+        f"--batch {batch}: {without}; a multiple of {GROUP} lets it"
+        if batch == config.batch
+        else f"--grow-batch {config.grow_batch}: {without} in batches of {batch}; "
+        f"a multiple of {GROUP * resolution // 8} lets it"
+        for batch in config.batches(resolution)
+        if group_size(batch) == 1
+    ]
+
+
 def parts_possible(config: TrainConfig, resolution: int) -> list[int]:
     """Sizes of micro-batches that fit every batch of a training at `resolution`, the largest first."""
     rows = config.batches(resolution)[-1] // distributed.count()
