@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -23,6 +24,7 @@ from semistylegan.data.dataset import Dataset
 from semistylegan.data.pictures import save_png
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
+from semistylegan.models.checkpoint import kimg_of
 from semistylegan.training import TrainConfig, memory, train
 from semistylegan.training.distributed import launch
 from semistylegan.training.memory import check_parts, estimate, notes_on_batches, parts_possible, require_memory
@@ -179,6 +181,28 @@ def test_a_process_that_dies_ends_the_others_and_leaves_a_good_checkpoint(sprite
     assert "another one has ended" in last and "the same command goes on from" in last, said
     newest = sorted(out.glob("checkpoint-*"))[-1]
     assert newest.name in last and load_file(newest / "model.safetensors")
+
+
+@pytest.mark.timeout(120)
+def test_processes_whose_launcher_is_killed_end_with_a_checkpoint(sprites_zip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    log = out / "stats.jsonl"
+    args = command(sprites_zip, out, "--kimg", "100", "--snap-kimg", "100", "--processes", "2")
+    launcher = subprocess.Popen(args, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        until = time.monotonic() + 90
+        while not (log.exists() and log.read_text(encoding="utf-8").endswith("\n")):
+            assert time.monotonic() < until and launcher.poll() is None
+            time.sleep(0.1)
+        assert not list(out.glob("checkpoint-*"))
+        launcher.kill()
+        _, said = launcher.communicate(timeout=30)  # which waits for all that hold its stderr
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(launcher.pid, signal.SIGKILL)
+    (newest,) = out.glob("checkpoint-*")
+    assert load_file(newest / "train-state.safetensors") and "Traceback" not in said
+    assert stats(out)[-1]["kimg"] == pytest.approx(kimg_of(newest))
 
 
 def config(**fields: object) -> TrainConfig:

@@ -28,6 +28,9 @@ PATIENCE = timedelta(hours=2)
 GRACE = 20.0
 """Seconds that the others get to end by themselves when one process has died."""
 
+LAUNCHER = "SEMISTYLEGAN_LAUNCHER"
+"""Variable of the environment: the number of the process that started this one."""
+
 
 class Lost(UserError):
     """Another process of this training has ended."""
@@ -46,6 +49,11 @@ def count() -> int:
 def rank() -> int:
     """Which of them this is, from 0. Process 0 writes."""
     return dist.get_rank() if dist.is_initialized() else 0
+
+
+def orphaned() -> bool:
+    """Whether :func:`launch` started this process and has died since: nobody is left to end it."""
+    return os.environ.get(LAUNCHER, str(os.getppid())) != str(os.getppid())
 
 
 def local_device(name: str) -> str:
@@ -102,12 +110,14 @@ def launch(command: Sequence[str], processes: int, stdout: int | None = None) ->
     They share the cores: unless OMP_NUM_THREADS is set, each computes with its part of this process's threads. Their
     output goes to the file descriptor `stdout` where it is given.
 
-    Where one of them fails, the others are ended too, and the status is the failed one's.
+    Where one of them fails, the others are ended too, and the status is the failed one's. Where this process is killed,
+    they end as after Ctrl-C.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    place[LAUNCHER] = str(os.getpid())
     place["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS") or str(max(torch.get_num_threads() // processes, 1))
     started = [
         subprocess.Popen(command, env={**os.environ, **place, "RANK": str(i), "LOCAL_RANK": str(i)}, stdout=stdout)

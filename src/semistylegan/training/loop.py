@@ -130,7 +130,7 @@ def go_on(run: Run, state: TrainState, feed: Feed, on_snapshot: OnSnapshot | Non
                 before = state.kimg
                 with arithmetic(config.precision, device):
                     losses = train_step(state, feed.batch(state), passes_of)
-                stop = distributed.any_(interrupted())
+                stop = distributed.any_(interrupted() or distributed.orphaned())
                 tick = crossed(before, state.kimg, config.tick_kimg) or state.progress >= 1
                 snapshot = crossed(before, state.kimg, config.snap_kimg) or state.progress >= 1
                 if tick or snapshot or stop:
