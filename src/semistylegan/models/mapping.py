@@ -10,7 +10,11 @@ from semistylegan.models.layers import RELU_GAIN, Linear, activate, pixel_norm
 
 
 class Mapping(nn.Module):
-    """z, normalised, beside a learned linear map of the code, then fully connected layers (Karras et al. 2019)."""
+    """z, normalised, beside a learned linear map of the code, then fully connected layers (Karras et al. 2019).
+
+    What the map gives is normalised, too, and its bias begins at 0: of scalar factors alone, codes that are positive
+    multiples of each other give the same w at first. The bias learns to tell them apart.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
