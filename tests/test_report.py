@@ -451,6 +451,11 @@ def test_charts() -> None:
     assert nice_ticks(3, 3)[0] < 3 < nice_ticks(3, 3)[-1]
 
 
+def test_an_angle_is_headed_with_both_ends() -> None:
+    assert walks._kind(Factor.circular("hue")) == walks._kind(SPACE["hue"]) == "angle, 0° to 360°"
+    assert re.findall(r"<text.*?>(.*?)</text>", counts(Factor.circular("hue"), np.array([0.5]))) == ["0°", "360°"]
+
+
 def test_names_as_headings() -> None:
     names = {"living-room": "Living room", "my_kitchen-editor": "My kitchen editor", "été-64": "Été-64", "": "Images"}
     assert {name: heading(name) for name in names} == names

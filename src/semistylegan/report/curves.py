@@ -150,7 +150,7 @@ def counts(factor: Factor, levels_N: FloatArray) -> str:
         first, last = (show_value(factor, factor.value_of(float(factor.level_of_index(i)))) for i in (0, bins - 1))
     else:
         found = np.histogram(levels_N, bins=bins, range=(0, 1))[0]
-        first, last = (show_value(factor, value) for value in (factor.low, factor.high))
+        first, last = (show_value(factor, value, end=True) for value in (factor.low, factor.high))
     tallest, width, height = max(int(found.max()), 1), 190, 52
     step = width / bins
     rects = "".join(

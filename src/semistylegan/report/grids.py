@@ -35,16 +35,19 @@ HOLD = 2
 """Frames for which the first and last value of a line stand still."""
 
 
-def show_value(factor: Factor, value: Value) -> str:
-    """A value as people read it: "ring", "210°", "0.29", with as many digits as the factor's range needs."""
+def show_value(factor: Factor, value: Value, end: bool = False) -> str:
+    """A value as people read it: "ring", "210°", "0.29", with as many digits as the factor's range needs.
+
+    A whole turn is shown as none, but as the `end` of a range: "0° to 360°".
+    """
     if isinstance(value, str):
         return value
     span, digits = factor.high - factor.low, _digits(factor)
     if digits == 0 and abs(value - round(value)) > 1e-6 * span and span < 50:
         digits = 1  # a reading between two whole numbers
     number = f"{value:.{digits}f}"
-    if factor.kind == "circular" and float(number) >= factor.high:
-        number = f"{factor.low:.{digits}f}"  # a whole turn is none
+    if factor.kind == "circular" and float(number) >= factor.high and not end:
+        number = f"{factor.low:.{digits}f}"
     if span < 1e-4:  # six decimals tell no values apart
         number = f"{value:.{3 + max(0, math.ceil(math.log10(max(abs(factor.low), abs(factor.high)) / span)))}g}"
     if not float(number):

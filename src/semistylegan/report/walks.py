@@ -89,7 +89,7 @@ def _nearest(factor: Factor, values: Sequence[Value], start: float) -> int:
 def _kind(factor: Factor) -> str:
     if factor.kind == "categorical":
         return f"{len(factor.categories)} classes"
-    low, high = show_value(factor, factor.low), show_value(factor, factor.high)
+    low, high = show_value(factor, factor.low), show_value(factor, factor.high, end=True)
     return f"{'angle' if factor.kind == 'circular' else 'number'}, {low} to {high}"
 
 
