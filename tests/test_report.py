@@ -456,6 +456,11 @@ def test_an_angle_is_headed_with_both_ends() -> None:
     assert re.findall(r"<text.*?>(.*?)</text>", counts(Factor.circular("hue"), np.array([0.5]))) == ["0°", "360°"]
 
 
+def test_many_classes_are_counted() -> None:
+    text = counts(Factor.categorical("kind", [f"k{i}" for i in range(41)]), np.array([0.0, 3.0, 40.0]))
+    assert text.count("<rect") == 41 and re.findall(r"<text.*?>(.*?)</text>", text) == ["k0", "k40"]
+
+
 def test_names_as_headings() -> None:
     names = {"living-room": "Living room", "my_kitchen-editor": "My kitchen editor", "été-64": "Été-64", "": "Images"}
     assert {name: heading(name) for name in names} == names

@@ -144,8 +144,8 @@ def heat_map(rows: Sequence[str], columns: Sequence[str], matrix_RC: FloatArray,
 
 def counts(factor: Factor, levels_N: FloatArray) -> str:
     """How often each value of a factor was labelled."""
-    bins = factor.size if factor.size is not None and factor.size <= 40 else 20
-    if factor.size is not None and factor.size <= 40:
+    bins = factor.size if factor.size is not None and (factor.size <= 40 or factor.kind == "categorical") else 20
+    if factor.size == bins:
         found = np.bincount(factor.index_of_level(levels_N), minlength=bins)
         first, last = (show_value(factor, factor.value_of(float(factor.level_of_index(i)))) for i in (0, bins - 1))
     else:
