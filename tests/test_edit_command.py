@@ -25,6 +25,7 @@ from semistylegan.data.labels import read_csv
 from semistylegan.data.pictures import load_image, save_png
 from semistylegan.data.writing import ZipWriter
 from semistylegan.editing import load
+from semistylegan.factors import Factor
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
@@ -392,6 +393,17 @@ def test_numbers_have_all_digits_before_the_point(capsys: Any) -> None:
     print_readings([{"file_name": "a.png", "year": 1987.5, "price": 12345.6, "size": 0.65812, "kind": 2.0}])
     cells = re.findall(r"(?<=\W)[\d.]+(?=\W)", capsys.readouterr().out)
     assert cells == ["1988", "12346", "0.6581", "2"]
+
+
+def test_an_angle_just_below_a_whole_turn_is_none(capsys: Any) -> None:
+    turn = Factor.circular("bearing", low=-180.0, high=180.0)
+    row: dict[str, float | str] = {"file_name": "a.png", "hue": 359.97, "bearing": 179.996, "size": 359.97}
+    print_readings([row], [Factor.circular("hue"), turn, Factor.scalar("size", None, 0.0, 360.0)])
+    assert re.findall(r"(hue|bearing|size)\W+?(-?\d+)", capsys.readouterr().out) == [
+        ("hue", "0"),
+        ("bearing", "-180"),
+        ("size", "360"),
+    ]
 
 
 @pytest.mark.parametrize(("name", "encoding", "shown"), [("sü", "ascii", rb"s\xfc"), ("s\udcfc", "utf-8", rb"s\udcfc")])

@@ -32,7 +32,7 @@ from semistylegan.factors import Factor, FactorSpace
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
-from semistylegan.report.grids import save_traversal
+from semistylegan.report.grids import save_traversal, show_value
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -438,6 +438,26 @@ def test_the_ends_of_a_range_can_be_typed_as_they_are_shown(page: Page, served: 
     assert page.evaluate(PARSED, [entry, ["0.122", "0.989"]])["values"] == [None, None]
     hue = {"name": "hue", "kind": "circular", "low": 0, "high": 360}
     assert page.evaluate(PARSED, [hue, ["360", "-0.4", "361", "-1"]])["values"] == [0, 0, None, None]
+
+
+ANGLES = """async ([entries, values]) => {
+  const { Factor } = await import("/static/units.js");
+  const factors = entries.map((entry) => new Factor(entry));
+  return factors.map((factor, i) => ({ span: factor.span, shown: values[i].map((v) => factor.show(v)) }));
+}"""
+
+
+def test_the_page_shows_angles_as_the_report_does(page: Page, served: Served) -> None:
+    opened(page, served[0])
+    turns = [Factor.circular("a"), Factor.circular("b", 12), Factor.circular("c", None, -180.0, 180.0)]
+    values = [[f.low + away for away in (0.0, 0.3, 90.0, 359.4, 359.64, 359.97, 360 - 1e-9)] for f in turns]
+    entries = [{**f.to_json(), "low": f.low, "high": f.high} for f in turns]
+    told = page.evaluate(ANGLES, [entries, values])
+    assert [one["shown"] for one in told] == [
+        [show_value(f, v) for v in of] for f, of in zip(turns, values, strict=True)
+    ]
+    assert told[0]["shown"][-3:] == ["0°", "0°", "0°"]
+    assert [one["span"] for one in told] == ["0° to 360°", "0° to 360°", "−180° to 180°"]
 
 
 def test_a_moved_slider_changes_the_picture(page: Page, served: Served) -> None:

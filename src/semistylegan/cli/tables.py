@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.measure import Measurement
@@ -15,6 +15,7 @@ from semistylegan.progress import QUIET_PICTURES, Plain, quiet_bar
 if TYPE_CHECKING:
     from semistylegan.data.pictures import ImageArray
     from semistylegan.editing import Model
+    from semistylegan.factors import Factor
     from semistylegan.study import Result, Study
 
 Row = dict[str, float | str]
@@ -83,9 +84,20 @@ def readings(model: Model, images: Sequence[tuple[str, Callable[[], ImageArray]]
     return rows
 
 
-def print_readings(rows: Sequence[Row]) -> None:
-    """A line for each factor, so that names stay whole; a line for each image where there are more images."""
-    lines = [list(rows[0]), *([_short(v) if isinstance(v, float) else v for v in row.values()] for row in rows)]
+def print_readings(rows: Sequence[Row], factors: Iterable[Factor] = ()) -> None:
+    """A line for each factor, so that names stay whole; a line for each image where there are more images.
+
+    Of an angle among `factors` what rounds to a whole turn is none.
+    """
+    turns = {f.name: f for f in factors if f.kind == "circular"}
+
+    def cell(name: str, value: float | str) -> str:
+        if isinstance(value, str):
+            return value
+        turn = turns.get(name)
+        return _short(turn.low if turn is not None and float(_short(value)) >= turn.high else value)
+
+    lines = [list(rows[0]), *([cell(*entry) for entry in row.items()] for row in rows)]
     if len(lines) <= len(rows[0]):
         lines = [list(line) for line in zip(*lines, strict=True)]
     table = Table(*(Column(head, overflow="fold") for head in lines[0]))

@@ -171,7 +171,7 @@ class Encode(Command):
         elif self.json:
             print(json.dumps(rows, indent=2, allow_nan=False))
         else:
-            print_readings(rows)
+            print_readings(rows, model.factors)
         return self.csv
 
 

@@ -79,10 +79,11 @@ export class Factor {
     return fits ? (this.isRound && within === this.high ? this.low : within) : null;
   }
 
-  /** A value without its unit, always with as many digits: "ring", "0.210". */
+  /** A value without its unit, always with as many digits: "ring", "0.210"; of a circle what rounds to its end is its beginning. */
   number(value) {
     if (this.isClass) return value;
-    const text = Number(value).toFixed(this.digits);
+    const near = Number(value).toFixed(this.digits);
+    const text = this.isRound && value < this.high && Number(near) >= this.high ? this.low.toFixed(this.digits) : near;
     return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "\u2212");
   }
 
