@@ -101,8 +101,8 @@ def make(folder: Path, space: FactorSpace, channels: int, system: str = "semi") 
     save_model(run / "checkpoint-000004", config, codes, StyleGAN2(config), Encoder(config, Trunk(config)))
     share = {"label_fraction": 0.2} if system == "semi" else {}
     train = TrainConfig.preset(system, str(folder / "data.zip"), str(run), kimg=4.0, gamma_g=3.5, **share).resolved(16)
-    document = {"semistylegan": "0.1.0", "data_fingerprint": "", "train": train.to_json(), "model": config.to_json()}
-    files.write_json(run / "config.json", document)
+    document = {"semistylegan": "0.1.0", "train": train.to_json(), "model": config.to_json()}
+    files.write_json(run / "config.json", document | {"data_fingerprint": data.fingerprint()})
     save_png(run / "reals.png", tile(data.images(range(20)).permute(0, 2, 3, 1).numpy(), columns=10))
     if system == "semi":
         rows = choose_rows(data.labels, 0.2, 0)
@@ -228,6 +228,19 @@ def test_without_the_data_no_blank_of_the_sheet_is_a_real_image(folder: Path) ->
     assert reals is not None and (reals == images).all()
 
 
+def test_data_that_has_changed_is_not_at_hand(folder: Path) -> None:
+    config = json.loads((folder / "run" / "config.json").read_text())
+    config["train"]["data"] = str(folder / "data.zip")
+    files.write_json(folder / "run" / "config.json", config)
+    assert "<small>is " in read(folder / "run")[0]
+    with ZipWriter(folder / "data.zip", SPACE) as out:
+        for i in range(60):
+            out.add(f"{i:06d}.png", np.full((16, 16, 1), i, np.uint8), np.zeros(4))
+    text, page = read(folder / "run")
+    assert "<small>is " not in text and "readings" not in page.sections
+    assert "data.zip has changed since this run was trained on it" in page.text.partition("Limits")[2]
+
+
 def test_without_labels(tmp_path: Path) -> None:
     make(tmp_path, SPACE, channels=3, system="info")
     _, page = read(tmp_path / "run")
@@ -332,7 +345,7 @@ def test_a_run_beside_others(folder: Path, tmp_path: Path) -> None:
     files.append_jsonl(other / "metric-l2.jsonl", {"kimg": 4, "l2": 0.2, "protocol": {"bins": 20, "images": 50}})
     for run, changes in ((other, {"gamma_g": 7.25}), (elsewhere, {}), (new, {})):
         document = json.loads((run / "config.json").read_text())
-        document["data_fingerprint"] = "other" if run is elsewhere else ""
+        document["data_fingerprint"] = "other" if run is elsewhere else document["data_fingerprint"]
         files.write_json(run / "config.json", document | {"train": document["train"] | changes})
     (new / "metrics.json").unlink()
 

@@ -83,7 +83,7 @@ class Facts:
     """Metric -> lines of its `metric-<name>.jsonl`."""
     stats: list[dict[str, Any]]
     missing: str
-    """Why the data set could not be read, or nothing."""
+    """Why the data set is not at hand, or nothing."""
 
     @property
     def space(self) -> FactorSpace:
@@ -149,6 +149,8 @@ def gather(run_path: Path) -> Facts:
         data = Dataset.open(train["data"])
         if (data.resolution, data.channels) != (model.resolution, model.channels):
             data, missing = None, f"{train['data']} now holds images of another size"
+        elif data.fingerprint() != document.get("data_fingerprint"):
+            data, missing = None, f"{train['data']} has changed since this run was trained on it"
         elif model.edits_in_one_pass:
             data = data.only(model.factors.names)
     except (UserError, OSError, KeyError) as error:

@@ -125,6 +125,6 @@ def limits(facts: Facts) -> list[str]:
     )
     if facts.missing:
         out.append(
-            f"The data set could not be read when this page was written ({facts.missing}); what needs it is left out."
+            f"The data set was not at hand when this page was written ({facts.missing}); what needs it is left out."
         )
     return out
