@@ -397,6 +397,22 @@ def test_scores_beside_others_are_of_the_same_factors(folder: Path, tmp_path: Pa
     assert "<td class=best>0.300</td><td>0.300<sup>†</sup></td><td class=best>0.300</td>" in text
 
 
+def test_scores_are_compared_with_the_first_that_there_is(folder: Path, tmp_path: Path) -> None:
+    """The first run has neither SAP nor KID; of SAP two others have one, of KID one has."""
+    measure(folder / "run")
+    files.write_json(folder / "run" / "metrics.json", {"kimg": 4.0, "mig": 0.4})
+    more = {"lone": ({"kid": 0.2, "sap": 0.5}, 9000), "same": ({"sap": 0.6}, 9000), "fewer": ({"sap": 0.7}, 200)}
+    for name, (scores, images) in more.items():
+        run = Path(shutil.copytree(folder / "run", tmp_path / name))
+        files.write_json(run / "metrics.json", scores)
+        for metric in ("kid", "sap"):
+            files.append_jsonl(run / f"metric-{metric}.jsonl", {"kimg": 4, "protocol": {"images": images}})
+    text = write_report(folder / "run", [tmp_path / name for name in more]).read_text(encoding="utf-8")
+    assert "<td>–</td><td>0.200</td><td>–</td><td>–</td>" in text
+    assert "<td>–</td><td>0.500</td><td class=best>0.600</td><td>0.700<sup>†</sup></td>" in text
+    assert "than the first score of its row" in text
+
+
 def test_scores_say_what_training_saw_of_their_images(folder: Path) -> None:
     run = folder / "run"
     measure(run)

@@ -117,7 +117,7 @@ def _scores(columns: Sequence[Column]) -> str:
     for key, name, better in SHOWN:
         values = [number(c.metrics.get(key)) for c in columns]
         if any(v is not None for v in values):
-            measured.append(_measured(name, better, values, [_otherwise(key, c, columns[0]) for c in columns]))
+            measured.append(_measured(name, better, values, _marks(key, columns)))
     return (
         f'<table class="beside"><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
         f"<tbody>{''.join(measured)}</tbody></table>"
@@ -141,8 +141,14 @@ def _measured(name: str, better: str, values: Sequence[float | None], marks: Seq
     return f'<tr><th scope="row">{escape(name)} <span class="soft">{arrow}</span></th>{cells}</tr>'
 
 
+def _marks(key: str, columns: Sequence[Column]) -> list[str]:
+    """Of each run's score: a dagger where it is not to be compared with the first that there is."""
+    first = next((c for c in columns if number(c.metrics.get(key)) is not None), columns[0])
+    return ["" if number(c.metrics.get(key)) is None else _otherwise(key, c, first) for c in columns]
+
+
 def _otherwise(key: str, column: Column, first: Column) -> str:
-    """A dagger where a score was measured in another way than the first run's, or on other data."""
+    """A dagger where a score was measured in another way than the first one, or on other data."""
     if column.fingerprint != first.fingerprint:
         return "‡"
     told = [{"metrics_version": 1} | c.protocols.get(METRIC_OF[key], {}) for c in (column, first)]
@@ -153,15 +159,15 @@ def _otherwise(key: str, column: Column, first: Column) -> str:
 
 def _notes(columns: Sequence[Column]) -> str:
     """What the daggers mean, where there are any."""
-    first, out = columns[0], []
-    seen = {_otherwise(key, c, first) for c in columns for key, *_ in SHOWN if number(c.metrics.get(key)) is not None}
+    out = []
+    seen = {mark for key, *_ in SHOWN for mark in _marks(key, columns)}
     if "†" in seen:
         out.append(
-            "† measured by another protocol than the first run’s (images, split, hold-out, factors or bins): not to be "
-            "compared."
+            "† measured by another protocol than the first score of its row (images, split, hold-out, factors or "
+            "bins): not to be compared with it."
         )
     if "‡" in seen:
-        out.append("‡ on other data: not to be compared.")
+        out.append("‡ on other data than the first score of its row: not to be compared with it.")
     if any(not c.metrics for c in columns):
         out.append("– not measured: run semistylegan eval.")
     return f'<p class="small soft">{" ".join(out)}</p>' if out else ""
