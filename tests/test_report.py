@@ -27,6 +27,7 @@ from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder, Trunk
 from semistylegan.models.stylegan2 import StyleGAN2
+from semistylegan.report import page as page_module
 from semistylegan.report import walks, write_report
 from semistylegan.report.curves import Chart, Line, charts, counts, nice_ticks
 from semistylegan.report.facts import constant_level, gather, scores_of
@@ -437,7 +438,15 @@ def test_of_several_measurements_at_one_kimg_the_best_one_is_drawn(folder: Path)
     assert "generator from 0.9 to 0.4" in str(chart)
 
 
-def test_a_run_beside_what_is_none(folder: Path, tmp_path: Path) -> None:
+def test_a_run_beside_what_is_none(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told before what takes long."""
+    monkeypatch.setattr(page_module, "gather", lambda run: pytest.fail("the page is begun"))
+    damaged, new = (Path(shutil.copytree(folder / "run", tmp_path / name)) for name in ("damaged", "new"))
+    (damaged / "metrics.json").write_text("{")
+    shutil.rmtree(new / "checkpoint-000004")
+    for other, says in ((damaged, "damaged.metrics.json: not readable"), (new, "new: holds no finished checkpoint")):
+        with pytest.raises(UserError, match=says):
+            write_report(folder / "run", [other])
     with pytest.raises(UserError, match="this is the run of the report"):
         write_report(folder / "run", [folder / "run"])
     with pytest.raises(UserError, match="not a run"):

@@ -11,7 +11,7 @@ from typing import Any
 from semistylegan.editing import load
 from semistylegan.errors import UserError
 from semistylegan.metrics.scores import METRIC_OF
-from semistylegan.report.facts import Facts, history_of, number, protocol_of, scores_of
+from semistylegan.report.facts import history_of, number, protocol_of, scores_of
 from semistylegan.report.html import ImageArray, escape, percent, section, sheet, whole
 from semistylegan.report.scores import MORE, TILES
 from semistylegan.training.run import LABELS, Run
@@ -46,18 +46,18 @@ class Column:
     """Some generated images; None where the model draws none."""
 
 
-def beside(facts: Facts, others: Sequence[Path]) -> str:
+def beside(run: Path, others: Sequence[Path]) -> str:
     """The section; nothing where there are no others.
 
     Raises:
-        UserError: one of them is no run, or is the run itself; names it.
+        UserError: one of them is the run itself, no run, has no checkpoint or a damaged file; names it.
     """
     if not others:
         return ""
     for path in others:
-        if path.resolve() == facts.run.resolve():
+        if path.resolve() == run.resolve():
             raise UserError(f"--beside {path}: this is the run of the report; name another one")
-    paths = [facts.run, *others]
+    paths = [run, *others]
     columns = [_column(path, name) for path, name in zip(paths, _names(paths), strict=True)]
     intro = (
         "Each is one training. What differs by less than another seed would make says nothing; a sweep over seeds "

@@ -18,7 +18,6 @@ from semistylegan.report.html import document, escape, picture, section, share_o
 from semistylegan.report.scores import leakage, numbers
 from semistylegan.report.walks import edits, traversals
 from semistylegan.report.words import command, headline, key_facts, lede, limits
-from semistylegan.training.run import Run
 
 FILE = "report.html"
 OFF = 0.1
@@ -35,18 +34,16 @@ def write_report(run_path: str | Path, others: Sequence[Path] = ()) -> Path:
         the file's path.
 
     Raises:
-        UserError: not a run, or one without a finished checkpoint.
+        UserError: not a run, or one without a finished checkpoint; the others likewise.
     """
     run = Path(run_path)
-    for other in others:  # before what takes long
-        Run(other).document()
-    facts = gather(run)
-    write_text(run / FILE, page(facts, others))
+    compared = beside(run, others)  # before what takes long: it finds what is wrong with the others
+    write_text(run / FILE, page(gather(run), compared))
     return run / FILE
 
 
-def page(facts: Facts, others: Sequence[Path] = ()) -> str:
-    """The whole page."""
+def page(facts: Facts, compared: str = "") -> str:
+    """The whole page; `compared` is the section that :func:`beside` made."""
     parts = [
         traversals(facts),
         samples(facts),
@@ -54,7 +51,7 @@ def page(facts: Facts, others: Sequence[Path] = ()) -> str:
         factor_by_factor(facts),
         readings(facts),
         edits(facts),
-        beside(facts, others),
+        compared,
         labels(facts),
         training(facts),
         again(facts),
