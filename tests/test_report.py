@@ -316,6 +316,10 @@ def test_a_run_whose_end_was_moved_says_so_beside_its_command(folder: Path) -> N
     Run(folder / "run").rescheduled(4.0, 2.0)
     said = "until kimg 1.5 it was planned for 4, until kimg 2 it was planned for 3."
     assert f"Its end was moved (--reschedule): {said}" in read(folder / "run")[0]
+    other = Path(shutil.copytree(folder / "run", folder / "other"))
+    Run(other).rescheduled(6.0, 0.0)
+    text = write_report(other, [folder / "run"]).read_text(encoding="utf-8")
+    assert text.count("Its end was moved") == 1 and f"run: Its end was moved (--reschedule): {said}" in text
 
 
 def test_a_factor_of_one_value_is_not_edited_and_has_no_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

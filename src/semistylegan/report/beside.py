@@ -34,6 +34,8 @@ class Column:
 
     name: str
     train: dict[str, Any]
+    moved_end: str
+    """Of a run whose end was moved: what it was planned for before."""
     fingerprint: str
     """Of the data's content."""
     labelled: int
@@ -83,6 +85,7 @@ def _column(path: Path, name: str) -> Column:
     return Column(
         name=name,
         train=document["train"],
+        moved_end=run.moved_end(),
         fingerprint=str(document.get("data_fingerprint", "")),
         labelled=labelled,
         kimg=number(metrics.get("kimg")),
@@ -158,7 +161,7 @@ def _otherwise(key: str, column: Column, first: Column) -> str:
 
 
 def _notes(columns: Sequence[Column]) -> str:
-    """What the daggers mean, where there are any."""
+    """What the daggers mean, where there are any; of which runs the end was moved."""
     out = []
     seen = {mark for key, *_ in SHOWN for mark in _marks(key, columns)}
     if "†" in seen:
@@ -170,6 +173,7 @@ def _notes(columns: Sequence[Column]) -> str:
         out.append("‡ on other data than the first score of its row: not to be compared with it.")
     if any(not c.metrics for c in columns):
         out.append("– not measured: run semistylegan eval.")
+    out += [f"{escape(c.name)}: {escape(c.moved_end)}" for c in columns if c.moved_end]
     return f'<p class="small soft">{" ".join(out)}</p>' if out else ""
 
 
