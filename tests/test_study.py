@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import types
+from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from semistylegan.report import study as report_study
 from semistylegan.report.study import page
 from semistylegan.study import Result, Study, running, sweep
 from semistylegan.study.plan import parse_axis
-from semistylegan.study.plots import PAIRS, PAPER, draw, lines_of, svg
+from semistylegan.study.plots import PAIRS, PAPER, SERIES, VARIABLES, draw, lines_of, svg
 from semistylegan.study.table import FEWER, LEARNED, NAMED_LATER, OTHER, Spread, spread, to_csv, to_markdown
 from semistylegan.training.config import PRESETS, TrainConfig
 from semistylegan.training.run import Run
@@ -425,6 +426,27 @@ def test_a_figure_takes_its_colours_from_the_page() -> None:
     assert draw(study, []) == {} and "<table" not in page(study, [])
     one, two = (svg(draw(study, made_up(study))["trade-off"]) for _ in range(2))
     assert one == two and one.startswith("<svg") and "var(--e)" in one and "var(--sans)" in one
+
+
+def test_lines_show_on_light_and_dark_paper() -> None:
+    def luminance(colour: str) -> float:
+        parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        return float(
+            np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+        )
+
+    style = (resources("semistylegan.report") / "page.css").read_text(encoding="utf-8")
+    light, dark = (
+        dict(re.findall(r"(--\w+): (#\w{6});", block)) for block in re.findall(r":root {(.*?)}", style, re.S)[:2]
+    )
+    for colours in (light, dark):
+        paper = luminance(colours["--paper"])
+        for colour in SERIES:
+            low, high = sorted((luminance(colours[VARIABLES[colour]]), paper))
+            assert (high + 0.05) / (low + 0.05) >= 3, colour
+    assert [light[VARIABLES[colour]] for colour in SERIES] == list(SERIES), (
+        "a picture's colours are those of the light page"
+    )
 
 
 def test_points_stand_where_the_scores_are() -> None:

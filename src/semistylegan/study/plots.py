@@ -31,6 +31,10 @@ VARIABLES = {
     "#0d6862": "--e",
     "#a8431f": "--g",
     "#4d4a8f": "--real",
+    "#a5850d": "--s4",
+    "#7a3567": "--s5",
+    "#3d6b1f": "--s6",
+    "#77716a": "--s8",
 }
 """The page's name of a colour."""
 MARKS = "osD^vPX"
