@@ -239,7 +239,7 @@ def test_mean_and_deviation_over_seeds_by_hand() -> None:
     assert str(alone) == "0.250"
 
 
-def test_tables_tell_every_run_and_every_setting() -> None:
+def test_tables_tell_every_run_and_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     study = plan({"label_fraction": (0.0, 0.01)}, seeds=(0, 1), baselines=("all-labels",))
     results = made_up(study)
     rows = list(csv.DictReader(to_csv(study, results).splitlines()))
@@ -255,6 +255,9 @@ def test_tables_tell_every_run_and_every_setting() -> None:
     assert lines[2].startswith("|  | 0 | 2 | 0.250 ± 0.212 |") and lines[4].startswith(
         "| all-labels |  | 1 of 2 | 0.300 |"
     )
+    assert '<th scope="row">all-labels</th><td>1 of 2</td>' in page(study, results)
+    print_study(study, results)
+    assert re.search(r"all-labels\W+1 of 2 ", capsys.readouterr().out)
 
 
 def test_scores_on_images_whose_labels_were_learned_are_marked_and_never_the_best() -> None:
@@ -358,12 +361,12 @@ def test_marked_points_are_hollow() -> None:
     assert list(whole.get_xdata()) == [0, 1, 2] and whole.get_markevery() == [0, 1]
     assert (list(marked.get_xdata()), list(marked.get_ydata())) == ([2], [pytest.approx(0.3)])
     assert marked.get_markerfacecolor() == PAPER and marked.get_zorder() > whole.get_zorder()
-    assert level.get_label() == "all-labels" and "dasharray: 1.2,2.4" in svg(figures["plot"]), "a dotted line"
+    assert level.get_label() == "all-labels" and "dasharray: 1.2,2.4" in svg(figures["plot"], "a plot"), "a dotted line"
     hollow = [line for line in figures["trade-off"].axes[0].lines if line.get_markerfacecolor() == PAPER]
     assert [list(line.get_xdata()) for line in hollow] == [[pytest.approx(0.3)], [pytest.approx(0.4)]]
-    assert "var(--paper)" in svg(figures["plot"])
+    assert "var(--paper)" in svg(figures["plot"], "a plot")
     unmarked = draw(study, [dataclasses.replace(r, metrics={"mig": 0.1, "mig_gen": 0.5}) for r in results])
-    assert "dasharray: 4.8,3.6" in svg(unmarked["plot"])
+    assert "dasharray: 4.8,3.6" in svg(unmarked["plot"], "a plot")
     assert not [line for f in unmarked.values() for axes in f.axes for line in axes.lines if line.get_markevery()]
 
 
@@ -424,8 +427,32 @@ def test_the_page_shows_the_last_sheet_of_a_run(tmp_path: Path, monkeypatch: pyt
 def test_a_figure_takes_its_colours_from_the_page() -> None:
     study = plan({"gamma_g": (1.0, 5.0)})
     assert draw(study, []) == {} and "<table" not in page(study, [])
-    one, two = (svg(draw(study, made_up(study))["trade-off"]) for _ in range(2))
-    assert one == two and one.startswith("<svg") and "var(--e)" in one and "var(--sans)" in one
+    one, two = (svg(draw(study, made_up(study))["trade-off"], "E & G") for _ in range(2))
+    assert (
+        one == two
+        and one.startswith("<svg")
+        and 'aria-label="E &amp; G"' in one
+        and "var(--e)" in one
+        and "var(--sans)" in one
+    )
+
+
+def test_names_with_signs_of_mathematics_and_of_tables(tmp_path: Path) -> None:
+    study = plan({"as_classes": ("a|b", "$x^$"), "shift_keeps": ("$_$", "x")})
+    results = made_up(study)
+    for name, figure in draw(study, results).items():
+        figure.savefig(tmp_path / f"{name}.png")
+        assert "$x^$" in svg(figure, name)
+    assert "$_$" in page(study, results)
+    assert "| a\\|b | $_$ | 1 |" in to_markdown(study, results)
+
+
+def test_figures_of_the_page_have_names_and_no_id_is_there_twice() -> None:
+    study = plan({"gamma_g": (1.0, 5.0)}, seeds=(0, 1))
+    text = page(study, made_up(study))
+    ids = re.findall(r' id="(.*?)"', text)
+    assert len(ids) == len(set(ids))
+    assert len(re.findall(r'<svg [^>]*role="img" aria-label="\w', text)) == text.count("<svg") == 2
 
 
 def test_lines_show_on_light_and_dark_paper() -> None:

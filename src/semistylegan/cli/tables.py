@@ -46,17 +46,20 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
 
 def print_study(study: Study, results: Sequence[Result]) -> None:
     """A row for each setting of a study: its scores, mean ± standard deviation over the seeds."""
-    from semistylegan.study.table import Spread, fields_of, legend, name_of, spread
+    from semistylegan.study.table import Spread, fields_of, legend, name_of, runs_of, spread
 
     fields = fields_of(results)
     whole = (Column(head, no_wrap=True) for head in ("runs", *map(name_of, fields)))
     table = Table("setting", *whole, padding=(0, 1, 0, 0))
     every = list[Spread | None]()
     for setting in study.settings:
-        done = sum(r.job.setting == setting and not r.failed for r in results)
         told = [spread(results, setting, field) for field in fields]
         every += told
-        table.add_row(setting.name, str(done), *("-" if t is None else str(t).replace(" ± ", "\n± ") for t in told))
+        table.add_row(
+            setting.name,
+            runs_of(results, setting),
+            *("-" if t is None else str(t).replace(" ± ", "\n± ") for t in told),
+        )
     console = Plain()
     # Names may wrap. Numbers may not: where they do not fit, the table is wider than the terminal.
     wide = console.options.update(max_width=10_000)

@@ -15,7 +15,7 @@ from semistylegan.report.html import document, escape, heading, picture, section
 from semistylegan.study import Result, Study
 from semistylegan.study.plan import option, shown
 from semistylegan.study.plots import draw, svg
-from semistylegan.study.table import SCORES, fields_of, legend, name_of, spread
+from semistylegan.study.table import SCORES, fields_of, legend, name_of, runs_of, spread
 from semistylegan.training.config import TrainConfig
 
 FILE = "report.html"
@@ -104,7 +104,6 @@ def table(study: Study, results: Sequence[Result]) -> str:
     head_cells = "".join(f'<th scope="col">{escape(name_of(field))}</th>' for field in fields)
     rows = []
     for setting in study.settings:
-        runs = sum(r.job.setting == setting and not r.failed for r in results)
         cells = []
         for field in fields:
             t = told[setting.name, field]
@@ -112,7 +111,9 @@ def table(study: Study, results: Sequence[Result]) -> str:
             marked = t is not None and not t.marks and best.get(field) == t.mean
             mean = f'<span class="best">{mean}</span>' if marked else mean
             cells.append(f"<td>{mean}{f'<small>± {more}</small>' if more else ''}</td>")
-        rows.append(f'<tr><th scope="row">{escape(setting.name)}</th><td>{runs}</td>{"".join(cells)}</tr>')
+        rows.append(
+            f'<tr><th scope="row">{escape(setting.name)}</th><td>{runs_of(results, setting)}</td>{"".join(cells)}</tr>'
+        )
     intro = "Mean over the seeds, and their standard deviation; the best mean of each usual score is underlined."
     body = (
         f'<div class="wide-table"><table class="study"><thead><tr><td></td><th scope="col">runs</th>{head_cells}</tr>'
@@ -127,17 +128,18 @@ def plots(study: Study, results: Sequence[Result], figure: Figure) -> str:
     intro = "Lines join means; dots are runs, the shade spans the seeds." if len(study.seeds) > 1 else ""
     if legend(spread(results, s, field) for s in study.settings for field in SCORES):
         intro += " What is marked in the table is hollow, a marked baseline dotted."
-    return section("plot", "Score by score", intro.strip(), _drawn(figure))
+    return section("plot", "Score by score", intro.strip(), _drawn(figure, "Each score over the first axis"))
 
 
 def trade_off(figure: Figure) -> str:
     """The encoder's score against the generator's."""
     intro = "What reads well does not always draw well: the encoder’s score to the right, the generator’s upwards."
-    return section("trade-off", "Encoder against generator", intro, _drawn(figure))
+    label = "The encoder’s scores against the generator’s"
+    return section("trade-off", "Encoder against generator", intro, _drawn(figure, label))
 
 
-def _drawn(figure: Figure) -> str:
-    return f'<div class="wide-table"><figure class="chart studied">{svg(figure)}</figure></div>'
+def _drawn(figure: Figure, label: str) -> str:
+    return f'<div class="wide-table"><figure class="chart studied">{svg(figure, label)}</figure></div>'
 
 
 def grids(study: Study, results: Sequence[Result]) -> str:

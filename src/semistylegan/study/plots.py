@@ -6,6 +6,7 @@ from that page, so that it follows light and dark.
 
 from __future__ import annotations
 
+import html
 import io
 import math
 import re
@@ -61,8 +62,8 @@ STYLE: Any = {
     "legend.labelcolor": SOFT,
     "figure.facecolor": PAPER,
     "axes.facecolor": "none",
+    "text.parse_math": False,
     "svg.fonttype": "none",
-    "svg.hashsalt": "semistylegan",
 }
 
 Line = tuple[str, list[Setting]]
@@ -82,10 +83,10 @@ def draw(study: Study, results: Sequence[Result]) -> dict[str, Figure]:
     return out
 
 
-def svg(figure: Figure) -> str:
-    """A figure as an `<svg>` element for the report's page."""
+def svg(figure: Figure, label: str) -> str:
+    """A figure as an `<svg>` element for the report's page; a screen reader says its label, which no other has."""
     buffer = io.StringIO()
-    with rc_context(STYLE):
+    with rc_context({**STYLE, "svg.hashsalt": label}):  # ids of marks are hashes: none is on the page twice
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
@@ -93,9 +94,10 @@ def svg(figure: Figure) -> str:
         text = text.replace(colour, f"var({name})")
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"font-family: [^;]*sans-serif", "font-family: var(--sans)", text)
-    text = re.sub(r' id="[a-zA-Z0-9]+_\d+"', "", text)  # numbered from 1 in every figure, and referred to by nobody
+    text = re.sub(r' id="[a-zA-Z0-9.]+_\d+"', "", text)  # numbered from 1 in every figure, and referred to by nobody
     head, rest = text.split(">", 1)
-    return re.sub(r' (width|height)="[^"]*"', "", head) + ">" + rest  # as wide as the page lets it be
+    head = re.sub(r' (width|height)="[^"]*"', "", head)  # as wide as the page lets it be
+    return f'{head} role="img" aria-label="{html.escape(label)}">{rest}'
 
 
 # -- scores over the first axis -----------------------------------------------------------------------------------

@@ -54,6 +54,8 @@ NAMED_LATER = (
 OTHER = "¶ over other factors than the scores without it: not to be compared with them."
 MARKS = {"†": LEARNED, "‡": FEWER, "§": NAMED_LATER, "¶": OTHER}
 """Mark of a score in a table -> what it says below. A marked score is never the best of its column."""
+BAR = r"\|"
+"""A bar within a cell of Markdown."""
 RUN_FACTS = ("labelled_images", "kimg", "seconds")
 """What a row tells of its run before the scores."""
 
@@ -158,6 +160,12 @@ def legend(told: Iterable[Spread | None]) -> list[str]:
     return [sentence for mark, sentence in MARKS.items() if mark in marks]
 
 
+def runs_of(results: Sequence[Result], setting: Setting) -> str:
+    """How many runs of a setting ended well: `3`, or `1 of 3` where others failed."""
+    failed = [bool(r.failed) for r in results if r.job.setting == setting]
+    return f"{failed.count(False)} of {len(failed)}" if any(failed) else str(len(failed))
+
+
 def fields_of(results: Sequence[Result]) -> list[str]:
     """The scores that any run has: the usual ones first."""
     found = {field for r in results for field in r.scores}
@@ -223,13 +231,11 @@ def to_markdown(study: Study, results: Sequence[Result]) -> str:
         if not mine:
             continue
         cells = [shown(setting.values[axis]) if axis in setting.values else "" for axis in study.axes]
-        done = sum(not r.failed for r in mine)
         told = [spread(results, setting, field) for field in fields]
         every += told
-        runs = str(done) if done == len(mine) else f"{done} of {len(mine)}"
-        row = [*([setting.baseline] if own != axes else []), *cells, runs, *("" if t is None else str(t) for t in told)]
-        lines.append(row)
-    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        row = [*([setting.baseline] if own != axes else []), *cells, runs_of(results, setting)]
+        lines.append([*row, *("" if t is None else str(t) for t in told)])
+    table = "".join(f"| {' | '.join(cell.replace('|', BAR) for cell in line)} |\n" for line in lines)
     return table + "".join(f"\n{sentence}\n" for sentence in legend(every))
 
 
