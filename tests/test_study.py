@@ -25,6 +25,7 @@ from semistylegan.cli.program import main
 from semistylegan.cli.studying import Sweep
 from semistylegan.cli.tables import print_study
 from semistylegan.data.dataset import Dataset
+from semistylegan.data.writing import ZipWriter
 from semistylegan.errors import UserError
 from semistylegan.metrics import oracle as oracle_module
 from semistylegan.metrics.oracle import oracle_for
@@ -556,6 +557,26 @@ def test_a_study_stops_goes_on_and_is_not_done_twice(
         "table.md",
         "trade-off.png",
     }
+
+
+def test_what_is_not_measured_is_told_before_and_after(
+    sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ZipWriter(tmp_path / "bare.zip", None) as out:
+        for i, image in enumerate(Dataset.open(sprites_zip).images(range(64)).permute(0, 2, 3, 1).numpy()):
+            out.add(f"{i}.png", image)
+    real, before = running.train, list[str]()
+    monkeypatch.setattr(running, "train", lambda config: before.append(capsys.readouterr().err) or real(config))
+    fields, metrics = {**SHORT, "preset": "info"}, ("mig", "mig_gen")
+    axes = {"gamma_g": (1.0, 2.0)}
+    results = sweep(tmp_path / "bare.zip", tmp_path / "s", axes, fields=fields, metrics=metrics, images=100, workers=1)
+    assert "bare.zip: 0 images have a label, and scores need 20: most will be left out" in before[0]
+    study = Study.of(tmp_path / "bare.zip", tmp_path / "s", axes, fields=fields)
+    print_study(study, results)
+    table = (tmp_path / "s" / "table.md").read_text(encoding="utf-8")
+    for told in (table, page(study, results), capsys.readouterr().out):
+        assert told.count("mig is left out: fewer than 20 images have a label.") == 1
+        assert told.count("mig_gen is left out: fewer than 20 images have a label, too few for an oracle.") == 1
 
 
 def test_what_another_seed_or_oracle_measured_is_measured_again(sprites_zip: Path, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
 
 def print_study(study: Study, results: Sequence[Result]) -> None:
     """A row for each setting of a study: its scores, mean ± standard deviation over the seeds."""
-    from semistylegan.study.table import Spread, fields_of, legend, name_of, runs_of, spread
+    from semistylegan.study.table import Spread, fields_of, left_out, legend, name_of, runs_of, spread
 
     fields = fields_of(results)
     whole = (Column(head, no_wrap=True) for head in ("runs", *map(name_of, fields)))
@@ -66,7 +66,7 @@ def print_study(study: Study, results: Sequence[Result]) -> None:
     names = Measurement.get(console, wide, "\n".join(["setting", *(s.name for s in study.settings)]))
     console.width = max(console.width, Measurement.get(console, wide, table).maximum - names.span)
     console.print(table)
-    for sentence in legend(every):
+    for sentence in (*legend(every), *left_out(results)):
         console.print(sentence)
 
 

@@ -15,7 +15,7 @@ from semistylegan.report.html import document, escape, heading, picture, section
 from semistylegan.study import Result, Study
 from semistylegan.study.plan import option, shown
 from semistylegan.study.plots import draw, svg
-from semistylegan.study.table import SCORES, fields_of, legend, name_of, runs_of, spread
+from semistylegan.study.table import SCORES, fields_of, left_out, legend, name_of, runs_of, spread
 from semistylegan.training.config import TrainConfig
 
 FILE = "report.html"
@@ -93,7 +93,7 @@ def measured_on(results: Sequence[Result]) -> str:
 def table(study: Study, results: Sequence[Result]) -> str:
     """Every score of every setting: mean and standard deviation over the seeds, the best of the usual ones marked."""
     fields = fields_of(results)
-    if not fields:
+    if not fields and not left_out(results):
         return ""
     told = {(s.name, f): spread(results, s, f) for s in study.settings for f in fields}
     best = {}
@@ -115,11 +115,13 @@ def table(study: Study, results: Sequence[Result]) -> str:
             f'<tr><th scope="row">{escape(setting.name)}</th><td>{runs_of(results, setting)}</td>{"".join(cells)}</tr>'
         )
     intro = "Mean over the seeds, and their standard deviation; the best mean of each usual score is underlined."
+    intro = intro if fields else ""
     body = (
         f'<div class="wide-table"><table class="study"><thead><tr><td></td><th scope="col">runs</th>{head_cells}</tr>'
         f"</thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
-    body += "".join(f'<p class="small soft">{sentence}</p>' for sentence in legend(told.values()))
+    below = (*legend(told.values()), *left_out(results))
+    body += "".join(f'<p class="small soft">{escape(sentence)}</p>' for sentence in below)
     return section("table", "In numbers", intro, body)
 
 

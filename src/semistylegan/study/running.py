@@ -35,7 +35,7 @@ from semistylegan.metrics.evaluate import (
     require_images,
     version_of,
 )
-from semistylegan.metrics.oracle import Oracle, oracle_for
+from semistylegan.metrics.oracle import MIN_LABELLED, Oracle, oracle_for
 from semistylegan.metrics.scores import VERSION
 from semistylegan.models.checkpoint import WEIGHTS_FILE
 from semistylegan.signals import heard_by
@@ -132,7 +132,7 @@ def sweep(
 
 
 def prepare(study: Study) -> Oracle | None:
-    """Finds what would fail, before hours are spent, and trains the oracle that all runs share.
+    """Finds what would fail, before hours are spent, and trains the oracle that all runs share; says if there is none.
 
     Returns:
         the oracle; None where too few images have a label for one.
@@ -156,7 +156,11 @@ def prepare(study: Study) -> Oracle | None:
             if moved := run.moved_end():
                 fix = "A study compares runs of one plan: remove it, or give another --out"
                 raise UserError(f"{run.path}: {moved} {fix}")
-    return oracle_for(data, pick_device(study.jobs[0].config.device))
+    oracle = oracle_for(data, pick_device(study.jobs[0].config.device))
+    if oracle is None:
+        few = f"{data.path}: {len(data.labels.labelled_rows)} images have a label, and scores need {MIN_LABELLED}"
+        progress.console().print(f"{few}: most will be left out; label more images first", markup=False)
+    return oracle
 
 
 def write_tables(study: Study, results: Sequence[Result]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -160,6 +161,12 @@ def legend(told: Iterable[Spread | None]) -> list[str]:
     return [sentence for mark, sentence in MARKS.items() if mark in marks]
 
 
+def left_out(results: Sequence[Result]) -> list[str]:
+    """Which scores runs are without, and why: the sentences of their notes, each once."""
+    told = (re.findall(r"\w+ is left out: .*?\.(?= |$)", r.metrics.get("note", "")) for r in results)
+    return list(dict.fromkeys(sentence for sentences in told for sentence in sentences))
+
+
 def runs_of(results: Sequence[Result], setting: Setting) -> str:
     """How many runs of a setting ended well: `3`, or `1 of 3` where others failed."""
     failed = [bool(r.failed) for r in results if r.job.setting == setting]
@@ -236,7 +243,7 @@ def to_markdown(study: Study, results: Sequence[Result]) -> str:
         row = [*([setting.baseline] if own != axes else []), *cells, runs_of(results, setting)]
         lines.append([*row, *("" if t is None else str(t) for t in told)])
     table = "".join(f"| {' | '.join(cell.replace('|', BAR) for cell in line)} |\n" for line in lines)
-    return table + "".join(f"\n{sentence}\n" for sentence in legend(every))
+    return table + "".join(f"\n{sentence}\n" for sentence in (*legend(every), *left_out(results)))
 
 
 def per_factor(result: Result) -> dict[str, dict[str, float]]:
