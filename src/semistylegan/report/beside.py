@@ -174,7 +174,7 @@ def _notes(columns: Sequence[Column]) -> str:
     if any(not c.metrics for c in columns):
         out.append("– not measured: run semistylegan eval.")
     out += [f"{escape(c.name)}: {escape(c.moved_end)}" for c in columns if c.moved_end]
-    return f'<p class="small soft">{" ".join(out)}</p>' if out else ""
+    return "".join(f'<p class="small soft">{sentence}</p>' for sentence in out)
 
 
 def _errors(columns: Sequence[Column]) -> str:
