@@ -528,6 +528,9 @@ def test_the_note_says_when_mig_is_too_low_for_want_of_images(tmp_path: Path, wo
 
     assert said(500, 0.0425) == "On so few images (500) MIG is too low: that of an encoder that reads well by 0.04."
     assert said(1200, 0.0173) == ""
+    protocols = {"mig_gen": {"images": 80, "low_by": 0.01, "by_chance": 0.274}}
+    chance = note({"l2": None, "l2_gen": None, "protocols": protocols}, read(world, networks()), [])
+    assert chance == "By chance alone (what is read given to other images) MIG-gen would be 0.27 here."
     scores = evaluate(make_run(tmp_path, write_world(tmp_path / "world.zip")), ["mig", "mig_gen"], 100, device="cpu")
     assert scores["encoder_images"] == 60 and "On so few images (60) MIG is too low" in scores["note"]
     assert "On so few images (100) MIG-gen is too low" in scores["note"]

@@ -10,7 +10,7 @@ import pytest
 from semistylegan import metrics
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
-from semistylegan.metrics.disentanglement import mig_low_by
+from semistylegan.metrics.disentanglement import mig_by_chance, mig_low_by
 from semistylegan.metrics.information import centred, histogram_bins, level_bins, mutual_information
 
 
@@ -233,6 +233,21 @@ def test_mig_of_few_images_is_too_low_by_about_what_is_said() -> None:
     two = FactorSpace((Factor.scalar("a", 2), Factor.scalar("b", 2)))
     by_hand = (1 / 80 / np.log(2) + 1 / 24 / np.log(2)) / 2
     assert mig_low_by(level, level, two, 20, known) == pytest.approx(by_hand)
+
+
+def test_mig_of_few_images_by_chance() -> None:
+    """One entry falls into all bins and the other into one: what the first seems to know of each factor is all gap."""
+    random = np.random.default_rng(0)
+    space = FactorSpace((Factor.scalar("a", 4), Factor.scalar("b", 4)))
+    for count in (80, 400):
+        index = random.integers(0, 4, (count, 2))
+        level = np.stack([random.uniform(0, 1, count), np.full(count, 0.5)], axis=1)
+        leading = 19 * 3 / (2 * count) / np.log(4)  # Miller's term of 20 bins and 4 values, over the entropy
+        assert mig_by_chance(level, index, space) == pytest.approx(leading, rel=0.2)
+        assert metrics.mig_decoded(level, index, space) == pytest.approx(leading, rel=0.6)
+        note = metrics.evaluate_codes(level, index, ["mig"], kinds=["scalar"] * 2, intervals=False)["note"]
+        assert ("By chance alone (what is read given to other images) MIG would be 0.2" in note) == (count == 80)
+    assert mig_by_chance(index / 3, index, space) < 0.02
 
 
 def test_classes_are_never_merged() -> None:

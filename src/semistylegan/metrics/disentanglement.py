@@ -32,6 +32,8 @@ from semistylegan.metrics.information import (
 
 BINS = 20
 """Bins of a code in MIG and modularity, as in disentanglement_lib."""
+DRAWS = 10
+"""Orders of the images that :func:`mig_by_chance` looks at."""
 
 
 def mig(codes_NL: Any, factors_NF: Any, bins: int = BINS) -> float:
@@ -42,9 +44,10 @@ def mig(codes_NL: Any, factors_NF: Any, bins: int = BINS) -> float:
     entropy. Each entry is cut into `bins` equal-width bins first. With one entry alone I_2 is 0.
 
     Protocol (disentanglement_lib): 20 bins, 10,000 images. Pitfalls: the figure depends on bins and number of images
-    (early code of Semi-StyleGAN takes 10 bins and 640 images; on few it is too low, see :func:`mig_low_by`); a bin can
-    hold several values of a factor, then MIG is below 1 even for perfect codes; one outlier widens all bins. For
-    classes and angles see :func:`mig_decoded`.
+    (early code of Semi-StyleGAN takes 10 bins and 640 images; on few it is too low where the code is good, see
+    :func:`mig_low_by`, and too high where it is bad, see :func:`mig_by_chance`); a bin can hold several values of a
+    factor, then MIG is below 1 even for perfect codes; one outlier widens all bins. For classes and angles see
+    :func:`mig_decoded`.
 
     Args:
         codes_NL: codes.
@@ -105,6 +108,26 @@ def mig_low_by(
         b, n = (len(np.unique(column[rows])) for column in (binned_NF[:, second_F[f]], factors[:, f]))
         terms.append((b - 1) * (n - 1) / (2 * rows.sum()) / entropy_F[f])
     return float(np.mean(terms))
+
+
+def mig_by_chance(
+    level_NF: Any, factors_NG: Any, space: FactorSpace, bins: int = BINS, known_NG: Mask | None = None
+) -> float:
+    """What :func:`mig_decoded` is of the same codes given to other images, of which they know nothing.
+
+    The mean of DRAWS orders. On few images that is far above 0 where one entry falls into many bins and the others into
+    few, as those of an encoder do that has learned little.
+
+    Args:
+        level_NF, factors_NG, space, bins, known_NG: as of :func:`mig_decoded`.
+
+    Raises:
+        UserError: as :func:`mig_decoded`.
+    """
+    binned_NF, factors, known = _binned(level_NF, factors_NG, space, bins, known_NG)
+    random = np.random.default_rng(0)
+    orders = (random.permutation(len(binned_NF)) for _ in range(DRAWS))
+    return float(np.mean([information_gap(*mutual_information(binned_NF[o], factors, known)) for o in orders]))
 
 
 def _binned(level_NF: Any, factors_NG: Any, space: FactorSpace, bins: int, known_NG: Any) -> tuple[Ints, Ints, Mask]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from semistylegan.factors import Factor
 from semistylegan.metrics.code_metrics import VOTES
-from semistylegan.metrics.codes import LOW, too_low
-from semistylegan.metrics.disentanglement import BINS, mig_low_by
+from semistylegan.metrics.codes import by_images, few_images
+from semistylegan.metrics.disentanglement import BINS
 from semistylegan.metrics.information import varying
 from semistylegan.metrics.oracle import Oracle
 from semistylegan.metrics.readings import Readings
@@ -55,10 +55,10 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
     if metric.of == "encoder" or name == "edit" or r.starts_from_image:
         protocol["hold_out"] = r.hold_out or "none"
     if name == "mig":
-        protocol["low_by"] = mig_low_by(r.read, r.true_indices, r.codes, BINS, r.truth[1])
+        protocol |= by_images(r.read, r.true_indices, r.codes, r.truth[1])
     if name == "mig_gen":
         g = r.generated
-        protocol["low_by"] = mig_low_by(g.read_NF, r.codes.indices_of_levels(g.asked_NK, BINS), r.factors, BINS)
+        protocol |= by_images(g.read_NF, r.codes.indices_of_levels(g.asked_NK, BINS), r.factors)
     if name in ("l2", "l2_gen", "leakage") and not r.named:
         protocol["alignment"] = ALIGNED
     whose = {"seed": identity["seed"], "weights_sha256": identity["weights_sha256"]}
@@ -106,8 +106,7 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
         said.append(STARTS)
     for name, word, who in (("mig", "MIG", "an encoder that reads"), ("mig_gen", "MIG-gen", "a generator that obeys")):
         p = protocols.get(name, {})
-        if p.get("low_by", 0) > LOW:
-            said.append(too_low(word, who, p["images"], p["low_by"]))
+        said += few_images(word, who, p)
     if not r.named and len(r.factors) and (document["l2"] is not None or document["l2_gen"] is not None):
         said.append(f"{NAMELESS}; for L2 and the errors of factors: {ALIGNED}.")
     if r.oracle is not None:

@@ -22,7 +22,7 @@ UNINTERESTING = ("data", "out", "seed", "device", "threads", "tick_kimg", "snap_
 """Fields of the training that say nothing about what was learned, or stand in the table anyway."""
 SHOWN = [row[:3] for row in (*TILES, *MORE)]
 """Key in metrics.json, name, which way is better."""
-OWN = ("weights_sha256", "oracle_sha256", "oracle_l2", "oracle", "ci95", "low_by", "per_factor_images")
+OWN = ("weights_sha256", "oracle_sha256", "oracle_l2", "oracle", "ci95", "low_by", "by_chance", "per_factor_images")
 """Entries of a protocol that differ from run to run though the measuring is the same."""
 LATER = ("hold_out", "factors", "drift_factors", "split", "labels_read")
 """Entries that protocols of earlier versions lack: where one does, they say nothing."""
