@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -110,6 +111,38 @@ def test_near_duplicates_and_mistyped_values_are_warnings(tmp_path: Path) -> Non
         "age=1000 is far from all other values of 'age'",
     ]
     assert all(w.fix for w in report.warnings)
+
+
+def test_an_angle_in_a_table_alone_is_asked_about(tmp_path: Path) -> None:
+    rows = ["file_name,Angle,yaw,rotation,hue,size"]
+    for i in range(40):
+        save_png(tmp_path / f"{i}.png", render(i, 16))
+        turn = 5 + 345 * ((7 * i) % 40) / 39
+        rows.append(f"{i}.png,{turn:.1f},{((11 * i) % 40) * 8.7 - 170:.1f},{(13 * i) % 40},{turn * 2:.1f},{turn:.1f}")
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    asked = [w for w in check(tmp_path).warnings if "if it is an angle" in w.fix]
+    assert [w.what for w in asked] == [
+        "factor 'Angle' is a number, of whose values 5 and 350 differ most",
+        "factor 'yaw' is a number, of whose values -170 and 169.3 differ most",
+    ]
+    assert '"range": [0, 360]' in asked[0].fix and '"range": [-180, 180]' in asked[1].fix
+    assert main(["check", str(tmp_path), "--write-factors"]) == 0  # from then on the file says it
+    assert not [w for w in check(tmp_path).warnings if "if it is an angle" in w.fix]
+
+
+@pytest.mark.parametrize("name", ["Metadata.csv", "labels.csv"])
+def test_a_table_of_another_name_is_told_of(tmp_path: Path, name: str) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(4):
+        save_png(tmp_path / "photos" / f"{i}.png", render(i, 16))
+    (tmp_path / "photos" / name).write_text("file_name,x\n0.png,1\n")
+    shutil.make_archive(str(tmp_path / "zipped"), "zip", tmp_path / "photos")
+    for path in (tmp_path / "photos", tmp_path / "zipped.zip"):
+        (warning,) = (w for w in check(path).warnings if "is not read" in w.what)
+        assert warning.file == f"{path}/{name}" and warning.fix == "rename it to metadata.csv"
+    (tmp_path / "photos" / name).rename(tmp_path / "photos" / "metadata.csv")
+    (tmp_path / "photos" / "other.csv").write_text("a\n1\n")
+    assert not [w for w in check(tmp_path / "photos").warnings if "is not read" in w.what]
 
 
 def test_names_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ from semistylegan.metrics.alignment import Meaning, matched, typical
 from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names, on_snapshot, quick, readings_of
 from semistylegan.metrics.oracle import Oracle
 from semistylegan.metrics.oracle_network import Plan, plan_for
-from semistylegan.metrics.protocol import coarse_factors, note, protocol_of
+from semistylegan.metrics.protocol import SEEN, coarse_factors, note, protocol_of
 from semistylegan.metrics.readings import Readings, other_levels, own_kinds
 from semistylegan.metrics.score_intervals import intervals_of
 from semistylegan.metrics.scores import QUICK, unmeasurable
@@ -514,11 +514,13 @@ def test_the_note_says_when_the_oracle_is_the_limit(
 ) -> None:
     """Its own L2 over 0.1, or the generator's less than twice as large."""
     r = Readings(networks(), world, dataclasses.replace(ORACLE, l2=own), no_labels(world))
-    said = note({"l2": None, "l2_gen": generator}, r, [])
+    document = {"l2": None, "l2_gen": generator, "protocols": {"l2_gen": {}}}
+    said = note(document, r, [])
     assert ("The oracle is the limit: its own L2 is" in said) == limit
     assert "misreads" not in said
     r.oracle = dataclasses.replace(ORACLE, error=(0.2, 0.0, 0.0))
-    assert "misreads shape by more than half a step" in note({"l2": None, "l2_gen": 0.3}, r, [])
+    assert "misreads shape by more than half a step" in note(document | {"l2_gen": 0.3}, r, [])
+    assert "oracle" not in note(document | {"protocols": {}}, r, []), "no score rests on it"
 
 
 def test_the_note_says_when_mig_is_too_low_for_want_of_images(tmp_path: Path, world: Dataset) -> None:
@@ -680,6 +682,22 @@ def test_a_factor_of_one_value_can_be_set_to_no_other(tmp_path: Path) -> None:
             writer.add(f"{i:06d}.png", np.full((16, 16, 3), i, dtype=np.uint8), [0])
     said = unmeasurable("edit", read(Dataset.open(tmp_path / "same.zip"), networks(space=space)))
     assert said == "edit is left out: no factor has more than one value."
+
+
+def test_edits_say_what_they_miss(tmp_path: Path) -> None:
+    free = FactorSpace((Factor.scalar("x", 3), Factor.scalar("size", None), Factor.circular("turn", None)))
+    with ZipWriter(tmp_path / "free.zip", free) as writer:
+        for i in range(30):
+            writer.add(f"{i:06d}.png", np.full((16, 16, 3), i, dtype=np.uint8), [i % 3 / 2, i / 30, i / 30])
+    r = read(Dataset.open(tmp_path / "free.zip"), networks(space=free))
+    said = unmeasurable("edit", r)
+    assert said == "edit is left out: it needs a grid of every factor; give size, turn a size in factors.json."
+    # The note does not speak of scores that were not measured.
+    document = {"mig": None, "l2": None, "mig_gen": None, "l2_gen": None}
+    assert note(document | {"protocols": {}}, r, [str(said)]) == said
+    every = Readings(networks(space=free), r.data, ORACLE, r.data.labels)
+    assert note(document | {"mig": 0.5, "protocols": {}}, every, []) == SEEN
+    assert note(document | {"protocols": {}}, every, []) == ""
 
 
 def test_a_factor_of_one_value_dilutes_no_score(tmp_path: Path) -> None:

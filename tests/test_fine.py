@@ -365,6 +365,13 @@ def test_images_are_tinted_where_something_is_no_colour(sprites_zip: Path, tmp_p
         asked, data = TrainConfig.preset("semi", tmp_path / name, "run", **given), Dataset.open(tmp_path / name)
         said = notes_on_choices(asked, completed(asked, data), data)
         assert len(said) == (note is not None) and all(line.startswith(str(note)) for line in said)
+    (tmp_path / "grey" / "metadata.csv").write_text(
+        "file_name,kind\n0.png,ring\n1.png,square\n2.png,ring\n3.png,ring\n"
+    )
+    for shift in (None, 0.0):
+        asked = TrainConfig.preset("semi", tmp_path / "grey", "run", shift=shift)
+        said = notes_on_choices(asked, completed(asked, data := Dataset.open(tmp_path / "grey")), data)
+        assert [line[:16] for line in said] == ([] if shift == 0.0 else ["no moved images:"])
 
 
 @pytest.mark.parametrize(

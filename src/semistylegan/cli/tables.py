@@ -36,10 +36,14 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     console.print(table)
     per_factor = metrics.get("per_factor") or {}
     if per_factor:
-        table = Table("factor", "error of encoder", "error of generator")
+        title = "errors in parts of the range, beside those of the best constant (parts that are wrong, of classes)"
+        table = Table("factor", "encoder", "constant", "generator", "constant", title=title, title_justify="left")
         for name, errors in per_factor.items():
-            table.add_row(name, *(_number(errors.get(key)) for key in ("mae", "mae_gen")))
-        console.print(table)
+            told = [_number(errors.get(key)) for key in ("mae", "mae_constant", "mae_gen", "mae_gen_constant")]
+            if told != ["-"] * 4:
+                table.add_row(name, *told)
+        if table.row_count:
+            console.print(table)
     if note := metrics.get("note"):
         console.print(note)
 

@@ -30,6 +30,8 @@ from semistylegan.errors import UserError
 from semistylegan.factors import FIELDS, Factor, FactorSpace, unknown_fields
 from semistylegan.files import json_text, write_text
 
+TURNS = ("angle", "rotat", "orient", "azimuth", "heading", "hue", "yaw")
+"""In names of numbers that may go around a circle."""
 SHOWN = 30
 """Problems that a person sees; the JSON form holds all."""
 
@@ -293,6 +295,8 @@ def _odd(store: ImageStore, space: FactorSpace, labels: Labels) -> Iterator[Prob
         value = _shown(space[f].value_of(float(labels.level_NF[labels.known_NF[:, f], f][0])))
         what = f"factor {space[f].name!r} is {value} wherever it is known"
         yield Problem(path, what, "nothing can be learned of it: label other values or remove it")
+    if store.other_file("factors.json") is None:
+        yield from _turning(path, space)
     yield from _alike(path, space)
     yield from _once(path, space, labels)
     yield from _between(path, space, labels)
@@ -308,6 +312,19 @@ def _odd(store: ImageStore, space: FactorSpace, labels: Labels) -> Iterator[Prob
             if (far := _far_out(value)) is not None:
                 what = f"{factor.name}={far:g} is far from all other values of {factor.name!r}"
                 yield Problem(path, what, "is it mistyped? The range of the factor reaches that far")
+
+
+def _turning(path: str, space: FactorSpace) -> Iterator[Problem]:
+    """Numbers from about 0 to about 360 that are called an angle: of a table alone, they lie on a line."""
+    for factor in space:
+        start = 0 if factor.low >= 0 else -180
+        turns = start <= factor.low and factor.high <= start + 360 and factor.high - factor.low > 180
+        if factor.kind == "scalar" and turns and any(word in factor.name.lower() for word in TURNS):
+            ends = f"[{start}, {start + 360}]"
+            ends_told = f"{_shown(factor.low)} and {_shown(factor.high)}"
+            what = f"factor {factor.name!r} is a number, of whose values {ends_told} differ most"
+            fix = f'if it is an angle, say so in factors.json: "kind": "circular", "range": {ends} (--write-factors)'
+            yield Problem(path, what, fix)
 
 
 def _alike(path: str, space: FactorSpace) -> Iterator[Problem]:

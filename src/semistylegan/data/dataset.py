@@ -167,21 +167,23 @@ def read_labels(store: ImageStore) -> tuple[FactorSpace, Labels]:
 
 
 def unread_table(store: ImageStore) -> Problem | None:
-    """A table of labels that is not read: `metadata.jsonl`, or a `metadata.csv` in a folder of the images.
+    """A table of labels that is not read: `metadata.jsonl`, a `metadata.csv` in a folder of the images, or one of
+    another name (`Metadata.csv`).
 
-    A zip of a folder often holds the latter there.
+    A zip of a folder often holds it in a folder.
     """
     if store.other_file("metadata.csv") is not None or store.other_file("dataset.json") is not None:
         return None
     inside = {name.rpartition("/")[0] for name in store.names}
     folders = {folder for path in map(PurePosixPath, inside) for folder in (path, *path.parents) if folder.name}
-    here = "give the folder that holds it (of a zip: unpack it first)"
+    here, unread = "give the folder that holds it (of a zip: unpack it first)", "is not read, so its labels are unknown"
     tables = {"metadata.csv": here, "metadata.jsonl": f"`import huggingface` reads it: {here}"}
     for folder in ["", *(f"{folder}/" for folder in sorted(folders))]:
         for table, fix in tables.items():
             if store.other_file(folder + table) is not None:
-                return Problem(f"{store.path}/{folder}{table}", "is not read, so its labels are unknown", fix)
-    return None
+                return Problem(f"{store.path}/{folder}{table}", unread, fix)
+    others = sorted(store.tables(), key=lambda name: name.lower() != "metadata.csv")
+    return Problem(f"{store.path}/{others[0]}", unread, "rename it to metadata.csv") if others else None
 
 
 def read_space(store: ImageStore) -> FactorSpace | None:

@@ -90,6 +90,10 @@ class ImageStore(ABC):
         """A file that is no image, e.g. `dataset.json`, or None."""
 
     @abstractmethod
+    def tables(self) -> list[str]:
+        """Names of the CSV files beside the images, at the top of the folder or zip."""
+
+    @abstractmethod
     def stamp(self, i: int) -> tuple[int, ...]:
         """Numbers that change when the file changes: its size, and its checksum in a zip or where the size is that of
         every such image."""
@@ -242,6 +246,9 @@ class FolderStore(ImageStore):
     def other_file(self, name: str) -> bytes | None:
         return _read_beside(self.path / name)
 
+    def tables(self) -> list[str]:
+        return sorted(p.name for p in self.path.iterdir() if p.suffix.lower() == ".csv")
+
     def stamp(self, i: int) -> tuple[int, ...]:
         if self.names[i].lower().endswith(UNCOMPRESSED):
             return self.checksum(i)
@@ -318,6 +325,9 @@ class ZipStore(ImageStore):
             return _read_beside(path)
         info = self._entries.get(name)
         return None if info is None else bytes(self._entry(info))
+
+    def tables(self) -> list[str]:
+        return sorted(name for name in self._entries if "/" not in name and name.lower().endswith(".csv"))
 
     def beside(self, name: str) -> Path:
         return beside_zip(self.path, name)

@@ -97,7 +97,7 @@ def factors_of(name: str, r: Readings) -> list[str]:
 def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
     """What a reader of the scores must know, in sentences; empty where there is nothing."""
     said = list(notes)
-    if r.enough and r.split != "held-out":
+    if r.enough and r.split != "held-out" and any(document.get(key) is not None for key in ("mig", "l2")):
         said.append(SEEN)
     protocols = document.get("protocols", {})
     if (words := EDITS.get(protocols.get("edit", {}).get("split", ""))) is not None:
@@ -109,7 +109,7 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
         said += few_images(word, who, p)
     if not r.named and len(r.factors) and (document["l2"] is not None or document["l2_gen"] is not None):
         said.append(f"{NAMELESS}; for L2 and the errors of factors: {ALIGNED}.")
-    if r.oracle is not None:
+    if r.oracle is not None and any(METRICS[name].of == "generator" for name in protocols):
         error, seen = r.oracle_l2, document["l2_gen"]
         if error is not None and (error > 0.1 or (seen is not None and seen < 2 * error)):
             said.append(

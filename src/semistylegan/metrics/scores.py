@@ -262,8 +262,10 @@ def unmeasurable(name: str, r: Readings) -> str | None:
         return f"{name} is left out: {few}, too few for an oracle."
     if name == "edit" and not set(r.codes.names) <= set(r.all_data.space.names):
         return "edit is left out: the model's codes have no names."
-    if name == "edit" and (not all(f.size for f in r.all_data.space) or not len(r.edited)):
-        return "edit is left out: it needs images whose every label is known, and factors with a grid of values."
+    if name == "edit" and (free := [f.name for f in r.all_data.space if not f.size]):
+        return f"edit is left out: it needs a grid of every factor; give {', '.join(free)} a size in factors.json."
+    if name == "edit" and not len(r.edited):
+        return "edit is left out: it needs images whose every label is known."
     if metric.of == "encoder" and not r.enough:
         return f"{name} is left out: {few}."
     if name in VOTES and grid_rows(r) is None:

@@ -102,6 +102,9 @@ def notes_on_choices(given: TrainConfig, config: TrainConfig, data: Dataset) -> 
             notes.append(
                 f"{asked}: less than a pixel of {data.resolution}, so no image is moved; --shift 0 leaves it out"
             )
+    if given.shift is None and not config.shift and len(data.space) and config.alpha:
+        what = "no factor may be a place, nor change when images are moved"
+        notes.append(f"no moved images: {what}; --shift {SHIFT} where things lie anywhere")
     if given.tint is None and not config.tint and data.channels == 3 and config.alpha:
         what = "no factor is named like a shape, a size, a place or an angle"
         notes.append(f"no tinted images: {what}; --tint-keeps names those that other colours leave as they are")
