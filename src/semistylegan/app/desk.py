@@ -90,8 +90,8 @@ class Desk:
         self.sitting = secrets.token_hex(8)  # numbers of images, and of what can be undone, are those of one sitting
         says = self._says if model is not None else None
         space = model.factors if model is not None else None
-        whole = self._whole()
-        begun = [image for image in self.values if image not in set(whole)]
+        whole = set(self._whole())
+        begun = [image for image in self.values if image not in whole]
         self.queue = Queue(self.store, whole, choice, space, says if choice == "doubt" else None, seed, begun)
 
     # -- what is there -----------------------------------------------------------------------------------------------
