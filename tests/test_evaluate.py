@@ -634,6 +634,17 @@ def test_data_with_few_labels_leave_out_what_needs_them(tmp_path: Path) -> None:
     assert not list(run.glob("metric-*.jsonl"))
 
 
+def test_labels_of_one_combination_have_no_mig_of_the_generator(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"), labelled=1, prior="labelled")
+    scores = evaluate(run, images=100, device="cpu")
+    assert scores["mig_gen"] is None and isinstance(scores["l2_gen"], float)
+    why = "mig_gen is left out: the labelled rows, from which codes are drawn, have one combination of values."
+    assert why in scores["note"]
+    before = lines(run / "metric-l2_gen.jsonl")
+    on_snapshot(100, device="cpu")(run / "checkpoint-000002", 2.0)
+    assert len(lines(run / "metric-l2_gen.jsonl")) == len(before) + 1 and not (run / "metric-mig_gen.jsonl").exists()
+
+
 def test_data_without_any_factor(tmp_path: Path) -> None:
     run = make_run(tmp_path, write_world(tmp_path / "world.zip", space=None), preset="info")
     scores = evaluate(run, ["all"], images=200, device="cpu")

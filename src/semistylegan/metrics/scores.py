@@ -282,4 +282,8 @@ def unmeasurable(name: str, r: Readings) -> str | None:
         return "mig is left out: no factor varies over the held-out images."
     if name in ("mig_gen", "leakage", "edit") and all(f.size == 1 for f in r.codes):
         return f"{name} is left out: no factor has more than one value."
+    if name == "mig_gen":
+        asked = r.codes.indices_of_levels(r.generated_levels.double().numpy(), BINS)
+        if not varying(asked.astype(np.int64)).any():
+            return "mig_gen is left out: the labelled rows, from which codes are drawn, have one combination of values."
     return None
