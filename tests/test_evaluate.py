@@ -745,6 +745,20 @@ def test_a_factor_of_one_value_dilutes_no_score(tmp_path: Path) -> None:
     assert protocol_of("leakage", r, IDENTITY)["factors"] == ["hue", "x"]
 
 
+def test_an_angle_of_one_value_has_no_leakage_where_kinds_are_scalar_either(tmp_path: Path) -> None:
+    space = FactorSpace((Factor.circular("one", 1), Factor.scalar("x", 5), Factor.circular("hue", 6)))
+    with ZipWriter(tmp_path / "one.zip", space) as writer:
+        for i in range(30):
+            image = np.full((16, 16, 3), 8 * i, dtype=np.uint8)
+            writer.add(f"{i:06d}.png", image, space.levels_of_indices(space.values_of(np.array([i])))[0])
+    r = read(Dataset.open(tmp_path / "one.zip"), networks(space=space.with_kinds("scalar")))
+    moved_KF = np.array([[0, 0, 0], [0, 1, 0.25], [0, 0, 0.25]])
+    r.changed = np.zeros((10, 3)), moved_KF[:, None].repeat(10, axis=1)
+    found = METRICS["leakage"].measure(r)
+    assert found["leakage"] == {"x": {"x": 1.0, "hue": 0.5}, "hue": {"x": 0.0, "hue": 0.5}}
+    assert found["leakage_mean"] == intervals_of("leakage", found, r)["leakage_mean"].score == 0.25
+
+
 @pytest.mark.parametrize("kinds", ["own", "scalar"])
 def test_generated_codes_follow_the_prior_of_the_training(tmp_path: Path, kinds: str) -> None:
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"), labelled=31, prior="labelled", factor_kinds=kinds)

@@ -128,7 +128,8 @@ def l2_of_generator(r: Readings) -> Fields:
 def leakage_of_generator(r: Readings) -> Fields:
     before, after = r.changed
     matrix_KF = leakage_matrix(before, after, r.factors)
-    codes, factors = several_values(r.codes), several_values(r.factors)
+    factors = several_values(r.factors)
+    codes = factors if r.named else several_values(r.codes)  # by scalar kinds, an angle of one value is any number
     rows = {r.codes.names[k]: {r.factors.names[f]: float(matrix_KF[k, f]) for f in factors} for k in codes}
     if not r.named:  # the diagonal is where a factor's code meets it
         own = [r.meaning.code_of[f] for f in factors]
