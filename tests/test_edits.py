@@ -256,6 +256,19 @@ def test_intervals_are_those_of_the_images_means(made_zip: Path) -> None:
     assert with_intervals(model, data, [0])[1] == {}
 
 
+def test_intervals_end_where_scores_do() -> None:
+    """Six images with an edit each, of which one alone goes wrong."""
+    space, N = FactorSpace((Factor.scalar("a"), Factor.scalar("b"))), np.arange(6)
+    truth = np.zeros((6, 16, 16, 3), np.uint8)
+    asked = Asked(space, truth, np.zeros((6, 2)), N, 0 * N, np.zeros((6, 2)))
+    made, wrong_NF = truth.copy(), np.zeros((6, 2))
+    made[5], wrong_NF[5] = np.random.default_rng(0).integers(0, 256, (16, 16, 3)), 0.3
+    scores = {"error": 0.05, "drift": 0.05, "psnr": psnr(made, truth).mean(), "ssim": ssim(made, truth).mean()}
+    spans = edits.intervals(scores, asked, made, truth, np.zeros((6, 2)), wrong_NF)
+    assert spans["edit_error"].low == spans["edit_drift"].low == 0 < spans["edit_error"].high < 0.2
+    assert (spans["edit_psnr"].high, spans["edit_ssim"].high) == (99, 1) and spans["edit_psnr"].low < 80
+
+
 def test_a_single_factor_leaves_nothing_that_could_drift(made_zip: Path) -> None:
     class Blind:
         def read(self, img_BCHW: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:

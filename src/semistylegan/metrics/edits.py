@@ -46,6 +46,8 @@ COMPARED = 2000
 """Training images among which the nearest one is looked for, at most."""
 SHOWN = 16
 """Edits in the sheet."""
+ENDS = {"error": (0.0, 1.0), "drift": (0.0, 1.0), "psnr": (-np.inf, 99.0), "ssim": (-1.0, 1.0)}
+"""What each score can reach: its interval is cut there."""
 
 
 @dataclass(frozen=True)
@@ -333,8 +335,11 @@ def intervals(
     if len(images) < 2:
         return {}
     mean_IS = [[value[asked.image_N == i].mean() for value in each_N.values()] for i in images]
-    spans = of_parts([scores[key] for key in each_N], mean_IS)
-    return {f"edit_{key}": span for key, span in zip(each_N, spans, strict=True)}
+    told_SI = np.transpose(mean_IS)
+    return {
+        f"edit_{key}": of_parts([scores[key]], told_I[:, None], ENDS[key])[0]
+        for key, told_I in zip(each_N, told_SI, strict=True)
+    }
 
 
 @torch.no_grad()
