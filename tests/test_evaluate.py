@@ -146,6 +146,12 @@ def test_a_perfect_model_has_perfect_scores(world: Dataset) -> None:
     assert quick(networks(), world, ORACLE) == scores, "the same model must have the same scores"
 
 
+def test_classes_of_which_none_was_wrong_have_an_interval(world: Dataset) -> None:
+    r = read(world, networks())
+    spans = intervals_of("l2", METRICS["l2"].measure(r), r)
+    assert spans["mae.shape"].low == 0 and 0.02 < spans["mae.shape"].high < 0.06 and spans["mae.x"].high == 0
+
+
 def test_an_encoder_that_turns_the_hue_errs_by_the_angle_and_keeps_its_mig(world: Dataset) -> None:
     def turned(level: np.ndarray) -> np.ndarray:
         return np.stack([level[:, 0], (level[:, 1] + 1 / 6) % 1, level[:, 2]], axis=1)

@@ -9,7 +9,7 @@ from semistylegan import metrics
 from semistylegan.errors import UserError
 from semistylegan.metrics import code_intervals, fidelity
 from semistylegan.metrics.fidelity import frechet_distance, kid_interval, quick_frechet_distance
-from semistylegan.metrics.intervals import by_parts, of_parts
+from semistylegan.metrics.intervals import by_parts, of_parts, of_share
 
 
 def test_the_error_of_a_mean_is_that_of_theory() -> None:
@@ -74,6 +74,16 @@ def test_too_few_images_or_parts_that_cannot_be_measured_have_no_interval() -> N
 
     assert by_parts(lambda x: [float(x.mean())], np.ones(999), scores=[1.0]) == []
     assert by_parts(refuse, np.ones(1000), scores=[1.0]) == []
+
+
+def test_a_share_of_which_nothing_was_seen_has_a_width() -> None:
+    none = of_share(np.zeros(60))
+    assert (none.score, none.low) == (0, 0) and none.high == pytest.approx(0.06, abs=0.001)
+    random = np.random.default_rng(0)
+    spans = [of_share(random.random(60) < 0.02) for _ in range(500)]
+    assert np.mean([span.low <= 0.02 <= span.high for span in spans]) > 0.9
+    many = of_share(np.arange(10_000) < 3000)
+    assert many.error == pytest.approx(np.sqrt(0.3 * 0.7 / 10_000), rel=1e-3)
 
 
 def rare(images: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

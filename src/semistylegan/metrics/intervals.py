@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import binomtest
 from scipy.stats import t as student
 
 from semistylegan.errors import UserError
@@ -80,6 +81,16 @@ def bootstrap(
         drawn = [a[random.integers(len(a), size=len(a)) if rows is None else rows] for a in arrays]
         told.append(score(*drawn))
     return about(float(score(*arrays)), float(np.std(told, ddof=1)), within)
+
+
+def of_share(true_N: Any) -> Interval:
+    """The share of images of which something is true, and its 95% interval (Wilson 1927).
+
+    Where it is true of none, or of all, resamples are all alike; this interval still has a width.
+    """
+    true: Floats = np.asarray(true_N, dtype=np.float64)
+    low, high = map(float, binomtest(round(true.sum()), len(true)).proportion_ci(method="wilson"))
+    return Interval(float(true.mean()), low, high, (high - low) / (2 * QUANTILE))
 
 
 def of_parts(scores: Sequence[float], told_PS: Any, within: tuple[float, float] = (-np.inf, np.inf)) -> list[Interval]:

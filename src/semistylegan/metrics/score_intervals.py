@@ -18,7 +18,7 @@ from semistylegan.metrics.controllability import leakage, mean_errors
 from semistylegan.metrics.disentanglement import BINS, mig_decoded
 from semistylegan.metrics.fidelity import kid_interval, precision_recall, quick_frechet_distance
 from semistylegan.metrics.information import Floats, Ints, Mask, require_varying, varying
-from semistylegan.metrics.intervals import PARTS, RESAMPLES, bootstrap, by_parts
+from semistylegan.metrics.intervals import PARTS, RESAMPLES, bootstrap, by_parts, of_share
 from semistylegan.metrics.readings import Readings, own_kinds
 from semistylegan.metrics.scores import METRICS, Fields, compared, grid_codes, several_values
 
@@ -66,9 +66,12 @@ def of_errors(total: str, each: str, read: Floats, truth: Floats, known: Mask, r
     rows = known.any(axis=1)
     norm_N = np.linalg.norm(error_NF[rows], axis=1)
     found = {total: bootstrap(np.mean, norm_N, seed=r.seed, within=(0.0, np.inf))}
-    for f, name in enumerate(r.factors.names):
-        if known[:, f].any():
-            found[f"{each}.{name}"] = bootstrap(np.mean, error_NF[known[:, f], f], seed=r.seed, within=SHARE)
+    for f, factor in enumerate(r.factors):
+        error_N = error_NF[known[:, f], f]
+        if len(error_N):
+            share = factor.kind == "categorical"
+            span = of_share(error_N) if share else bootstrap(np.mean, error_N, seed=r.seed, within=SHARE)
+            found[f"{each}.{factor.name}"] = span
     return found
 
 
@@ -152,4 +155,5 @@ def protocol_of_intervals(name: str) -> str:
         return f"{PARTS} parts of the images, Student's t"
     if name == "edit":
         return "means of the edited images, Student's t"
-    return f"bootstrap over images, {FID_RESAMPLES if name == 'fid' else RESAMPLES} resamples, normal"
+    classes = "; shares of wrong classes: Wilson" if name in ("l2", "l2_gen") else ""
+    return f"bootstrap over images, {FID_RESAMPLES if name == 'fid' else RESAMPLES} resamples, normal{classes}"
