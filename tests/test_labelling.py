@@ -251,6 +251,36 @@ def test_a_pool_is_looked_at_in_the_background(choice: Any, tmp_path: Path) -> N
     queue.close()
 
 
+def test_only_what_is_asked_for_is_doubted(tmp_path: Path) -> None:
+    """Of the dark images the model is unsure of the hue, of the bright ones of the shape, which is asked for."""
+    with ZipWriter(tmp_path / "a.zip") as out:
+        for i in range(FIRST):
+            out.add(f"{i:03d}.png", np.full((16, 16, 3), i, np.uint8))
+
+    class Model:
+        factors = FactorSpace((Factor.circular("hue"), Factor.categorical("shape", ("a", "b")), Factor.scalar("x")))
+
+        def fit(self, image: Any) -> Any:
+            return image[None]
+
+        def read_codes(self, images: Any) -> Any:
+            dark, bright = np.array([0, 0, 9, 0, 0.5]), np.array([0.5, 0, 2, 0, 0.5])
+            return np.stack([dark if image.mean() < FIRST / 2 else bright for image in images])
+
+        def read_levels(self, images: Any) -> Any:
+            return np.zeros((1, 3))
+
+    model: Any = Model()
+    desk = Desk(tmp_path / "a.zip", "shape=a|b,size:0..1", model, "doubt")
+    desk.queue._look()
+    for _ in range(5):
+        shown = desk.next("one")["item"]["image"]
+        assert shown >= FIRST / 2
+        desk.save("one", shown, {}, {"shape": "a"})
+    with pytest.raises(UserError, match="--choose doubt: the model knows none of size, y; it knows hue, shape, x"):
+        Desk(tmp_path / "a.zip", "size:0..1,y:0..1", model, "doubt")
+
+
 @pytest.mark.parametrize("choice", ["spread", "doubt"])
 def test_one_photograph_at_a_time_is_held(choice: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """25 of 24 megapixels are 1.8 GB."""

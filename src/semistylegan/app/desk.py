@@ -29,6 +29,7 @@ from semistylegan.data.label_file import LabelFile
 from semistylegan.data.pictures import Header, ImageArray, decode_image, encode_png
 from semistylegan.data.storage import ImageStore, open_store
 from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
 from semistylegan.files import write_json
 
 if TYPE_CHECKING:
@@ -88,11 +89,17 @@ class Desk:
         self.counts = self._counts()
         self.history: list[Done] = []
         self.sitting = secrets.token_hex(8)  # numbers of images, and of what can be undone, are those of one sitting
-        says = self._says if model is not None else None
-        space = model.factors if model is not None else None
+        space, says = None, None
+        if choice == "doubt" and model is not None:
+            names = [question.name for question in self.questions]
+            space = FactorSpace(tuple(factor for factor in model.factors if factor.name in names))
+            says = self._says
+            if not len(space):
+                known = ", ".join(model.factors.names)
+                raise UserError(f"--choose doubt: the model knows none of {', '.join(names)}; it knows {known}")
         whole = set(self._whole())
         begun = [image for image in self.values if image not in whole]
-        self.queue = Queue(self.store, whole, choice, space, says if choice == "doubt" else None, seed, begun)
+        self.queue = Queue(self.store, whole, choice, space, says, seed, begun)
 
     # -- what is there -----------------------------------------------------------------------------------------------
 
@@ -241,9 +248,11 @@ class Desk:
         return out
 
     def _says(self, images: Iterable[ImageArray]) -> Any:
-        assert self.model is not None
+        """What the model's encoder says of the factors that are doubted: those that are asked for."""
+        assert self.model is not None and self.queue.space is not None
         fitted = [self.model.fit(image) for image in images]
-        return self.model.read_codes(np.concatenate(fitted)) if fitted else []
+        doubted_C = np.repeat([f in self.queue.space.factors for f in self.model.factors], self.model.factors.widths)
+        return self.model.read_codes(np.concatenate(fitted))[:, doubted_C] if fitted else []
 
     def picture(self, image: int) -> bytes:
         """The image as PNG, made smaller where it is larger than SHOWN."""
