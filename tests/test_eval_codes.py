@@ -92,6 +92,7 @@ def test_a_subset_is_drawn_by_the_seed() -> None:
         (CODES[:30, 0], MANY[:30], {}, "two dimensions"),
         (CODES[:10], MANY[:10], {"metrics": ["mig"]}, "more bins than the 10 images"),
         (CODES, MANY, {"metrics": ["best"]}, "--metrics best"),
+        (CODES, MANY, {"metrics": []}, "--metrics: none is named; known are all, mig"),
         (CODES, MANY, {"kinds": ["scalar"]}, "1 are given"),
         (CODES, MANY, {"kinds": ["scalar", "scalar", "round"]}, "--kinds round"),
         (CODES, MANY, {"kinds": ["scalar", "scalar", "categorical"]}, "is to be categorical"),

@@ -75,6 +75,8 @@ def evaluate_codes(
     metrics = [METRIC_OF.get(name, name) for name in ([metrics] if isinstance(metrics, str) else metrics)]
     if unknown := [name for name in metrics if name != "all" and name not in CODE_METRICS]:
         raise UserError(f"--metrics {unknown[0]}: unknown; known are all, {', '.join(CODE_METRICS)}")
+    if not metrics:
+        raise UserError(f"--metrics: none is named; known are all, {', '.join(CODE_METRICS)}")
     if images < 2:
         raise UserError(f"--images {images}: at least 2 are needed")
     seed = checked_count("seed", seed, 0)
