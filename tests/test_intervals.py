@@ -8,8 +8,10 @@ import pytest
 from semistylegan import metrics
 from semistylegan.errors import UserError
 from semistylegan.metrics import code_intervals, fidelity
+from semistylegan.metrics.entries import Entries
 from semistylegan.metrics.fidelity import frechet_distance, kid_interval, quick_frechet_distance
 from semistylegan.metrics.intervals import by_parts, of_parts, of_share
+from semistylegan.metrics.predictors import told_by_lines
 
 
 def test_the_error_of_a_mean_is_that_of_theory() -> None:
@@ -113,6 +115,20 @@ def test_the_error_of_a_trained_score_is_its_spread_over_samples() -> None:
         scores.append(metrics.explicitness(codes, factors))
         found = code_intervals.INTERVALS["explicitness"](codes, factors, None, 0, scores[-1:])
         errors.append(found["explicitness"].error)
+    assert 0.5 < np.mean(errors) / np.std(scores, ddof=1) < 2
+
+
+def test_the_error_of_a_score_on_the_images_it_was_fitted_to_is_its_spread_over_samples() -> None:
+    """InfoE of wide codes: fitted to a tenth of the images, each scores 1."""
+    random = np.random.default_rng(0)
+    mixing, scores, errors = random.normal(size=(2, 40)), list[float](), list[float]()
+    for _ in range(16):
+        factors = random.integers(0, 3, (1000, 2))
+        codes = factors @ mixing + 3 * random.normal(size=(1000, 40))
+        scores.append(told_by_lines(Entries.of(codes, None), factors))
+        found = code_intervals.INTERVALS["info_mec"](codes, factors, None, 0, [0, scores[-1], 0])
+        assert set(found) == {"info_e"}
+        errors.append(found["info_e"].error)
     assert 0.5 < np.mean(errors) / np.std(scores, ddof=1) < 2
 
 

@@ -302,13 +302,9 @@ def info_mec(
             random_state=seed % SEEDS,
         )
         information_LF[:, f] = gain_L / entropy(np.unique(factor, return_counts=True)[1])
-    column_NC = entries.column_NC[:, active_L[entries.entry_C]]
-    deviation_C = column_NC.std(axis=0)
-    column_NC = (column_NC - column_NC.mean(axis=0)) / np.where(deviation_C == 0, 1.0, deviation_C)
-    explicit_F = [told_by_a_line(column_NC, factor) for factor in factors.T]
     return InfoMEC(
         above_chance(preference(information_LF), information_LF.shape[1]),
-        float(np.mean(explicit_F)),
+        told_by_lines(entries, factors),
         above_chance(preference(information_LF.T), len(information_LF)),
     )
 
@@ -337,6 +333,16 @@ def preference(information: Floats) -> float:
 def above_chance(share: float, among: int) -> float:
     """0 where a share is that of chance, 1 where it is everything."""
     return 1.0 if among == 1 else (share - 1 / among) / (1 - 1 / among)
+
+
+def told_by_lines(entries: Entries, factors_NF: Ints) -> float:
+    """InfoE: the mean over factors of :func:`told_by_a_line` on the wide entries, 0 where there are none."""
+    column_NC = entries.column_NC[:, wide_entries(entries)[entries.entry_C]]
+    if not column_NC.size:
+        return 0.0
+    deviation_C = column_NC.std(axis=0)
+    column_NC = (column_NC - column_NC.mean(axis=0)) / np.where(deviation_C == 0, 1.0, deviation_C)
+    return float(np.mean([told_by_a_line(column_NC, factor) for factor in factors_NF.T]))
 
 
 def told_by_a_line(codes_NL: Floats, factor_N: Ints) -> float:
