@@ -1251,6 +1251,24 @@ def test_a_key_that_is_held_labels_one_image(page: Page, photos: Path) -> None:
 
 
 @pytest.mark.timeout(120)
+def test_a_key_pressed_while_a_label_is_saved_is_no_answer(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "kind=a|b"))) as address:
+        opened(page, address)
+        page.evaluate(
+            "() => { const ask = fetch; window.fetch = async (...to) => { await new Promise((go) => (window.go = go));"
+            " window.fetch = ask; return ask(...to); }; }"
+        )
+        name = shown(page)
+        press(page, "1", "2")
+        page.evaluate("go()")
+        page.wait_for_function("name => document.querySelector('#name').textContent !== name", arg=name)
+        press(page, "z")
+        page.wait_for_function("name => document.querySelector('#name').textContent === name", arg=name)
+        assert page.locator("[data-question=kind] .answer").text_content() == "a"
+    assert rows_of(photos / "metadata.csv") == {}
+
+
+@pytest.mark.timeout(120)
 def test_a_duplicated_tab_is_another_window(page: Page, photos: Path) -> None:
     with running(make_app(Desk(photos, "kind=a|b"))) as address:
         opened(page, address)

@@ -142,6 +142,8 @@ const save = () =>
     }
     const before = item;
     const answer = await post("/api/labels", { image: item.image, saw, values });
+    // What was pressed meanwhile was meant for the next image, and is of none.
+    for (const question of questions) question.set(held(values, question.name), false);
     remember(before);
     took(answer);
   });
