@@ -30,6 +30,9 @@ const half = new Map(); // image -> what this window said of it when it went to 
 
 // -- the image on the screen --------------------------------------------------------------------------------------------
 
+/** Whether the image has not come yet: nobody can say anything of it. */
+const unseen = () => $("#picture").classList.contains("old");
+
 /** Marks a question; one that was not pointed at is brought into sight. */
 function mark(number, { pointed = false } = {}) {
   place = Math.min(questions.length - 1, Math.max(0, number));
@@ -90,7 +93,10 @@ function show(next, said = {}) {
     picture.classList.remove("old");
     picture.classList.toggle("px", picture.naturalWidth <= 128);
   };
-  picture.onerror = () => say(`${item.name} cannot be shown: skip it.`, { bad: true });
+  picture.onerror = () => {
+    picture.classList.remove("old");
+    say(`${item.name} cannot be shown: skip it.`, { bad: true });
+  };
   picture.src = pictureOf(item.image);
   picture.alt = item.name;
   picture.dataset.image = item.image;
@@ -134,7 +140,7 @@ function took(answer) {
 
 const save = () =>
   talk(async () => {
-    if (!item) return;
+    if (!item || unseen()) return;
     const values = Object.fromEntries(questions.map(({ name, value }) => [name, value]));
     if (questions.every(({ value }) => value === null) && !Object.keys(saw).length) {
       say("Nothing is answered yet: answer a question, or skip the image with S.");
@@ -228,6 +234,7 @@ keys({
   "?": () => $("#keys").showModal(),
 }, {
   before: ({ target, key }) =>
+    (!unseen() || ["s", "z", "?", "q"].includes(key.toLowerCase())) &&
     !(target.closest?.("button, a, [tabindex]:not(.dial)") && ["Enter", " "].includes(key)) && !(target === $("#quick") && key === " "),
 });
 
