@@ -1298,6 +1298,44 @@ def test_an_image_that_has_not_come_is_not_labelled(page: Page, photos: Path) ->
 
 
 @pytest.mark.timeout(120)
+def test_a_number_that_does_not_fit_is_not_saved_as_none(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "kind=a|b,size:0..10"))) as address:
+        opened(page, address)
+        field = page.locator("[data-question=size] input.typed")
+        press(page, "1", ".")
+        page.keyboard.type("55")
+        page.locator("#save").click()
+        page.locator(".note.bad").wait_for()
+        for key in ("", "Enter"):  # also once it was said again
+            if key:
+                press(page, key, key)
+            assert field.input_value() == "55" and field.get_attribute("aria-invalid") == "true"
+            assert field.evaluate("field => field === document.activeElement")
+        assert not (photos / "metadata.csv").exists()
+        press(page, "Escape")
+        assert field.input_value() == "" and field.get_attribute("aria-invalid") is None
+        field.fill("x")
+        field.press("Enter")
+        press(page, "9")  # another answer mends it
+        assert field.input_value() == "10" and field.get_attribute("aria-invalid") is None
+        name = saved(page)
+    assert rows_of(photos / "metadata.csv") == {name: {"kind": "a", "size": "10"}}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("width", [360, 1280])
+def test_names_of_any_length_fit(browser: BrowserContext, photos: Path, width: int) -> None:
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": width, "height": 800})
+    asked = f"{'long_name_' * 4}:0..1000000000,kind={'x' * 60}|b,{'n' * 60}=yes|no,place:angle"
+    with running(make_app(Desk(photos, asked))) as address:
+        opened(tab, address)
+        press(tab, "9", "1", "1", "2")
+        assert tab.evaluate("document.documentElement.scrollWidth") == width
+        tab.close()
+
+
+@pytest.mark.timeout(120)
 def test_a_duplicated_tab_is_another_window(page: Page, photos: Path) -> None:
     with running(make_app(Desk(photos, "kind=a|b"))) as address:
         opened(page, address)

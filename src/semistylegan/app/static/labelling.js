@@ -141,6 +141,8 @@ function took(answer) {
 const save = () =>
   talk(async () => {
     if (!item || unseen()) return;
+    const wrong = $("#questions [aria-invalid=true]");
+    if (wrong) return wrong.focus();
     const values = Object.fromEntries(questions.map(({ name, value }) => [name, value]));
     if (questions.every(({ value }) => value === null) && !Object.keys(saw).length) {
       say("Nothing is answered yet: answer a question, or skip the image with S.");

@@ -113,19 +113,29 @@ export class Question {
       done();
       this.input.blur();
     } else if (event.key === "Escape") {
+      this.#fits();
       this.input.value = this.target ? this.text : ""; // before the blur, which answers with what was typed
       this.input.blur();
     }
   }
 
+  /** What does not fit stays in its field, marked, until it is mended: nothing is saved without it. */
   #parse() {
+    this.#fits();
     if (!this.input.value.trim()) return this.answer(null);
     const value = this.factor.parse(this.input.value);
-    if (value === null) say(`${this.name}: ${this.input.value} does not fit; give a number from ${this.factor.span}.`, { bad: true });
+    if (value === null) {
+      this.input.setAttribute("aria-invalid", "true");
+      return say(`${this.name}: ${this.input.value} does not fit; give a number from ${this.factor.span}.`, { bad: true });
+    }
     // Said already (Enter, then the blur), or nothing but looked at.
-    const known = value !== null && [value, this.factor.exact(value)].some((one) => this.factor.show(one) === this.text);
-    if (value !== null && !known) this.answer(value);
+    const known = [value, this.factor.exact(value)].some((one) => this.factor.show(one) === this.text);
+    if (!known) this.answer(value);
     this.show();
+  }
+
+  #fits() {
+    this.input?.removeAttribute("aria-invalid");
   }
 
   #find(text) {
@@ -138,6 +148,7 @@ export class Question {
 
   /** A person's answer, of a grid the nearest value; null leaves the question open. Marks the next open question unless told to stay. */
   answer(value, { stay = false } = {}) {
+    this.#fits();
     Object.assign(this, { value: value === null || this.isClass ? value : this.factor.exact(value), read: false });
     this.show();
     if (stay || value === null) return;
@@ -146,6 +157,7 @@ export class Question {
 
   /** Another value without a person's answer: what is known, or what the model reads. */
   set(value, read) {
+    this.#fits();
     Object.assign(this, { value: value ?? null, read: read && value !== undefined && value !== null });
     this.other.hidden = true;
     this.show();
@@ -159,7 +171,7 @@ export class Question {
     this.text = text;
     this.shown.textContent = this.target ? (this.read ? "model reads" : "") : open ? "open" : this.read ? `model reads ${text}` : text;
     this.shown.classList.toggle("open", open);
-    if (this.target && document.activeElement !== this.input) this.input.value = text;
+    if (this.target && document.activeElement !== this.input && this.input.ariaInvalid !== "true") this.input.value = text;
     const values = this.isClass ? this.names : this.steps;
     this.buttons?.forEach((button, i) => button.setAttribute("aria-checked", String(!open && (this.isClass ? values[i] === this.value : this.factor.nearest(values, this.value) === i))));
     if (this.target && !open) this.move(this.factor.levelOf(this.value));
