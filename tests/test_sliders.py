@@ -960,6 +960,7 @@ def test_names_of_any_length_fit(browser: BrowserContext, width: int, tmp_path: 
     space = FactorSpace(
         (
             Factor.scalar(long),
+            Factor.scalar("huge", None, -1e9, 1e9),
             Factor.categorical("shape", ("ring", "a whole sentence, as in the questionnaire, " * 3 + "?", long)),
             Factor.categorical("kind", [f"{i} {long}" for i in range(30)]),
         )
@@ -970,7 +971,8 @@ def test_names_of_any_length_fit(browser: BrowserContext, width: int, tmp_path: 
     tab = browser.new_page()
     tab.set_viewport_size({"width": width, "height": 800})
     with running(make_app(ssg.load(tmp_path / "model"), "model")) as address:
-        opened(tab, address)
+        opened(tab, address, "#seed=7&set.huge=-853896141")
+        assert tab.locator('[data-factor="huge"] .value').evaluate("field => field.scrollWidth <= field.clientWidth")
         for name in space.names:
             tab.locator(f'[data-factor="{name}"] .lock').focus()
             until(lambda name=name: tab.locator("#filmname").text_content() == name)
