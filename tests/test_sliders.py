@@ -536,6 +536,12 @@ def test_a_typed_value_and_one_that_does_not_fit(page: Page, served: Served) -> 
     seed.fill("123")
     seed.press("Enter")
     shows(page, model, {}, seed=123)
+    seed.fill("abc")
+    seed.press("Enter")
+    assert seed.get_attribute("aria-invalid") == "true"
+    page.keyboard.press("n")
+    until(lambda: seed.input_value() not in ("abc", "123"))
+    assert seed.get_attribute("aria-invalid") is None
 
 
 def test_the_address_holds_the_state(page: Page, served: Served) -> None:

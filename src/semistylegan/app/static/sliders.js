@@ -372,7 +372,10 @@ function settled() {
   if (!model.draws) $("#drophere").hidden = !idle();
   $("#factors").inert = searching() || idle();
   $("#factors").ariaBusy = String(searching());
-  if (document.activeElement !== $("#seed")) $("#seed").value = state.seed;
+  if (document.activeElement !== $("#seed")) {
+    $("#seed").value = state.seed;
+    $("#seed").removeAttribute("aria-invalid");
+  }
   $("#lockall").hidden = state.image !== null;
   $("#lockall").setAttribute("aria-pressed", String(factors.length > 0 && state.locks.length === factors.length));
   $("#resetall").disabled = !Object.keys(settings()).length;
