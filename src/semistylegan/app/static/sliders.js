@@ -552,6 +552,10 @@ function compare(on) {
   preview();
 }
 
+let holds = false; // whether a key holds the comparison
+const hold = () => compare((holds = true));
+const letGo = () => holds && compare((holds = false));
+
 $("#drophere").hidden = model.draws;
 const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 let over = 0;
@@ -646,7 +650,7 @@ keys(
     n: () => newSample(), g: () => show(VIEWS[(VIEWS.indexOf(view) + 1) % VIEWS.length]),
     z: () => travel(-1), "mod+z": () => travel(-1),
     "shift+z": () => travel(1), "mod+shift+z": () => travel(1), "mod+y": () => travel(1),
-    e: toggleReading, o: () => $("#file").click(), c: () => compare(true), escape: () => leave(),
+    e: toggleReading, o: () => $("#file").click(), c: hold, escape: () => leave(),
     p: () => save("png"), y: () => copy(python(), "Python"),
     "?": () => $("#keys").showModal(),
     ...Object.fromEntries(factors.slice(0, 9).map(({ name }, i) => [String(i + 1), () => choose(name, { focus: true })])),
@@ -654,7 +658,8 @@ keys(
   // Arrows belong to the tabs while one of them has the focus.
   { before: (event) => !(event.target.closest?.("#views") && event.key.startsWith("Arrow")) },
 );
-document.addEventListener("keyup", (event) => event.key.toLowerCase() === "c" && compare(false));
+document.addEventListener("keyup", (event) => event.key.toLowerCase() === "c" && letGo());
+window.addEventListener("blur", letGo); // the key is let go elsewhere
 window.addEventListener("hashchange", () => location.hash !== addressOf() && become(stateOf(location.hash)));
 
 // -- start ----------------------------------------------------------------------------------------------------------------
