@@ -438,6 +438,9 @@ def test_the_ends_of_a_range_can_be_typed_as_they_are_shown(page: Page, served: 
     assert page.evaluate(PARSED, [entry, ["0.122", "0.989"]])["values"] == [None, None]
     hue = {"name": "hue", "kind": "circular", "low": 0, "high": 360}
     assert page.evaluate(PARSED, [hue, ["360", "-0.4", "361", "-1"]])["values"] == [0, 0, None, None]
+    for high, thousand in ((1e9, None), (10, 1)):
+        size = {"name": "size", "kind": "scalar", "low": 0, "high": high}
+        assert page.evaluate(PARSED, [size, ["1,000", "2,5"]])["values"] == [thousand, 2.5]
 
 
 ANGLES = """async ([entries, values]) => {

@@ -71,8 +71,12 @@ export class Factor {
     return this.isRound && rounded >= this.high ? this.low : rounded;
   }
 
-  /** What someone typed -> value, or null where it does not fit. An end may be typed as it is shown, rounded. */
+  /**
+   * What someone typed -> value, or null where it does not fit. An end may be typed as it is shown, rounded. A comma is a
+   * point, but 1,000 does not fit where it may be a thousand.
+   */
   parse(text) {
+    if (/,\d{3}\b/.test(text) && Math.max(-this.low, this.high) >= 1000) return null;
     const number = Number(text.trim().replace("\u2212", "-").replace(",", ".").replace(this.unit ?? "", ""));
     const within = between(this.low, number, this.high);
     const fits = text.trim() !== "" && Math.abs(number - within) <= 0.5 * 10 ** -this.digits * (1 + 1e-9);
