@@ -1092,11 +1092,12 @@ def test_steps_are_exact_and_a_dial_takes_an_angle(page: Page, photos: Path) -> 
         assert box is not None
         page.mouse.click(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2)
         press(page, "j", "2")
+        page.locator("[data-question=place] .dial").press("PageUp")
         name = saved(page)
-    # A twelfth is the place of the grid that is nearest to the second of nine keys.
-    assert rows_of(photos / "metadata.csv") == {name: {"n": "12.5", "x": "0.166667", "turn": "90", "place": "30"}}
+    # A twelfth is the place of the grid that is nearest to the second of nine keys; four more are a page.
+    assert rows_of(photos / "metadata.csv") == {name: {"n": "12.5", "x": "0.166667", "turn": "90", "place": "150"}}
     data = Dataset.open(photos)
-    assert data.labels.level_NF[data.labels.labelled_rows[0]] == pytest.approx([1 / 8, 1 / 6, 1 / 4, 1 / 12])
+    assert data.labels.level_NF[data.labels.labelled_rows[0]] == pytest.approx([1 / 8, 1 / 6, 1 / 4, 5 / 12])
 
 
 @pytest.mark.timeout(120)

@@ -481,6 +481,9 @@ def test_a_moved_slider_changes_the_picture(page: Page, served: Served) -> None:
     assert box is not None
     page.mouse.click(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 2)
     until(lambda: state(page)["values"].get("azimuth") == 90)
+    for keys, value in (("PageUp", 126), ("Home", 0), ("ArrowLeft", 351), ("End", 359), ("PageDown", 324)):
+        page.keyboard.press(keys)
+        until(lambda value=value: state(page)["values"].get("azimuth") == value, keys)
 
 
 def test_keys_do_everything(page: Page, served: Served) -> None:

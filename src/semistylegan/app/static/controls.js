@@ -1,7 +1,7 @@
 // One control for one factor: a slider with ticks, a hue bar, a dial, or named buttons. It holds no state of its own:
 // `show` says what to show, the handlers hear what the user wants.
 
-import { $, make } from "/static/base.js";
+import { $, keyName, make } from "/static/base.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const MOST_BUTTONS = 24;
@@ -186,6 +186,15 @@ export function makeDial(factor, id, { turned, rested, words = factor.span }) {
   });
   element.addEventListener("pointermove", (event) => element.hasPointerCapture(event.pointerId) && turn(event));
   element.addEventListener("pointerup", () => rested());
+  element.addEventListener("keydown", (event) => {
+    const value = Number(element.getAttribute("aria-valuenow") ?? factor.low);
+    const by = { pageup: 1, pagedown: -1 }[keyName(event)];
+    const next = by ? [1, 2, 3, 4].reduce((from) => factor.next(from, by), value) : { home: factor.ends[0], end: factor.ends[1] }[keyName(event)];
+    if (next === undefined) return;
+    event.preventDefault();
+    turned(next);
+    rested();
+  });
   return {
     element,
     body: make("div", { class: "body round" }, element, make("span", { class: "soft small" }, words)),

@@ -171,8 +171,7 @@ function step(direction, fine, upright) {
 function end(direction) {
   const factor = byName.get(active);
   if (!factor || searching() || idle()) return;
-  const ends = factor.isClass ? factor.categories : factor.ticks.length ? factor.ticks.map((u) => factor.valueOf(u)) : [factor.low, factor.high];
-  set(active, direction < 0 ? ends[0] : ends.at(-1));
+  set(active, factor.ends[direction < 0 ? 0 : 1]);
   commit();
 }
 

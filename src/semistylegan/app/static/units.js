@@ -147,13 +147,20 @@ export class Factor {
   next(value, direction, fine = false) {
     if (this.isClass) return this.categories[between(0, this.levelOf(value) + direction, this.size - 1)];
     if (fine) return this.#moved(value, direction * this.step);
-    const ticks = this.ticks.length > 1 ? this.ticks : Array.from({ length: 41 }, (_, i) => i / 40);
+    const ticks = this.ticks.length > 1 ? this.ticks : Array.from({ length: this.isRound ? 40 : 41 }, (_, i) => i / 40);
     const level = this.levelOf(value);
     const slack = this.step / this.range;
     const beyond = ticks.filter((u) => (direction > 0 ? u > level + slack : u < level - slack));
     if (beyond.length) return this.valueOf(direction > 0 ? beyond[0] : beyond.at(-1));
     if (this.isRound) return this.valueOf(direction > 0 ? ticks[0] : ticks.at(-1));
     return direction > 0 ? this.high : this.low;
+  }
+
+  /** The first and the last value; the last one of a circle is the one before a whole turn. */
+  get ends() {
+    if (this.isClass) return [this.categories[0], this.categories.at(-1)];
+    if (this.ticks.length) return [this.valueOf(this.ticks[0]), this.valueOf(this.ticks.at(-1))];
+    return [this.low, this.isRound ? this.#moved(this.low, -this.step) : this.high];
   }
 
   #moved(value, by) {
