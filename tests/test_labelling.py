@@ -1074,6 +1074,26 @@ def test_classes_named_on_the_page(page: Page, photos: Path) -> None:
 
 
 @pytest.mark.timeout(120)
+def test_a_class_is_the_same_in_whatever_form_its_accents_are(page: Page, photos: Path) -> None:
+    apart = "cafe\u0301"
+    (photos / "metadata.csv").write_text(f"file_name,mood\n000.png,{apart}\n")
+    others = "|".join(f"c{i}" for i in range(9))
+    with running(make_app(Desk(photos, f"mood,kind=x|{others}|{apart}"))) as address:
+        opened(page, address)
+        for typed in ("caf\u00e9", "na\u00efve", "nai\u0308ve"):
+            press(page, "k", "n")
+            page.keyboard.insert_text(typed)
+            press(page, "Enter")
+            page.locator("[data-question=kind].active").wait_for()
+        assert page.locator("[data-question=mood] .choices button").count() == 2
+        press(page, ".")
+        page.keyboard.insert_text("caf\u00e9")
+        press(page, "Enter")
+        name = saved(page)
+    assert rows_of(photos / "metadata.csv")[name] == {"mood": "na\u00efve", "kind": apart}
+
+
+@pytest.mark.timeout(120)
 def test_a_factor_may_be_called_as_what_every_object_has(page: Page, photos: Path) -> None:
     with running(make_app(Desk(photos, "constructor=Lotus|Matra,x:0..1/2"))) as address:
         opened(page, address)

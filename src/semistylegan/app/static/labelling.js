@@ -194,11 +194,12 @@ async function newer() {
 
 async function grow(question, text) {
   question.input.value = "";
-  const name = text.trim();
+  const name = text.trim().normalize();
+  const known = () => question.names.find((other) => other.normalize() === name); // in whatever form its accents are
   await talk(async () => {
-    if (!question.names.includes(name)) progress(await askJson(ofSitting("/api/classes"), { json: { name: question.name, category: name } }));
+    if (known() === undefined) progress(await askJson(ofSitting("/api/classes"), { json: { name: question.name, category: name } }));
   });
-  if (question.names.includes(name)) question.answer(name);
+  if (known() !== undefined) question.answer(known());
 }
 
 // -- buttons and keys ----------------------------------------------------------------------------------------------------

@@ -139,8 +139,9 @@ export class Question {
   }
 
   #find(text) {
-    const wanted = text.trim().toLowerCase();
-    const found = this.names.find((name) => name.toLowerCase() === wanted) ?? this.names.find((name) => name.toLowerCase().startsWith(wanted)) ?? this.names.find((name) => name.toLowerCase().includes(wanted));
+    const plain = (name) => name.normalize().toLowerCase();
+    const wanted = plain(text.trim());
+    const found = this.names.find((name) => plain(name) === wanted) ?? this.names.find((name) => plain(name).startsWith(wanted)) ?? this.names.find((name) => plain(name).includes(wanted));
     this.input.value = "";
     if (found === undefined) return say(`${this.name}: there is no class ${text}.`, { bad: true });
     this.answer(found);
