@@ -9,6 +9,7 @@ import shlex
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -35,6 +36,9 @@ from semistylegan.report.html import heading, percent, share_of
 from semistylegan.report.words import command
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.run import Run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext
 
 SPACE = FactorSpace(
     (
@@ -372,6 +376,29 @@ def test_a_run_beside_others(folder: Path, tmp_path: Path) -> None:
     assert rows["L2 ↓"][:2] == [("", "0.300"), ("", "0.200<sup>†</sup>")]
     assert "another protocol" in part and "on other data" in part and "not measured" in part
     assert part.count('class="sheet"') == 4
+
+
+def test_a_phone(browser: BrowserContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are scrolled, not the page; long names break."""
+    monkeypatch.setattr(walks, "STEPS", 2)
+    monkeypatch.setattr(walks, "EDITED", 1)
+    long = Factor.categorical("a_column_of_a_spreadsheet", ("a_class_of_forty_letters_without_a_space", "b" * 40))
+    folder = make(tmp_path, FactorSpace((long, Factor.scalar("depth", None, -2.0, 2.0, "m"))), channels=1)
+    files.write_json(folder / "run" / "metrics.json", {"kimg": 4, "mig": 0.4, "fd_oracle": 12.5})
+    others = [Path(shutil.copytree(folder / "run", tmp_path / f"another_run_{i}")) for i in range(3)]
+    for other in others:
+        document = json.loads((other / "config.json").read_text())
+        files.write_json(other / "config.json", document | {"data_fingerprint": "other"})
+    path = write_report(folder / "run", others)
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": 360, "height": 740})
+    tab.goto(path.as_uri())
+    assert tab.locator("#beside sup").count() and tab.locator(".card td").count()
+    assert tab.evaluate("document.documentElement.scrollWidth") == 360
+    assert tab.evaluate(
+        "[...document.querySelectorAll('.card :is(th, td)')].every((cell) => cell.scrollWidth <= cell.clientWidth)"
+    )
+    tab.close()
 
 
 def test_scores_of_one_metric_have_its_protocol(folder: Path, tmp_path: Path) -> None:
