@@ -1121,14 +1121,15 @@ def test_steps_are_exact_and_a_dial_takes_an_angle(page: Page, photos: Path) -> 
 
 
 @pytest.mark.timeout(120)
-def test_a_phone(browser: BrowserContext, photos: Path) -> None:
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390)])
+def test_a_phone(browser: BrowserContext, photos: Path, width: int, height: int) -> None:
     tab = browser.new_page()
-    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.set_viewport_size({"width": width, "height": height})
     with running(
         make_app(Desk(photos, "a name that is longer than most=yes|no," + ASKED + ",mood,turn:angle"))
     ) as address:
         opened(tab, address)
-        assert tab.evaluate("document.documentElement.scrollWidth") == 390
+        assert tab.evaluate("document.documentElement.scrollWidth") == width
         for i in range(6):  # whichever comes next is in sight, between the image and what saves
             if i % 2:
                 tab.keyboard.press("ArrowDown")
@@ -1315,6 +1316,7 @@ def test_an_image_that_has_not_come_is_not_labelled(page: Page, photos: Path) ->
         assert page.locator("#picture.old").count() == 0
         press(page, "2")
         page.wait_for_function("name => document.querySelector('#name').textContent !== name", arg=second)
+        assert page.locator(".note.bad").count() == 0
     assert rows_of(photos / "metadata.csv") == {first: {"kind": "a"}, second: {"kind": "b"}}
 
 

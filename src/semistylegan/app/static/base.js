@@ -96,7 +96,7 @@ export class Latest {
   }
 }
 
-/** A note at the foot of the page, read out by screen readers. */
+/** A note at the foot of the page, read out by screen readers; gives its element. */
 export function say(text, { bad = false, seconds = bad ? 8 : 3 } = {}) {
   let notes = $("#notes");
   if (!notes) document.body.append((notes = make("div", { id: "notes", role: "status", "aria-live": "polite" })));
@@ -105,6 +105,7 @@ export function say(text, { bad = false, seconds = bad ? 8 : 3 } = {}) {
   const note = make("div", { class: bad ? "note bad" : "note" }, text);
   notes.append(note);
   setTimeout(() => note.remove(), seconds * 1000);
+  return note;
 }
 
 /** The name of a key press: "n", "shift+z", "mod+z" (Ctrl, or Command on a Mac), "arrowleft", "?". */

@@ -25,6 +25,7 @@ let item = null; // the image on the screen
 let saw = {}; // its cells, as this window saw them
 let place = 0; // of the marked question
 let busy = false;
+let damaged; // the note that the image cannot be shown
 let recent = []; // images labelled last: { image, name }
 const half = new Map(); // image -> what this window said of it when it went to another one, and what it saw of it then
 
@@ -71,6 +72,7 @@ function keep() {
 /** Shows an image: what was said of it in this window, else what is known, else what the model reads. */
 function show(next, said = {}) {
   if (item) keep();
+  damaged?.remove();
   item = next;
   $("#work").hidden = !item;
   $("#end").hidden = Boolean(item);
@@ -95,7 +97,7 @@ function show(next, said = {}) {
   };
   picture.onerror = () => {
     picture.classList.remove("old");
-    say(`${item.name} cannot be shown: skip it.`, { bad: true });
+    damaged = say(`${item.name} cannot be shown: skip it.`, { bad: true });
   };
   picture.src = pictureOf(item.image);
   picture.alt = item.name;
