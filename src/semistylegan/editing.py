@@ -33,7 +33,7 @@ from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, find_checkpoi
 from semistylegan.training.device import pick_device
 from semistylegan.training.run import LABELS, Run
 
-PRETRAINED: dict[str, str] = {"sprites": "sprites", "living-room": "living-room", "kitchen-editor": "kitchen-editor"}
+PRETRAINED = {name: name for name in ("sprites", "living-room", "kitchen", "kitchen-editor")}
 """Models that ship with the package: name -> folder under `semistylegan/pretrained`."""
 
 ImageArray = npt.NDArray[np.uint8]
