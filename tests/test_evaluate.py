@@ -577,9 +577,11 @@ def test_an_editor_is_told_of_its_own_factors(world: Dataset) -> None:
     """The oracle has trouble with the shape, which none of its scores is of."""
     r = editor(world)
     assert r.oracle_l2 == pytest.approx(0, abs=1e-6) and read(world, networks()).oracle_l2 == 0
-    said = note({"l2": None, "l2_gen": 0.3}, r, [])
+    said = note({"l2": None, "l2_gen": 0.3, "protocols": {"l2_gen": {}}}, r, [])
     assert "is the limit" not in said and "misreads x by" in said
-    assert "misreads shape, x by" in note({"l2": None, "l2_gen": None, "edit_drift": 0.1}, r, [])
+    assert "misreads shape, x by" in note(
+        {"l2": None, "l2_gen": None, "edit_drift": 0.1, "protocols": {"edit": {}}}, r, []
+    )
     told = {name: protocol_of(name, r, IDENTITY) for name in ("l2", "mig", "factor_vae", "edit")}
     assert [p["factors"] for p in told.values()] == [["hue", "x"]] * 4
     assert told["edit"]["drift_factors"] == list(SPACE.names) and told["edit"]["oracle_l2"] == 0.4
