@@ -1092,9 +1092,9 @@ def test_bfloat16_computes_nearly_the_same_step() -> None:
 @pytest.mark.parametrize(
     ("has", "precision", "size", "said"),
     [
-        ({}, "bfloat16", "small", "no unit"),
+        ({}, "bfloat16", "small", "no matrix units"),
         ({"architecture": "aarch64"}, "bfloat16", "small", None),
-        ({"avx512_bf16": True}, "bfloat16", "small", None),
+        ({"avx512_bf16": True}, "bfloat16", "small", "no matrix units"),
         ({"amx_bf16": True}, "bfloat16", "tiny", None),
         ({"amx_bf16": True}, "tf32", "small", "half the time"),
         ({"amx_bf16": True}, "tf32", "tiny", None),

@@ -58,13 +58,13 @@ def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
 
 def about_precision(config: TrainConfig, device: torch.device) -> str | None:
     """What to know of `--precision` on this CPU, where torch knows it: one with matrix units for bfloat16 is twice as
-    fast with it."""
+    fast with it, one with its vector instructions alone was slower (docs/results/speed.md)."""
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     if device.type != "cpu" or capabilities.get("architecture") != "x86_64":
         return None
     if config.precision == "bfloat16":
-        slow = not (capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-        return "--precision bfloat16: this CPU has no unit for it, and may well be slower with it" if slow else None
+        slow = not capabilities.get("amx_bf16")
+        return "--precision bfloat16: this CPU has no matrix units for it, and may well be slower" if slow else None
     if capabilities.get("amx_bf16") and config.size != "tiny":
         return "this CPU has matrix units for bfloat16: --precision bfloat16 takes about half the time"
     return None
