@@ -533,6 +533,12 @@ def test_what_somebody_else_writes_into_factors_json_meanwhile_stays(photos: Pat
             file.unlink()
     assert Dataset.open(photos).space.names == ("shape", "size")
     assert entries()[0]["categories"] == ["calm", "wild", "glad"]
+    desk.grow("shape", "sad")
+    for broken in ('{"factors": [{"kind": "scalar"}]}', '{"factors": '):
+        file.write_text(broken)
+        with pytest.raises(UserError, match=r"factors\.json"):
+            desk.save("w", 3, {}, {"shape": "sad", "size": 0.5})
+        assert file.read_text() == broken and "003.png" not in (photos / "metadata.csv").read_text()
 
 
 def test_a_class_is_counted_however_it_is_written(photos: Path) -> None:

@@ -124,7 +124,12 @@ class Desk:
         return tuple(question.with_labels(file.table) if file.table else question for question in questions)
 
     def _entries(self) -> dict[str, dict[str, Any]]:
-        """What `factors.json` says of each factor, with whatever else somebody wrote into it."""
+        """What `factors.json` says of each factor, with whatever else somebody wrote into it.
+
+        Raises:
+            UserError: it was changed into what is none.
+        """
+        read_space(self.store)
         document = self.store.document("factors.json") or {}
         return {entry["name"]: entry for entry in document.get("factors", ())}
 

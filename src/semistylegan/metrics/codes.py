@@ -20,15 +20,14 @@ from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, Kind
 from semistylegan.metrics.code_intervals import GRID_INTERVALS, INTERVALS, Found
 from semistylegan.metrics.code_metrics import CODE_METRICS, VOTES
-from semistylegan.metrics.disentanglement import BINS, mig_by_chance, mig_low_by
-from semistylegan.metrics.information import Floats, Ints, Mask, checked_count, checked_pair, need_known, varying
+from semistylegan.metrics.disentanglement import BINS
+from semistylegan.metrics.few import by_images, few_images
+from semistylegan.metrics.information import Floats, Ints, checked_count, checked_pair, need_known, varying
 
 MOST_VALUES = 100
 """A column of factors that are no whole numbers and has more values than this is cut into bins."""
 IMAGES = 15_000
 """The originals learn from 10,000 and test on 5,000."""
-LOW = 0.02
-"""Where MIG is too low by more than this (`mig_low_by`), or more by chance (`mig_by_chance`), the `note` says so."""
 
 
 @dataclass(frozen=True)
@@ -109,23 +108,6 @@ def evaluate_codes(
         notes += few_images("MIG", "an encoder that reads", {"images": len(rows), **few})
     about = {"ci95": spans, "images": len(rows), "seed": seed, "codes": codes.shape[1], "factors": int(drawn_F.sum())}
     return out | about | {"note": " ".join([*left_out, *notes])}
-
-
-def by_images(level_NF: Any, factors_NG: Any, space: FactorSpace, known_NG: Mask | None = None) -> dict[str, float]:
-    """How far the number of images moves a MIG: entries of its protocol."""
-    what = (level_NF, factors_NG, space, BINS, known_NG)
-    return {"low_by": mig_low_by(*what), "by_chance": mig_by_chance(*what)}
-
-
-def few_images(word: str, who: str, protocol: dict[str, Any]) -> list[str]:
-    """What the `note` says of a MIG that its number of images moves by more than LOW, either way."""
-    out = []
-    if (low_by := protocol.get("low_by", 0)) > LOW:
-        images = protocol["images"]
-        out.append(f"On so few images ({images:,}) {word} is too low: that of {who} well by {low_by:.2f}.")
-    if (by_chance := protocol.get("by_chance", 0)) > LOW:
-        out.append(f"By chance alone (what is read given to other images) {word} would be {by_chance:.2f} here.")
-    return out
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 from semistylegan.factors import Factor
 from semistylegan.metrics.code_metrics import VOTES
-from semistylegan.metrics.codes import by_images, few_images
 from semistylegan.metrics.disentanglement import BINS
+from semistylegan.metrics.few import by_images, few_images
 from semistylegan.metrics.information import varying
 from semistylegan.metrics.oracle import Oracle
 from semistylegan.metrics.readings import Readings
