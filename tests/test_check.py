@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 import shutil
@@ -40,6 +41,17 @@ def test_a_good_data_set(sprites_zip: Path) -> None:
     assert document["ok"] is True and document["factors"][0]["range"] == "one of ring, square, triangle"
     text = words(report)
     assert "256 images, 32 x 32 pixels, colour" in text and "it can be trained on" in text
+
+
+def test_a_long_name_leaves_room_for_the_rest(tmp_path: Path) -> None:
+    space = FactorSpace((Factor.categorical("n" * 60, ("aaaa", "bbbb")), Factor.scalar("size")))
+    with ZipWriter(tmp_path / "a.zip", space) as out:
+        for i in range(16):
+            out.add(f"{i}.png", np.full((32, 32, 3), i, np.uint8), np.array([i % 2, i / 15]))
+    console = Console(width=80, record=True, file=io.StringIO())
+    check(tmp_path / "a.zip").print(console)
+    text = console.export_text()
+    assert all(word in text for word in ("categorical", "aaaa", "100.00%", "aaaa: 8", "size")) and "…" not in text
 
 
 def test_partial_labels_are_counted(sprites_folder: Path) -> None:

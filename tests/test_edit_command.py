@@ -168,6 +168,8 @@ def test_the_first_named_keeps_its_name_and_capitals_do_not_count(photos: Path, 
     [
         (["0.png"], "o.jpg", "--out o.jpg: cannot write .jpg; take .png, or a folder"),
         (["0.png"], "o.tiff", "--out o.tiff: cannot write .tiff; take .png, or a folder"),
+        (["0.png"], "o.WEBM", "--out o.WEBM: cannot write .webm; take .png, or a folder"),
+        (["0.png"], "o.tar", "--out o.tar: cannot write .tar; take .png, or a folder"),
         (["0.png"], "o.zip", "--out o.zip: cannot write .zip; take .png, or a folder"),
         (["."], "o.png", "--out o.png: there are several images to edit; give a folder"),
     ],

@@ -208,9 +208,9 @@ def test_the_card_s_command_is_as_a_shell_reads_it() -> None:
 
 
 def test_the_card_s_table_holds_any_name(tmp_path: Path) -> None:
-    space = FactorSpace((Factor.categorical("a|b", ("x|y", "z")),))
+    space = FactorSpace((Factor.categorical("a|b", ("x|y", "<i>z & w</i>")),))
     text = card.write(load(untrained(tmp_path / "model", space=space)), half=False, size=1)
-    assert r"| a\|b | categorical | one of x\|y, z |" in text
+    assert r"| a\|b | categorical | one of x\|y, &lt;i&gt;z &amp; w&lt;/i&gt; |" in text
 
 
 def test_the_labels_that_codes_are_drawn_from_go_along(model: Model, tmp_path: Path) -> None:
@@ -264,6 +264,16 @@ def test_onnx_gives_what_torch_gives(model: Model, tmp_path: Path, capfd: pytest
         name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in ("generator.onnx", "encoder.onnx")
     }
     check_networks(out, model)
+
+
+def test_onnx_keeps_what_keeps_a_norm_finite(model: Model, tmp_path: Path) -> None:
+    """A number small enough for the exporter to take it for zero; it counts where what a code maps to is small, too."""
+    pytest.importorskip("onnxruntime")
+    embed = model.networks.G.mapping.embed
+    assert embed is not None
+    with torch.no_grad():
+        embed.weight *= 1e-4
+    check_networks(forms.export_onnx(model, tmp_path / "out"), model)
 
 
 def check_networks(out: Path, model: Model) -> None:

@@ -149,6 +149,12 @@ def test_pools_are_those_of_tensorflow() -> None:
         assert torch.equal(block(x)[:, -expected.shape[1] :], expected)
 
 
+def test_the_ending_of_safetensors_may_be_capital(file: Path, tmp_path: Path) -> None:
+    capital = tmp_path / "INCEPTION.SAFETENSORS"
+    capital.symlink_to(file)
+    assert Inception(capital).sha256 == Inception(file).sha256
+
+
 def test_the_hash_of_safetensors_is_checked(file: Path) -> None:
     whole = Inception(file).sha256
     assert Inception(file, whole[:12]).sha256 == whole

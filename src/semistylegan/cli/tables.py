@@ -37,7 +37,8 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     per_factor = metrics.get("per_factor") or {}
     if per_factor:
         title = "errors in parts of the range, beside those of the best constant (parts that are wrong, of classes)"
-        table = Table("factor", "encoder", "constant", "generator", "constant", title=title, title_justify="left")
+        factor = Column("factor", overflow="fold")
+        table = Table(factor, "encoder", "constant", "generator", "constant", title=title, title_justify="left")
         for name, errors in per_factor.items():
             told = [_number(errors.get(key)) for key in ("mae", "mae_constant", "mae_gen", "mae_gen_constant")]
             if told != ["-"] * 4:

@@ -26,8 +26,9 @@ Model = Annotated[Positional[str], arg(metavar="MODEL")]
 Images = Annotated[Positional[tuple[Path, ...]], arg(metavar="IMAGE ...")]
 
 OTHER_FILES = (
-    *(".avif", ".gif", ".heic", ".mp4", ".pdf", ".svg", ".tif", ".tiff"),
-    *(".csv", ".html", ".json", ".npy", ".npz", ".parquet", ".pt", ".safetensors", ".txt", ".zip"),
+    *(".avi", ".avif", ".eps", ".gif", ".heic", ".mov", ".mp4", ".pdf", ".ppm", ".svg", ".tga", ".tif", ".tiff"),
+    *(".csv", ".gz", ".h5", ".html", ".json", ".npy", ".npz", ".parquet", ".pt", ".safetensors", ".tar", ".txt"),
+    *(".webm", ".zip"),
 )
 """Endings of files that are no pictures we read: no one means a folder of that name."""
 

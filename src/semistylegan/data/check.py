@@ -32,6 +32,8 @@ from semistylegan.files import json_text, write_text
 
 TURNS = ("angle", "rotat", "orient", "azimuth", "heading", "hue", "yaw")
 """In names of numbers that may go around a circle."""
+NAME = 32
+"""Letters of a factor's name that a person sees in one line; longer ones go on in the next."""
 SHOWN = 30
 """Problems that a person sees; the JSON form holds all."""
 
@@ -106,7 +108,8 @@ class Report:
         )
         if self.factors:
             table = RichTable("factor", "kind", "values", "labelled", "share", "fewest labels")
-            table.columns[0].no_wrap = table.columns[1].no_wrap = True
+            name, kind = table.columns[:2]
+            name.overflow, name.max_width, kind.no_wrap = "fold", NAME, True
             for f in self.factors:
                 values = f.range.removeprefix("one of ").removeprefix("a number from ")
                 values = values if f.values is None else f"{f.values}: {values}"

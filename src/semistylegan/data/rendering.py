@@ -8,12 +8,9 @@ shards nor restarts can show in the bytes. For a while, the disk holds the image
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.connection
-import os
 import platform
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -36,6 +33,7 @@ from semistylegan.errors import UserError
 from semistylegan.factors import whole_number
 from semistylegan.scenes import variant
 from semistylegan.scenes.render import Scene, choose_indices
+from semistylegan.signals import end_with_parent
 
 MIN_POOL_SECONDS = 10.0
 """Work shorter than this (estimated from the first chunk) is done in this process: others take seconds to start."""
@@ -271,14 +269,7 @@ def _start_worker(chosen: variant.Variant | None) -> None:
     """Renders as the parent does, leaves Ctrl-C to it, and ends with it even where it is killed."""
     variant.adopt(chosen)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end_with_parent() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
 def _assemble(job: Job) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import html
 import json
 import shlex
 from pathlib import Path
@@ -78,8 +79,8 @@ def command(config: TrainConfig, resolution: int) -> str:
 
 
 def row(*cells: str) -> str:
-    """A line of a Markdown table: a bar within a cell would end it."""
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+    """A line of a Markdown table: a bar within a cell would end it, and a host would take angle brackets for HTML."""
+    return "| " + " | ".join(html.escape(cell, quote=False).replace("|", r"\|") for cell in cells) + " |"
 
 
 def _scores(run: Path, checkpoint: Path) -> str | None:

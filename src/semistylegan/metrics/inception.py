@@ -58,7 +58,7 @@ class Inception:
             raise UserError(f"{path}: its SHA-256 is {self.sha256}, not {sha256}; it is not the file that was meant")
         # Both tell what they are fed with: `kind` (float32: colours in [-1, 1], uint8: bytes), `sides` (height and
         # width, None: any) and `batch` (images at once, None: any number).
-        self.network = (Own if path.suffix == ".safetensors" else Onnx)(path, data, device)
+        self.network = (Own if path.suffix.lower() == ".safetensors" else Onnx)(path, data, device)
 
     def features(self, img_BCHW: Tensor) -> Floats:
         """Features B x D of uint8 images B x (1 or 3) x H x W.

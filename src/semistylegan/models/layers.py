@@ -36,7 +36,14 @@ def activate(x: Tensor) -> Tensor:
 
 def pixel_norm(x_BI: Tensor) -> Tensor:
     """Scales each row to mean square 1 (Karras et al. 2018)."""
-    return x_BI * torch.rsqrt(x_BI.square().mean(dim=1, keepdim=True) + 1e-8)
+    return x_BI * over_root(x_BI.square().mean(dim=1, keepdim=True))
+
+
+def over_root(square: Tensor) -> Tensor:
+    """1 / sqrt(square), where that is finite."""
+    # One number of a vector in ONNX: the exporter takes a plain number as small as this for zero, and drops it.
+    small = square.new_full((1,), 1e-8) if torch.compiler.is_exporting() else 1e-8
+    return torch.rsqrt(square + small)
 
 
 def upsample(x_BCHW: Tensor) -> Tensor:
@@ -150,7 +157,7 @@ class ModulatedConv(nn.Module):
     def _norm(self, style_BI: Tensor) -> Tensor:
         """One over the norm of the modulated weights: the squares of style and weights, summed over the kernel."""
         square_BO = style_BI.square() @ self.weight.square().sum(dim=(2, 3)).t()
-        return self.gain * torch.rsqrt(square_BO + 1e-8)
+        return self.gain * over_root(square_BO)
 
 
 class ToImage(nn.Module):

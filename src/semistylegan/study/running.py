@@ -38,7 +38,7 @@ from semistylegan.metrics.evaluate import (
 from semistylegan.metrics.oracle import MIN_LABELLED, Oracle, oracle_for
 from semistylegan.metrics.scores import VERSION
 from semistylegan.models.checkpoint import WEIGHTS_FILE
-from semistylegan.signals import heard_by
+from semistylegan.signals import end_with_parent, heard_by
 from semistylegan.study.plan import Job, Study, Values
 from semistylegan.study.plots import draw
 from semistylegan.study.table import Result, to_csv, to_markdown
@@ -311,13 +311,16 @@ def gpus_of(jobs: Sequence[Job]) -> list[str]:
 
 ANY_GPU = ("auto", "cuda")
 """Devices that leave open which GPU a run is given."""
+GRACE = 60.0
+"""Seconds that a worker gets to write its checkpoint when the study was killed."""
 DEVICE = ""
 """In a worker of the pool: the GPU that it has for itself; nothing on a CPU."""
 
 
 def start_worker(devices: Queue[str], threads: int) -> None:
-    """Gives a worker its GPU, and its share of the cores."""
+    """Gives a worker its GPU, and its share of the cores; it ends with the parent, even where that is killed."""
     global DEVICE
+    end_with_parent(GRACE)
     DEVICE = devices.get()
     torch.set_num_threads(threads)
 
