@@ -38,7 +38,7 @@ from semistylegan.factors import FactorSpace
 from semistylegan.models.encoder import Encoder
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import decay
+from semistylegan.training.step import decay, update_averages
 
 WAYS = ("random", "spread", "doubt", "doubt+spread", "balance")
 HELD_OUT, AT_HAND = 1500, 2000
@@ -72,11 +72,7 @@ def train_encoder(
         state.opt_E.collect()
         state.opt_E.step(decay(state, floor=0.0))
         state.images += config.batch
-        half_life = max(min(1000 * config.ema_kimg, 0.05 * state.images), 1e-8)
-        amount = 1 - 0.5 ** (config.batch / half_life)
-        with torch.no_grad():
-            for average, own in zip(state.E_ema.parameters(), state.E.parameters(), strict=True):
-                average.lerp_(own, amount)
+        update_averages(state, config.batch)
     return state.E_ema
 
 

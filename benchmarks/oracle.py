@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from semistylegan.data.dataset import Dataset
-from semistylegan.metrics.evaluate import half_step
 from semistylegan.metrics.oracle import train
+from semistylegan.metrics.protocol import half_step
 
 
 def main() -> None:

@@ -199,12 +199,14 @@ def test_the_card_says_where_it_comes_from(sprites_zip: Path, tmp_path: Path) ->
 
 def test_the_card_s_command_is_as_a_shell_reads_it() -> None:
     data, out = "my photos' 1.zip", "a b"
-    config = TrainConfig.preset("semi", f"x/{data}", f"y/{out}", label_fraction=1 / 3, hold_out="a b=c", kimg=20.0)
+    config = TrainConfig.preset(
+        "semi", f"x/{data}", f"y/{out}", label_fraction=1 / 3, hold_out="a b=c", kimg=20.0, size="small"
+    )
     words = shlex.split(card.command(config, 32))
     assert words[:8] == ["semistylegan", "train", "--data", data, "--out", out, "--preset", "semi"]
     given = dict(zip(words[8::2], words[9::2], strict=True))
     assert float(given["--label-fraction"]) == 1 / 3, "as many labels as the run had"
-    assert given["--hold-out"] == "a b=c" and given["--kimg"] == "20"
+    assert given["--hold-out"] == "a b=c" and given["--kimg"] == "20" and given["--size"] == "small"
 
 
 def test_the_card_s_table_holds_any_name(tmp_path: Path) -> None:

@@ -140,3 +140,13 @@ def test_the_facade_offers_what_it_promises() -> None:
         assert getattr(semistylegan, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = semistylegan.nothing
+
+
+def test_benchmarks_import_what_is_there() -> None:
+    """They are run seldom: a name that has moved would be missed too late."""
+    for script in sorted((SOURCE.parents[1] / "benchmarks").glob("*.py")):
+        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == PACKAGE:
+                names = [alias.name for alias in node.names]
+                module = __import__(str(node.module), fromlist=names)
+                assert not [name for name in names if not hasattr(module, name)], script.name

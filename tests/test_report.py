@@ -314,6 +314,17 @@ def test_the_command_is_one_that_train_takes(folder: Path) -> None:
     assert options.cuda_graphs is False and options.lr_g == 0.0012345678
 
 
+def test_labels_are_those_of_the_data_whatever_kinds_the_codes_have(tmp_path: Path) -> None:
+    """`--factor-kinds scalar`, and so the preset paper: `labels.csv` holds names of classes all the same."""
+    run = make(tmp_path, SPACE, channels=1) / "run"
+    before = page_module.labels(gather(run))
+    codes = SPACE.with_kinds("scalar")
+    config = dataclasses.replace(ModelConfig.of_size("tiny", 16, 1, codes.code_width), z_dim=4)
+    save_model(run / "checkpoint-000004", config, codes, StyleGAN2(config), Encoder(config, Trunk(config)))
+    files.write_json(run / "factors.json", codes.to_json() | {"labels": SPACE.to_json()["factors"]})
+    assert page_module.labels(gather(run)) == before and "tri &amp; angle" in before
+
+
 def test_a_run_whose_end_was_moved_says_so_beside_its_command(folder: Path) -> None:
     assert "--reschedule" not in read(folder / "run")[0]
     Run(folder / "run").rescheduled(3.0, 1.5)

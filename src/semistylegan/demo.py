@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semistylegan import progress
-from semistylegan.files import atomic_path, require_own
+from semistylegan.files import atomic_path, require_own, sha256_of
 
 if TYPE_CHECKING:
     from semistylegan.training import Run, TrainConfig
@@ -137,8 +136,8 @@ def finished_metrics(run: Run, images: int) -> dict[str, Any] | None:
     if not file.exists():
         return None
     metrics: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    weights = (run.checkpoint() / "model.safetensors").read_bytes()
-    same = (metrics.get("weights_sha256"), metrics.get("images")) == (hashlib.sha256(weights).hexdigest(), images)
+    weights = sha256_of(run.checkpoint() / "model.safetensors")
+    same = (metrics.get("weights_sha256"), metrics.get("images")) == (weights, images)
     same = same and version_of(metrics) == VERSION
     return metrics if same and all(metrics.get(key) is not None for key in ALWAYS) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -157,6 +158,12 @@ def append_jsonl(path: Path, row: Any) -> None:
 def write_jsonl(path: Path, rows: list[Any]) -> None:
     """Writes one line of JSON a row, whole or not at all."""
     write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cache_folder() -> Path:

@@ -160,11 +160,11 @@ class _Distance:
     """
 
     def __init__(self, networks: Networks, img_1CHW: Tensor) -> None:
-        self.features = networks.E.features
+        self.features = networks.E.trunk
         self.img_1CHW = img_1CHW
         with torch.no_grad():
-            self.target = [m / (m.abs().mean() + 1e-6) for m in self.features(img_1CHW)]
-            self.scale = [1 / (m.abs().mean() + 1e-6) for m in self.features(img_1CHW)]
+            sizes = [(m, m.abs().mean() + 1e-6) for m in self.features(img_1CHW)]
+        self.target, self.scale = [m / size for m, size in sizes], [1 / size for _, size in sizes]
 
     def __call__(self, img_BCHW: Tensor) -> Tensor:
         pixels = (img_BCHW - self.img_1CHW).abs().mean(dim=(1, 2, 3))
@@ -176,7 +176,6 @@ class _Distance:
         return pixels + 0.3 * torch.stack(seen).mean(dim=0)
 
 
-@torch.no_grad()
 def seeded(seed: int) -> torch.Generator:
     """Random numbers from a user's seed.
 
@@ -192,6 +191,7 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(whole)
 
 
+@torch.no_grad()
 def _starts(networks: Networks, img_1CHW: Tensor, distance: _Distance, seed: int) -> tuple[Tensor, Tensor]:
     """The KEPT best of CANDIDATES random starts: z K x Z and codes K x C."""
     space, device = networks.space, img_1CHW.device

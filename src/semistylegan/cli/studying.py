@@ -137,7 +137,7 @@ class EvalCodes(Command):
     def run(self) -> Path:
         from semistylegan import files
         from semistylegan.cli.tables import print_metrics
-        from semistylegan.metrics.codes import evaluate_codes, read_codes, sha256_of
+        from semistylegan.metrics.codes import evaluate_codes, read_codes
 
         codes = read_codes(self.file, words(self.factors))
         out = self.out or self.file.with_suffix(".metrics.json")
@@ -154,7 +154,7 @@ class EvalCodes(Command):
         except UserError as error:
             raise UserError(f"{self.file}: {error}") from None
         scores["note"] = " ".join([*codes.notes, *([scores["note"]] if scores["note"] else [])])
-        scores |= {"file_sha256": sha256_of(self.file), "factor_names": list(codes.factor_names)}
+        scores |= {"file_sha256": files.sha256_of(self.file), "factor_names": list(codes.factor_names)}
         files.write_json(out, scores)
         print_metrics(scores)
         return out

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import html
 import json
 import shlex
@@ -12,8 +10,10 @@ from pathlib import Path
 from semistylegan import __version__
 from semistylegan.editing import Model
 from semistylegan.errors import UserError
+from semistylegan.files import sha256_of
 from semistylegan.models.checkpoint import WEIGHTS_FILE
 from semistylegan.report.scores import TILES
+from semistylegan.report.words import options
 from semistylegan.training.config import FREE_TO_CHANGE, TrainConfig
 from semistylegan.training.run import Run
 
@@ -67,15 +67,10 @@ def _of_run(model: Model) -> list[str]:
 def command(config: TrainConfig, resolution: int) -> str:
     """The command that trains like this, as a shell reads it: what differs from the preset. Paths are shortened to
     their names."""
-    plain = TrainConfig.preset(config.system, "", "", size=config.size).resolved(resolution)
     data, out = Path(config.data).name, Path(config.out).name
     words = ["semistylegan", "train", "--data", data, "--out", out, "--preset", config.system]
-    for field in dataclasses.fields(TrainConfig):
-        value = getattr(config, field.name)
-        if field.name not in FREE_TO_CHANGE and value != getattr(plain, field.name):
-            short = isinstance(value, float) and float(f"{value:g}") == value
-            words += ["--" + field.name.replace("_", "-"), f"{value:g}" if short else str(value)]
-    return shlex.join(words)
+    kept = {name: value for name, value in config.to_json().items() if name not in FREE_TO_CHANGE}
+    return shlex.join([*words, *options(kept, resolution)])
 
 
 def row(*cells: str) -> str:
@@ -88,8 +83,7 @@ def _scores(run: Path, checkpoint: Path) -> str | None:
         metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    weights = hashlib.sha256((checkpoint / WEIGHTS_FILE).read_bytes()).hexdigest()
-    if metrics.get("weights_sha256") != weights:
+    if metrics.get("weights_sha256") != sha256_of(checkpoint / WEIGHTS_FILE):
         return None
     named = [*((key, name, better) for key, name, better, *_ in TILES), ("oracle_l2", "L2 of the oracle", "lower")]
     rows = [row(name, f"{metrics[key]:.3f}", better) for key, name, better in named if metrics.get(key) is not None]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
 import io
 import logging
 import math
@@ -30,7 +29,7 @@ from semistylegan.editing import EXAMPLES, PRIOR, ImageArray, Model
 from semistylegan.errors import UserError
 from semistylegan.export import card
 from semistylegan.factors import FactorSpace
-from semistylegan.files import atomic_path, make_folder, write_json, write_text
+from semistylegan.files import atomic_path, make_folder, sha256_of, write_json, write_text
 from semistylegan.models.checkpoint import CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE, checkpoints
 from semistylegan.models.generator import Generator
 from semistylegan.models.stylegan import Growing
@@ -150,7 +149,7 @@ def write_networks(model: Model, folder: Path) -> None:
     else:
         _network(G, inputs, "drawn", folder / GENERATOR)
     _network(E, {"image": img_BCHW}, "said", folder / ENCODER)
-    hashes = {name: _hash(folder / name) for name in (GENERATOR, ENCODER)}
+    hashes = {name: sha256_of(folder / name) for name in (GENERATOR, ENCODER)}
     write_json(folder / DESCRIPTION, {**describe(model), **_prior(model), "sha256": hashes})
 
 
@@ -160,11 +159,6 @@ def _prior(model: Model) -> dict[str, Any]:
         return {}
     rows = zip(prior.level_NF.tolist(), prior.known_NF.tolist(), strict=True)
     return {"prior": [[round(u, 6) if k else None for u, k in zip(*row, strict=True)] for row in rows]}
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Informed(nn.Module):

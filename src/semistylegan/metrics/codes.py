@@ -6,7 +6,6 @@ Suffixes: N images, L entries of a code, F factors.
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -349,8 +348,3 @@ def _understood(
             notes.append(f"{name} has {len(values)} values and is measured in {BINS} even bins.")
         indices.append(index.reshape(-1).astype(np.int64))
     return Codes(codes.astype(np.float64), np.stack(indices, axis=1), tuple(columns), tuple(notes))
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

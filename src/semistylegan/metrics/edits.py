@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter
 
 from semistylegan import progress
 from semistylegan.data.dataset import Dataset
-from semistylegan.data.pictures import load_image, save_png, tile, to_float, to_tensor, to_uint8
+from semistylegan.data.pictures import load_image, save_png, tile, to_tensor, to_uint8
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray
 from semistylegan.files import cache_folder
@@ -263,6 +263,11 @@ def measure(
     scores: dict[str, dict[str, Any]] = {}
     spans: dict[str, Interval] = {}
     per_factor: dict[str, dict[str, float]] = {name: {} for name in data.space.names}
+
+    def tell(field: str, names: tuple[str, ...], error_F: Floats) -> None:
+        for name, error in zip(names, error_F.tolist(), strict=True):
+            per_factor[name] |= {} if np.isnan(error) else {field: error}
+
     for system, pictures in systems.items():
         if pictures is None:
             continue
@@ -274,23 +279,18 @@ def measure(
             scores[system] |= {"psnr": float(psnr(pictures, truth).mean()), "ssim": float(ssim(pictures, truth).mean())}
         if system == "model":
             spans = intervals(scores[system], asked, pictures, truth, before_NF, after_NF)
-            error_F = mean_errors(after_NF, asked.level_NF, asked.space, asked.set_NF)
-            constant_F = constant_errors(asked.level_NF, asked.space, asked.set_NF)
-            drift_F = mean_errors(after_NF, before_NF, asked.space, left_alone(asked.set_NF, asked.space))
-            for f, name in enumerate(asked.space.names):
-                per_factor[name] |= {} if np.isnan(error_F[f]) else {"edit_error": float(error_F[f])}
-                least = {} if np.isnan(constant_F[f]) else {"edit_error_constant": float(constant_F[f])}
-                per_factor[name] |= least
-                per_factor[name] |= {} if np.isnan(drift_F[f]) else {"edit_drift": float(drift_F[f])}
+            space, names, set_NF = asked.space, asked.space.names, asked.set_NF
+            tell("edit_error", names, mean_errors(after_NF, asked.level_NF, space, set_NF))
+            tell("edit_error_constant", names, constant_errors(asked.level_NF, space, set_NF))
+            tell("edit_drift", names, mean_errors(after_NF, before_NF, space, left_alone(set_NF, space)))
         if truth is not None and system in ("model", "copy"):
             for f in np.unique(asked.factor_N):
                 here = asked.factor_N == f
                 key = "edit_psnr" if system == "model" else "copy_psnr"
                 per_factor[asked.space.names[f]][key] = float(psnr(pictures[here], truth[here]).mean())
     level_NK, set_NK = (x.numpy() for x in in_space(networks.space, asked))
-    said_K = mean_errors(said(networks, made), level_NK, networks.space, set_NK)
-    for name, error in zip(networks.space.names, said_K, strict=True):
-        per_factor[name] |= {} if np.isnan(error) else {"edit_error_said": float(error)}
+    said_NK = said(networks, made)
+    tell("edit_error_said", networks.space.names, mean_errors(said_NK, level_NK, networks.space, set_NK))
     model = scores.pop("model")
     fields = {f"edit_{key}": value for key, value in model.items()}
     return fields | {"edit_beside": scores, "per_factor": per_factor}, spans, sheet(asked, made, truth)
@@ -353,8 +353,5 @@ def said(networks: Networks, picture_NHWC: ImageArray) -> Floats:
 
 def read(oracle: Oracle, picture_NHWC: ImageArray) -> Floats:
     """Levels N x F that the oracle reads off pictures."""
-    parts = [
-        oracle.read(to_float(torch.from_numpy(picture_NHWC[i : i + BATCH].transpose(0, 3, 1, 2).copy())))[0]
-        for i in range(0, len(picture_NHWC), BATCH)
-    ]
-    return np.concatenate(parts)
+    starts = range(0, len(picture_NHWC), BATCH)
+    return np.concatenate([oracle.read(to_tensor(picture_NHWC[i : i + BATCH]))[0] for i in starts])

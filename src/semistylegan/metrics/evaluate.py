@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -84,11 +83,7 @@ def evaluate(
     readings = readings_of(run, networks, data, oracle, images, seed)
     readings.inception = network
     kimg = kimg_of(checkpoint)
-    identity = {
-        "weights_sha256": hashlib.sha256((checkpoint / WEIGHTS_FILE).read_bytes()).hexdigest(),
-        "images": images,
-        "seed": seed,
-    }
+    identity = {"weights_sha256": files.sha256_of(checkpoint / WEIGHTS_FILE), "images": images, "seed": seed}
     fields, notes = measured(names, readings)
     intervals = {name: intervals_of(name, found, readings) for name, found in fields.items()}
     # Only now: another `eval` may have written its scores while these were measured.
@@ -114,7 +109,10 @@ def evaluate(
         "labelled_images": labelled,
         "kimg": kimg,
         "seconds": seconds_at(run, kimg),
-        "per_factor": {f: {"mae": None, "mae_gen": None} for f in data.space.names},
+        "per_factor": {
+            factor: {"mae": None, "mae_gen": None, **values}
+            for factor, values in result.pop("per_factor", {name: {} for name in data.space.names}).items()
+        },
         **result,
         **identity,
         "metrics_version": VERSION,
@@ -125,8 +123,6 @@ def evaluate(
         if len(readings.factors) < len(data.space):  # those of an editor
             document["oracle_l2_all"] = oracle.l2
         document["oracle_error"] = dict(zip(data.space.names, oracle.error, strict=True))
-    for factor, values in document["per_factor"].items():
-        document["per_factor"][factor] = {"mae": None, "mae_gen": None, **values}
     document["note"] = note(document, readings, notes)
     files.write_json(run.path / "metrics.json", document)
     return document
@@ -171,8 +167,7 @@ def on_snapshot(images: int = 2000, device: str = "auto") -> OnSnapshot:
             data = full_data(run)
             held.append((data, oracle_for(data, where)))
         readings = readings_of(run, load_model(checkpoint, where), *held[0], images, 0)
-        sha256 = hashlib.sha256((checkpoint / WEIGHTS_FILE).read_bytes()).hexdigest()
-        identity = {"weights_sha256": sha256, "images": images, "seed": 0}
+        identity = {"weights_sha256": files.sha256_of(checkpoint / WEIGHTS_FILE), "images": images, "seed": 0}
         fields, notes = measured(QUICK, readings)
         for why in notes:
             if why not in told:

@@ -32,7 +32,7 @@ from semistylegan.data.pictures import to_float
 from semistylegan.data.storage import cores
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
-from semistylegan.files import atomic_path, cache_folder, write_json
+from semistylegan.files import atomic_path, cache_folder, sha256_of, write_json
 from semistylegan.metrics.controllability import l2_levels, mean_errors
 from semistylegan.metrics.information import Floats, Ints
 from semistylegan.metrics.oracle_network import SEED, OracleNetwork, Plan, fit, plan_for
@@ -254,7 +254,7 @@ def load(folder: Path, data: LabelledImages, device: torch.device) -> Oracle | N
         kept = json.loads(document.read_text(encoding="utf-8"))
         if kept["version"] != VERSION or kept["data_fingerprint"] != data.fingerprint():
             return None
-        if kept["weights_sha256"] != hashlib.sha256(weights.read_bytes()).hexdigest():
+        if kept["weights_sha256"] != sha256_of(weights):
             return None
         lists = {key: tuple(kept["plan"][key]) for key in ("widths", "pooled")}
         plan = Plan(**{**kept["plan"], **lists})

@@ -230,10 +230,8 @@ def explicitness(
     for factor, truth in zip(parts.train_factors.T, parts.test_factors.T, strict=True):
         if (factor == factor[0]).all():
             continue
-        model = LogisticRegression(max_iter=100)
-        with warnings.catch_warnings():  # a hundred steps are the protocol, whether or not they suffice
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            chance_NK = model.fit(train_NC, factor).predict_proba(test_NC)
+        model = logistic(train_NC, factor)
+        chance_NK = model.predict_proba(test_NC)
         areas = [
             roc_auc_score(truth == value, chance_N)
             for value, chance_N in zip(model.classes_, chance_NK.T, strict=True)
@@ -347,14 +345,18 @@ def told_by_lines(entries: Entries, factors_NF: Ints) -> float:
 
 def told_by_a_line(codes_NL: Floats, factor_N: Ints) -> float:
     """How much of what there is to know of a factor a linear read-out of the standardised code says; 1 is all."""
-    model = LogisticRegression(C=np.inf, class_weight="balanced", max_iter=100)
-    with warnings.catch_warnings():  # a hundred steps are the protocol, whether or not they suffice
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(codes_NL, factor_N)
+    model = logistic(codes_NL, factor_N, C=np.inf, class_weight="balanced")
     place = np.searchsorted(model.classes_, factor_N)
     chance = model.predict_proba(codes_NL)[np.arange(len(factor_N)), place]
     log_chance = np.log(np.maximum(chance, np.finfo(np.float64).tiny))
     return float(1 + log_chance.mean() / np.log(len(model.classes_)))
+
+
+def logistic(codes_NL: Floats, factor_N: Ints, **settings: Any) -> Any:
+    """Scikit-learn's logistic regression after a hundred steps, which are the protocol whether or not they suffice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return LogisticRegression(max_iter=100, **settings).fit(codes_NL, factor_N)
 
 
 class Parts(NamedTuple):

@@ -9,7 +9,6 @@ Suffixes: N images, C entries of a code, D features, F factors of the data, K co
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -33,8 +32,8 @@ from semistylegan.metrics.intervals import Interval
 from semistylegan.metrics.oracle import BATCH, MIN_LABELLED, Oracle, read_dataset
 from semistylegan.models.checkpoint import Networks
 
-SILENT = 1000
-"""Reading no more images than this shows no progress."""
+SILENT = 1001
+"""Reading fewer images than this shows no progress."""
 LEAKAGE_IMAGES = 300
 """Images of which each factor is changed for the leakage matrix."""
 
@@ -140,14 +139,9 @@ class Readings:
         return self.factors.indices_of_levels(self.truth[0]).astype(np.int64)
 
     @cached_property
-    def raw_codes(self) -> Floats:
-        """E's codes N x C of the images `rows`."""
-        return self.encode(self.rows)
-
-    @cached_property
     def read(self) -> Floats:
         """E's readings N x K of the images `rows`: levels in the model's space."""
-        return self.codes.decode(torch.from_numpy(self.raw_codes)).numpy()
+        return self.encode(self.rows)
 
     @cached_property
     def meaning(self) -> Meaning:
@@ -173,19 +167,18 @@ class Readings:
     @cached_property
     def read_all(self) -> Floats:
         """E's readings of every image of the data set, N x K."""
-        return self.codes.decode(torch.from_numpy(self.encode(np.arange(len(self.data))))).numpy()
+        return self.encode(np.arange(len(self.data)))
 
     @torch.inference_mode()
     def encode(self, rows: npt.NDArray[np.integer[Any]]) -> Floats:
-        """E's codes of images of the data set, as it says them."""
+        """E's readings N x K of images of the data set: levels in the model's space."""
         parts = []
-        with progress.bar("encoding images", len(rows)) if len(rows) > SILENT else nullcontext() as advance:
+        with progress.quiet_bar("encoding images", len(rows), SILENT) as advance:
             for i in range(0, len(rows), BATCH):
                 img_BCHW = to_float(self.data.images(rows[i : i + BATCH]).to(self.device))
-                parts.append(self.networks.E(img_BCHW).cpu().numpy().astype(np.float64))
-                if advance is not None:
-                    advance(len(img_BCHW))
-        return np.concatenate(parts)
+                parts.append(self.networks.E(img_BCHW).cpu().double())
+                advance(len(img_BCHW))
+        return self.codes.decode(torch.cat(parts)).numpy()
 
     # -- G, read by the oracle ----------------------------------------------------------------------------------
 
@@ -355,7 +348,7 @@ def to_bytes(img_BCHW: Tensor) -> Tensor:
 
 def as_saved(img_BCHW: Tensor) -> Tensor:
     """Images rounded to the 256 values that a file has, in [-1, 1]: what a user gets is what is measured."""
-    return to_float((img_BCHW.float() * 127.5 + 127.5).round().clamp(0, 255))
+    return to_float(to_bytes(img_BCHW))
 
 
 def own_kinds(level_NK: Floats, codes: FactorSpace, factors: FactorSpace) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,15 +48,24 @@ class Networks:
 
 def save_model(folder: Path, config: ModelConfig, space: FactorSpace, G: Generator, E: Encoder) -> None:
     """Writes the three files into `folder`."""
-    tensors = {
-        f"{name}.{key}": value.detach().cpu().contiguous().clone()
-        for name, network in (("G", G), ("E", E))
-        for key, value in network.state_dict().items()
-    }
     write_json(folder / CONFIG_FILE, config.to_json())
     write_json(folder / FACTORS_FILE, space.to_json())
     with atomic_path(folder / WEIGHTS_FILE) as temporary:
-        save_file(tensors, temporary)
+        save_file(tensors_of({"G": G, "E": E}), temporary)
+
+
+def tensors_of(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Copies of the weights of networks, on the CPU, each under `<network>.<weight>`."""
+    return {
+        f"{name}.{key}": value.detach().cpu().contiguous().clone()
+        for name, network in networks.items()
+        for key, value in network.state_dict().items()
+    }
+
+
+def under(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of one network, or optimiser, by the names that it gives them itself."""
+    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
 
 
 def load_model(folder: Path, device: str | torch.device = "cpu") -> Networks:
@@ -77,9 +87,8 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> Networks:
     G, E = build_generator(config), Encoder(config, build_trunk(config))
     networks: tuple[tuple[str, nn.Module], ...] = (("G", G), ("E", E))
     for name, network in networks:
-        own = {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
         try:
-            network.load_state_dict(own)
+            network.load_state_dict(under(name, tensors))
         except RuntimeError:
             raise UserError(f"{folder / WEIGHTS_FILE}: weights of {name} do not fit {CONFIG_FILE}") from None
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -126,7 +126,3 @@ class Encoder(Head):
     def codes(self, maps: list[Tensor]) -> list[Tensor]:
         """What each head says: E's reading first, the one that G is read by last (the same where there is one head)."""
         return [head.code(maps) for head in (self, self.second) if head is not None]
-
-    def features(self, img_BCHW: Tensor) -> list[Tensor]:
-        """Feature maps from fine to coarse, for perceptual distances."""
-        return self.trunk(img_BCHW)

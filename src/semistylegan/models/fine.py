@@ -49,22 +49,17 @@ class FineGenerator(Generator):
         for resolution in (r for r in config.resolutions if r >= config.coarse):
             self.blocks.append(Block(before, drawn.width(resolution), drawn, first=resolution == config.coarse))
             before = config.width(resolution)
-        self.layers = sum(block.layers for block in self._blocks())
-
-    def _blocks(self) -> list[Block]:
-        return [block for block in self.blocks if isinstance(block, Block)]
+        self.layers = 3 * len(self.blocks) - 1
 
     def synthesis(self, w: Tensor, img_BCHW: Tensor | None = None) -> Tensor:
         """Edited images from styles and the images to be edited."""
         assert img_BCHW is not None
         maps = self.content(img_BCHW)
-        x, w_BLW = maps.pop(), self.styles(w)
+        x, styles = maps.pop(), iter(self.styles(w).unbind(dim=1))
         image: Tensor | None = None
-        layer = 0
-        for block in self._blocks():
-            beside = maps.pop() if layer and maps else None
-            x, image = block(x, image, w_BLW[:, layer : layer + block.layers], beside)
-            layer += block.layers
+        for block in self.blocks:
+            beside = maps.pop() if image is not None and maps else None
+            x, image = block(x, image, styles, beside)
         assert image is not None
         if self.blend:
             return torch.addcmul(image[:, :-1], image[:, -1:], img_BCHW)

@@ -5,6 +5,8 @@ Suffixes: B batch, Z latent, C code or feature maps, L styled layers, W style ve
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -27,19 +29,14 @@ class StyleGAN2(Generator):
         for resolution in config.resolutions:
             self.blocks.append(Block(before, config.width(resolution), config, first=resolution == 4))
             before = config.width(resolution)
-        self.layers = sum(block.layers for block in self._blocks())
-
-    def _blocks(self) -> list[Block]:
-        return [block for block in self.blocks if isinstance(block, Block)]
+        self.layers = 3 * len(self.blocks) - 1
 
     def synthesis(self, w: Tensor, img_BCHW: Tensor | None = None) -> Tensor:
-        w_BLW = self.styles(w)
-        x = self.const.expand(w_BLW.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.const.expand(w.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        styles = iter(self.styles(w).unbind(dim=1))
         image: Tensor | None = None
-        layer = 0
-        for block in self._blocks():
-            x, image = block(x, image, w_BLW[:, layer : layer + block.layers])
-            layer += block.layers
+        for block in self.blocks:
+            x, image = block(x, image, styles)
         assert image is not None
         return image
 
@@ -52,17 +49,16 @@ class Block(nn.Module):
         self.up = None if first else ModulatedConv(inputs, outputs, config.w_dim, RELU_GAIN)
         self.conv = ModulatedConv(outputs, outputs, config.w_dim, RELU_GAIN)
         self.to_image = ToImage(outputs, config.channels, config.w_dim)
-        self.layers = 2 if first else 3
 
     def forward(
-        self, x: Tensor, image: Tensor | None, w_BLW: Tensor, beside: Tensor | None = None
+        self, x: Tensor, image: Tensor | None, styles: Iterator[Tensor], beside: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The maps and the image so far -> both at this resolution. `beside` is added to the maps."""
-        styles = list(w_BLW.unbind(dim=1))
+        """The maps and the image so far -> both at this resolution. Takes its styles, B x W each, three (two at first),
+        from those that are left. `beside` is added to the maps."""
         if self.up is not None:
-            x = activate(self.up(x, styles.pop(0), up=True))
+            x = activate(self.up(x, next(styles), up=True))
         if beside is not None:
             x = x + beside
-        x = activate(self.conv(x, styles[0]))
-        here = self.to_image(x, styles[1])
+        x = activate(self.conv(x, next(styles)))
+        here = self.to_image(x, next(styles))
         return x, here if image is None else upsample(image) + here

@@ -11,10 +11,10 @@ from typing import Any
 from semistylegan.editing import load
 from semistylegan.errors import UserError
 from semistylegan.metrics.scores import METRIC_OF
-from semistylegan.report.facts import history_of, number, protocol_of, scores_of
+from semistylegan.report.facts import history_of, protocol_of, scores_of
 from semistylegan.report.html import ImageArray, escape, percent, section, sheet, whole
 from semistylegan.report.scores import MORE, TILES
-from semistylegan.training.run import LABELS, Run
+from semistylegan.training.run import LABELS, Run, number
 
 SAMPLES = 12
 """Generated images of each run."""

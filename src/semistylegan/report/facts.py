@@ -21,7 +21,7 @@ from semistylegan.editing import Model, load
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray
 from semistylegan.models.checkpoint import kimg_of
-from semistylegan.training.run import Run
+from semistylegan.training.run import Run, number
 
 ImageArray = npt.NDArray[np.uint8]
 STRIP = 36
@@ -37,12 +37,12 @@ class Labelled:
     """What `labels.csv` holds."""
 
     count: int
+    space: FactorSpace
+    """The factors in whose values it is written: as the data has them, whatever their kinds in the codes."""
     levels: dict[str, FloatArray]
     """factor -> levels of the rows that know it."""
     images: ImageArray | None
     """Some of those images, or None where the data is not at hand."""
-    names: tuple[str, ...]
-    """Their file names."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def gather(run_path: Path) -> Facts:
         kimg=_kimg(run.checkpoint(), stats),
         images=None if data is None else len(data),
         data_space=None if data is None else data.space,
-        labelled=_labelled(run_path / "labels.csv", model.factors, data),
+        labelled=_labelled(run_path / "labels.csv", run.label_space(model.factors), data),
         reals=_reals(run_path, model, data),
         readings=_readings(model, data, train, named),
         metrics=scores_of(run_path),
@@ -194,13 +194,6 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def history_of(run_path: Path) -> dict[str, list[dict[str, Any]]]:
     """Metric -> lines of its `metric-<name>.jsonl`."""
     return {p.stem.removeprefix("metric-"): lines(p) for p in sorted(run_path.glob("metric-*.jsonl"))}
-
-
-def number(value: Any) -> float | None:
-    """A finite number, or None for everything else that a JSON file may hold."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        return None
-    return float(value)
 
 
 def protocol_of(metrics: dict[str, Any], rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
@@ -252,7 +245,7 @@ def scores_of(run_path: Path) -> dict[str, Any]:
 
 def _labelled(path: Path, space: FactorSpace, data: Dataset | None) -> Labelled:
     if not path.is_file():
-        return Labelled(0, {}, None, ())
+        return Labelled(0, space, {}, None)
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     levels: dict[str, FloatArray] = {}
@@ -263,12 +256,12 @@ def _labelled(path: Path, space: FactorSpace, data: Dataset | None) -> Labelled:
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
     if data is None:
-        return Labelled(len(rows), levels, None, ())
+        return Labelled(len(rows), space, levels, None)
     place = {name: i for i, name in enumerate(data.names)}
     mixed = [rows[i] for i in _drawn(len(rows), len(rows), 3)]
     shown = [str(row["file_name"]) for row in mixed if row.get("file_name") in place][:STRIP]
     images = _pictures(data, [place[name] for name in shown]) if shown else None
-    return Labelled(len(rows), levels, images, tuple(shown))
+    return Labelled(len(rows), space, levels, images)
 
 
 def _pictures(data: Dataset, rows: list[int]) -> ImageArray:

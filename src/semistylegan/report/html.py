@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import re
+from collections.abc import Iterable
 from importlib.resources import files
 
 import numpy as np
@@ -54,6 +55,19 @@ def sheet(images_NHWC: ImageArray, columns: int, alt: str) -> str:
     """Pictures in rows without words, one element for a screen reader."""
     cells = "".join(picture(image, "", SHEET) for image in images_NHWC)
     return f'<div class="sheet" role="img" aria-label="{escape(alt)}" style="--columns:{columns}">{cells}</div>'
+
+
+def pairs(entries: Iterable[tuple[str, object]]) -> str:
+    """Names and values, text, as the inside of a <dl>."""
+    return "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in entries)
+
+
+def header(what: str, title: str, lede: str, facts: Iterable[tuple[str, object]]) -> str:
+    """The head of a report of `what` ("a run"): all of it text."""
+    return (
+        f'<header>\n<p class="kicker">Semi-StyleGAN, report of {what}</p>\n<h1>{escape(title)}</h1>\n'
+        f'<p class="lede">{escape(lede)}</p>\n<dl class="facts">{pairs(facts)}</dl>\n</header>'
+    )
 
 
 def section(anchor: str, title: str, intro: str, body: str, kind: str = "") -> str:

@@ -12,12 +12,13 @@ from typing import Any
 from semistylegan.files import write_text
 from semistylegan.report.beside import beside
 from semistylegan.report.curves import Chart, Line, bars, charts, counts
-from semistylegan.report.facts import SAMPLES, Facts, Reading, gather, number
+from semistylegan.report.facts import SAMPLES, Facts, Reading, gather
 from semistylegan.report.grids import show_value
-from semistylegan.report.html import document, escape, picture, section, share_of, sheet, whole
+from semistylegan.report.html import document, escape, header, pairs, picture, section, share_of, sheet, whole
 from semistylegan.report.scores import leakage, numbers
 from semistylegan.report.walks import edits, traversals
 from semistylegan.report.words import command, headline, key_facts, lede, limits
+from semistylegan.training.run import number
 
 FILE = "report.html"
 OFF = 0.1
@@ -58,17 +59,8 @@ def page(facts: Facts, compared: str = "") -> str:
         caveats(facts),
     ]
     body = "\n\n".join(part for part in parts if part)
-    return document(f"{headline(facts)}: Semi-StyleGAN", f"{head(facts)}\n<main>\n{body}\n</main>", facts.version)
-
-
-def head(facts: Facts) -> str:
-    """What this is, in one look."""
-    entries = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in key_facts(facts))
-    return (
-        f'<header>\n<p class="kicker">Semi-StyleGAN, report of a run</p>\n'
-        f'<h1>{escape(headline(facts))}</h1>\n<p class="lede">{escape(lede(facts))}</p>\n'
-        f'<dl class="facts">{entries}</dl>\n</header>'
-    )
+    head = header("a run", headline(facts), lede(facts), key_facts(facts))
+    return document(f"{headline(facts)}: Semi-StyleGAN", f"{head}\n<main>\n{body}\n</main>", facts.version)
 
 
 def samples(facts: Facts) -> str:
@@ -160,7 +152,7 @@ def labels(facts: Facts) -> str:
     if labelled.images is not None:
         alt = f"{len(labelled.images)} of the labelled images"
         strip = sheet(labelled.images, 0, alt).replace('class="sheet"', 'class="strip"', 1)
-    shown = "".join(counts(f, labelled.levels[f.name]) for f in facts.space if len(labelled.levels.get(f.name, ())))
+    shown = "".join(counts(f, labelled.levels[f.name]) for f in labelled.space if len(labelled.levels.get(f.name, ())))
     return section("labels", "What was labelled", intro, f'{strip}<div class="counts">{shown}</div>')
 
 
@@ -232,10 +224,7 @@ def _images(row: dict[str, Any]) -> float:
 
 def again(facts: Facts) -> str:
     """The commands that made this run, and every setting."""
-    fields = "".join(
-        f"<div><dt>{escape(name.replace('_', '-'))}</dt><dd>{escape('not set' if value is None else value)}</dd></div>"
-        for name, value in facts.train.items()
-    )
+    fields = pairs((name.replace("_", "-"), "not set" if v is None else v) for name, v in facts.train.items())
     intro = f"With semistylegan {escape(facts.version)}:" if facts.version else ""
     intro = " ".join(filter(None, [escape(facts.moved_end), intro]))
     body = (

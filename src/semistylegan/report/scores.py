@@ -8,8 +8,9 @@ import numpy as np
 
 from semistylegan.metrics.scores import METRIC_OF
 from semistylegan.report.curves import heat_map
-from semistylegan.report.facts import Facts, number, protocol_of
+from semistylegan.report.facts import Facts, protocol_of
 from semistylegan.report.html import escape, section, whole
+from semistylegan.training.run import number
 
 Better = Literal["higher", "lower"]
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from semistylegan.data.pictures import load_image
 from semistylegan.files import write_text
-from semistylegan.report.html import document, escape, heading, picture, section, whole
+from semistylegan.report.html import document, escape, header, heading, pairs, picture, section, whole
 from semistylegan.study import Result, Study
 from semistylegan.study.plan import option, shown
 from semistylegan.study.plots import draw, svg
@@ -67,15 +67,11 @@ def head(study: Study, results: Sequence[Result]) -> str:
         ("Networks", " or ".join(sizes)),
         ("Measured on", measured_on(results)),
     ]
-    facts = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in entries)
     lede = (
         "The same training with other settings, each measured in the same way. What differs by less than the seeds of "
         "one setting do says nothing."
     )
-    return (
-        f'<header>\n<p class="kicker">Semi-StyleGAN, report of a study</p>\n<h1>{escape(headline(study))}</h1>\n'
-        f'<p class="lede">{lede}</p>\n<dl class="facts">{facts}</dl>\n</header>'
-    )
+    return header("a study", headline(study), lede, entries)
 
 
 def measured_on(results: Sequence[Result]) -> str:
@@ -198,8 +194,8 @@ def settings(study: Study) -> str:
     varied = {*study.axes, "data", "out", "seed"}
     plain = next((j.config for j in study.jobs if not j.setting.baseline and j.config.system == "semi"), None)
     config = (plain or study.jobs[0].config).to_json()
-    rows = "".join(
-        f"<div><dt>{escape(option(field))}</dt><dd>{escape(shown(value))}</dd></div>"
+    rows = pairs(
+        (option(field), shown(value))
         for field, value in config.items()
         if field not in varied and value is not None and value != usual.get(field)
     )

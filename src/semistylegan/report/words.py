@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from semistylegan.errors import UserError
 from semistylegan.progress import clock
-from semistylegan.report.facts import Facts, number
+from semistylegan.report.facts import Facts
 from semistylegan.report.html import heading, share_of, whole
-from semistylegan.training.config import TrainConfig
+from semistylegan.training.config import PRESETS, TrainConfig
+from semistylegan.training.run import number
 
 
 def headline(facts: Facts) -> str:
@@ -72,26 +74,31 @@ def command(facts: Facts) -> str:
     out = str(facts.train.get("out", facts.run))
     words = ["semistylegan", "train", "--data", str(facts.train.get("data", "")), "--out", out]
     words += ["--preset", facts.system] if facts.system else []
-    usual = _usual(facts)
-    for name, value in facts.train.items():
+    run = shlex.quote(out)
+    train = shlex.join([*words, *options(facts.train, facts.model.resolution)])
+    return f"{train}\nsemistylegan eval {run}\nsemistylegan report {run}"
+
+
+def options(train: Mapping[str, Any], resolution: int) -> list[str]:
+    """The options of `train` in which a configuration, as `config.json` has it, differs from its preset; the size
+    decides the learning rates."""
+    try:
+        system = train.get("system", "")
+        config = TrainConfig.preset(system, data="-", out="-", size=train.get("size", "tiny")).resolved(resolution)
+        usual = config.to_json() | {"size": PRESETS[system].get("size", TrainConfig.size)}
+    except (UserError, KeyError):
+        usual = {}
+    words = []
+    for name, value in train.items():
         if name in ("data", "out", "system") or value is None or (name in usual and usual[name] == value):
             continue
         option = name.replace("_", "-")
         if isinstance(getattr(TrainConfig, name, None), bool):  # a switch
             words.append(f"--{option}" if value else f"--no-{option}")
         else:
-            words += [f"--{option}", f"{value:.12g}" if isinstance(value, float) else str(value)]
-    run = shlex.quote(out)
-    return f"{shlex.join(words)}\nsemistylegan eval {run}\nsemistylegan report {run}"
-
-
-def _usual(facts: Facts) -> dict[str, Any]:
-    """What the preset sets where a user says nothing; the size decides the learning rates."""
-    try:
-        config = TrainConfig.preset(facts.system, data="-", out="-", size=facts.train.get("size", "tiny"))
-        return config.resolved(facts.model.resolution).to_json() | {"size": TrainConfig.size}
-    except (UserError, KeyError):
-        return {}
+            short = isinstance(value, float) and float(f"{value:g}") == value
+            words += [f"--{option}", f"{value:g}" if short else str(value)]
+    return words
 
 
 def limits(facts: Facts) -> list[str]:

@@ -124,9 +124,8 @@ def panel(axes: Axes, study: Study, results: Sequence[Result], field: str) -> No
     """
     first = next(iter(study.axes), None)
     places = {shown(value): i for i, value in enumerate(study.axes[first])} if first else {}
-    colours = {name: i for i, (name, _) in enumerate(lines_of(study))}
-    for name, settings in lines_of(study):
-        colour, mark = SERIES[colours[name] % len(SERIES)], MARKS[colours[name] % len(MARKS)]
+    for k, (name, settings) in enumerate(lines_of(study)):
+        colour, mark = SERIES[k % len(SERIES)], MARKS[k % len(MARKS)]
         told = [
             (places.get(shown(s.values.get(str(first))), 0), t) for s in settings if (t := spread(results, s, field))
         ]

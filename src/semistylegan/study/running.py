@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 import os
@@ -181,7 +180,7 @@ def finished(job: Job, measure: Measure, oracle: Oracle | None) -> Result | None
     try:
         run = Run(Path(job.config.out))
         metrics: dict[str, Any] = json.loads((run.path / "metrics.json").read_text(encoding="utf-8"))
-        weights = hashlib.sha256((run.checkpoint() / WEIGHTS_FILE).read_bytes()).hexdigest()
+        weights = files.sha256_of(run.checkpoint() / WEIGHTS_FILE)
         trained = metrics["kimg"] >= job.config.kimg
     except (OSError, ValueError, KeyError, TypeError, UserError):
         return None

@@ -16,6 +16,7 @@ from semistylegan.metrics.code_metrics import VOTES
 from semistylegan.metrics.protocol import NAMELESS, SEEN
 from semistylegan.metrics.scores import METRIC_OF, METRICS
 from semistylegan.study.plan import Job, Setting, Study, option, shown
+from semistylegan.training.run import number
 
 SCORES: dict[str, tuple[str, str]] = {
     "mig": ("MIG", "high"),
@@ -75,7 +76,7 @@ class Result:
     def scores(self) -> dict[str, float]:
         """Field of `metrics.json` -> number, of all that are measured."""
         skipped = {*NO_SCORES, *RUN_FACTS, "label_fraction"}
-        out = {field: as_number(self.metrics.get(field)) for field in [*SCORES, *self.metrics] if field not in skipped}
+        out = {field: number(self.metrics.get(field)) for field in [*SCORES, *self.metrics] if field not in skipped}
         return {field: value for field, value in out.items() if value is not None}
 
     @property
@@ -251,16 +252,9 @@ def per_factor(result: Result) -> dict[str, dict[str, float]]:
     table = result.metrics.get("per_factor") or {}
     return {
         name: {
-            kind: number
+            kind: error
             for kind, value in errors.items()
-            if (number := as_number(value)) is not None and not kind.endswith("_constant")
+            if (error := number(value)) is not None and not kind.endswith("_constant")
         }
         for name, errors in table.items()
     }
-
-
-def as_number(value: Any) -> float | None:
-    """A finite number, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
@@ -188,31 +188,22 @@ class TrainConfig:
                 wanted = TYPES.get(allowed[0] if allowed else hint) or f"known are {', '.join(allowed)}"
                 raise UserError(f"--{option.replace('_', '-')} {value}: {wanted}")
         over_zero = ("kimg", "batch", "labelled_batch", "xi", "r1_interval", "grow_kimg", "grow_batch")
-        often = ("tick_kimg", "snap_kimg")
         gammas = ("gamma_g", "gamma_e", "gamma_rec", "gamma_cycle", "gamma_doubt", "r1_gamma")
         weights = (*gammas, "alpha", "beta", "ce_weight")
-        not_under_zero = (*weights, "label_noise", "ema_kimg", "micro_batch", "threads")
-        limits: tuple[tuple[tuple[str, ...], float, str], ...]
-        limits = (((*over_zero, *often), 0, "over"), (not_under_zero, -1e-300, "at least"))
-        for options, low, word in limits:
+        parts = ("label_fraction", "gamma_e_from", "lr_decay_from", "doubt_decay_from", "keep", "tint")
+        limits: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
+            ((*over_zero, "tick_kimg", "snap_kimg"), lambda x: x > 0, "must be over 0"),
+            ((*weights, "label_noise", "ema_kimg", "micro_batch", "threads"), lambda x: x >= 0, "must be at least 0"),
+            (("seed",), lambda x: 0 <= x < 2**31, f"give a number from 0 to {2**31 - 1}"),
+            (("width",), lambda x: x >= 8, "must be at least 8"),
+            (("lr_g", "lr_d", "lr_e"), lambda x: 0 < x < 1, "must lie between 0 and 1"),
+            (parts, lambda x: 0 <= x <= 1, "must lie between 0 and 1"),
+            (("shift",), lambda x: 0 <= x <= 0.5, "must lie between 0 and 0.5"),
+        )
+        for options, fits, word in limits:
             for option in options:
-                value = getattr(self, option)
-                if value is not None and not value > low:
-                    raise UserError(f"--{option.replace('_', '-')} {value}: must be {word} 0")
-        if not 0 <= self.seed < 2**31:
-            raise UserError(f"--seed {self.seed}: give a number from 0 to {2**31 - 1}")
-        if self.width is not None and self.width < 8:
-            raise UserError(f"--width {self.width}: must be at least 8")
-        for option in ("lr_g", "lr_d", "lr_e"):
-            if (rate := getattr(self, option)) is not None and not 0 < rate < 1:
-                raise UserError(f"--{option.replace('_', '-')} {rate}: must lie between 0 and 1")
-        for option in ("label_fraction", "gamma_e_from", "lr_decay_from", "doubt_decay_from", "keep"):
-            if (part := getattr(self, option)) is not None and not 0 <= part <= 1:
-                raise UserError(f"--{option.replace('_', '-')} {part}: must lie between 0 and 1")
-        if self.shift is not None and not 0 <= self.shift <= 0.5:
-            raise UserError(f"--shift {self.shift}: must lie between 0 and 0.5")
-        if self.tint is not None and not 0 <= self.tint <= 1:
-            raise UserError(f"--tint {self.tint}: must lie between 0 and 1")
+                if (value := getattr(self, option)) is not None and not fits(value):
+                    raise UserError(f"--{option.replace('_', '-')} {value}: {word}")
         if self.system != "info" and self.label_fraction == 0:
             raise UserError(
                 f"--label-fraction 0: the preset {self.system} needs labels; use --preset info to train without"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from semistylegan.training import distributed
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Part, Passes, PassesOf, gamma_e_now
+from semistylegan.training.step import LabelledBatch, Part, Passes, PassesOf, gamma_e_now
 from semistylegan.training.streams import recording_stream
 
 WARM_UP = 3
@@ -107,26 +107,21 @@ class Recorded(Passes):
         return dict(zip(names, torch.stack([self.log.means[name] for name in names]).unbind(), strict=True))
 
 
-OF_PART = ("real_BCHW", "code_BC", "z_BZ", "share_2L", "doubt", "keeps_BC", "moves_2L", "tints_LCD", "stays_LF")
-"""Its tensors, beside those of its labelled images."""
+def named_tensors(of: Part | LabelledBatch) -> dict[str, Any]:
+    """Field -> its tensor."""
+    fields = {field.name: getattr(of, field.name) for field in dataclasses.fields(of)}
+    return {name: value for name, value in fields.items() if isinstance(value, Tensor)}
 
 
 def tensors_of(part: Part) -> list[Tensor]:
-    """What a part is made of."""
-    labelled = part.labelled
-    rest = [] if labelled is None else [labelled.img_LCHW, labelled.code_LC, labelled.known_LF]
-    own = [getattr(part, name) for name in OF_PART]
-    return [*own, *rest]
+    """What a part is made of, its labelled images too."""
+    labelled = {} if part.labelled is None else named_tensors(part.labelled)
+    return [*named_tensors(part).values(), *labelled.values()]
 
 
 def copy_of(part: Part) -> Part:
     """The same numbers at addresses of their own."""
     labelled = part.labelled
     if labelled is not None:
-        labelled = dataclasses.replace(
-            labelled,
-            img_LCHW=labelled.img_LCHW.clone(),
-            code_LC=labelled.code_LC.clone(),
-            known_LF=labelled.known_LF.clone(),
-        )
-    return Part(labelled=labelled, **{name: getattr(part, name).clone() for name in OF_PART})
+        labelled = LabelledBatch(**{name: x.clone() for name, x in named_tensors(labelled).items()})
+    return Part(labelled=labelled, **{name: x.clone() for name, x in named_tensors(part).items()})

@@ -67,11 +67,12 @@ def advance(state: TrainState) -> Phase:
     """Grows the networks to where the images seen put them; at a new resolution the optimisers forget (the paper)."""
     now = phase(state.config, state.model.resolution, state.images)
     assert isinstance(state.G, StyleGAN)
-    if state.G.stage[0] != now.resolution:
-        state.reset_optimisers()
+    forgets = state.G.stage[0] != now.resolution
     grow([state.G, state.D, state.E, state.G_ema, state.E_ema], now.doublings)
     config = state.config
     for optimiser, rate in ((state.opt_G, config.lr_g), (state.opt_D, config.lr_d), (state.opt_E, config.lr_e)):
         assert rate is not None
         optimiser.lr = rate * now.rate
+        if forgets:
+            optimiser.forget()
     return now

@@ -162,7 +162,7 @@ def estimate(config: TrainConfig, model: ModelConfig, space: FactorSpace, rows: 
     config = dataclasses.replace(config, gamma_e_from=0.0)
     halved = bfloat16 = config.precision == "bfloat16"
     state = TrainState.create(config, model, space, meta)
-    labels = config.labelled_batch * rows * distributed.count() // config.batch // distributed.count()
+    labels = config.labelled_batch * rows // config.batch
     shape = (model.channels, model.resolution, model.resolution)
     labelled = None
     if config.system != "info":

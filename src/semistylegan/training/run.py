@@ -165,3 +165,10 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         except ValueError as error:
             raise UserError(f"{path}, line {number}: not readable ({error}); remove this line") from None
     return rows
+
+
+def number(value: Any) -> float | None:
+    """A finite number, or None for everything else that a JSON file may hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)

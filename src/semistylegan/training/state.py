@@ -15,13 +15,13 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, write_json
 from semistylegan.models.build import build_networks
-from semistylegan.models.checkpoint import save_model
+from semistylegan.models.checkpoint import save_model, tensors_of, under
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Discriminator, Encoder
 from semistylegan.models.generator import Generator
@@ -85,11 +85,6 @@ class TrainState:
         """Part of the training that is done, 0 to 1."""
         return min(self.images / (1000 * self.config.kimg), 1.0)
 
-    def reset_optimisers(self) -> None:
-        """Makes the optimisers forget what they have seen."""
-        for optimiser in self._optimisers().values():
-            optimiser.forget()
-
     def _networks(self) -> dict[str, nn.Module]:
         return {"G": self.G, "D": self.D, "E": self.E, "G_ema": self.G_ema, "E_ema": self.E_ema}
 
@@ -102,11 +97,7 @@ class TrainState:
         shutil.rmtree(temporary, ignore_errors=True)
         try:
             save_model(temporary, self.model, self.space, self.G_ema, self.E_ema)
-            tensors = {
-                f"{name}.{key}": value.detach().cpu().contiguous().clone()
-                for name, network in self._networks().items()
-                for key, value in network.state_dict().items()
-            }
+            tensors = tensors_of(self._networks())
             for name, optimiser in self._optimisers().items():
                 for key, value in optimiser.tensors().items():
                     tensors[f"{name}.{key}"] = value.detach().cpu().clone()
@@ -134,15 +125,11 @@ class TrainState:
             ) from None
         try:
             for name, network in self._networks().items():
-                network.load_state_dict(_under(tensors, name))
+                network.load_state_dict(under(name, tensors))
             for name, optimiser in self._optimisers().items():
-                optimiser.load(_under(tensors, name))
+                optimiser.load(under(name, tensors))
         except (RuntimeError, KeyError):
             raise UserError(
                 f"{folder / STATE_FILE}: does not fit these networks; was it written by another version?"
             ) from None
         self.step, self.images, self.seconds = step, images, seconds
-
-
-def _under(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
-    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
