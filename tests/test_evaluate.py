@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from semistylegan.data.dataset import Dataset
-from semistylegan.data.labels import Labels, write_labels_csv
+from semistylegan.data.labels import Labels, labels_csv
 from semistylegan.data.storage import ZipWriter
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
@@ -355,7 +355,8 @@ def make_run(
     save_model(run / "checkpoint-000002", model, space, StyleGAN2(model), Encoder(model, Trunk(model)))
     if preset == "semi":
         rows = data.labels.labelled_rows[:labelled]
-        write_labels_csv(run / "labels.csv", data.names, rows, data.labels.keep(rows), data.space)
+        text = labels_csv(data.names, rows, data.labels.keep(rows), data.space)
+        (run / "labels.csv").write_text(text, encoding="utf-8")
     document = {"data_fingerprint": data.fingerprint(), "train": config.to_json(), "model": model.to_json()}
     (run / "config.json").write_text(json.dumps(document), encoding="utf-8")
     stats = [{"kimg": 1.0, "seconds": 10.0}, {"kimg": 2.0, "seconds": 20.5}, {"kimg": 3.0, "seconds": 31.0}]

@@ -315,7 +315,7 @@ def faces(folder: Path, size: tuple[int, int] = (178, 218), comma: bool = False)
         # As published: columns are aligned by a second blank before a 1.
         lines.append(",".join([name, *cells]) if comma else name + "".join(f" {c:>2}" for c in cells) + " ")
     table = "list_attr_celeba." + ("csv" if comma else "txt")
-    (folder / table).write_text("\r\n".join(lines) + "\r\n")
+    (folder / table).write_text("\r\n".join(lines) + "\r\n\r\n")
     return values
 
 
@@ -744,6 +744,10 @@ def test_the_command_prints_what_it_wrote(folder: Path, tmp_path: Path, capsys: 
     assert said.out.splitlines()[-1] == str(out)
     assert "images of 32 x 32 pixels become 16 x 16 pixels (lanczos)\n" in said.err
     assert "importing images" in said.err
+    enlarged = ["--out", str(tmp_path / "b.zip"), "--crop", "16", "--resolution", "32"]
+    assert main(["import", "folder", "--source", str(folder), *enlarged]) == 0
+    words = "are cut to their centre squares of 16 pixels and become 32 x 32 pixels (lanczos); 40 of 40 are enlarged"
+    assert f"images of 32 x 32 pixels {words}\n" in capsys.readouterr().err
 
 
 def test_what_becomes_of_photographs_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,13 +15,13 @@ from semistylegan.data.labels import (
     Labels,
     choose_rows,
     held_out_rows,
+    labels_csv,
     parse_csv,
     read_csv,
-    read_labels_csv,
-    write_labels_csv,
 )
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
+from semistylegan.files import write_text
 
 NAMES = ["a.png", "b.png", "c.png", "sub/d.png"]
 EVERY_KIND = FactorSpace(
@@ -150,8 +150,8 @@ def test_a_file_whose_name_begins_with_a_blank(tmp_path: Path) -> None:
     """Cells lose their outer blanks, so that a file of ours would not be understood."""
     names, space = [" a.png", "b.png"], FactorSpace((Factor.scalar("size"),))
     labels = Labels(np.array([[0.25], [0.5]], np.float32), np.ones((2, 1), np.bool_))
-    write_labels_csv(tmp_path / "labels.csv", names, [0, 1], labels, space)
-    assert (read_labels_csv(tmp_path / "labels.csv", names, space).level_NF == labels.level_NF).all()
+    text = labels_csv(names, [0, 1], labels, space)
+    assert (parse_csv(text.encode(), "m", names, space)[1].level_NF == labels.level_NF).all()
     both = parse_csv(b"file_name,size\na.png,0.5\n", "m", [" a.png", "a.png"], space)[1]
     assert both.known_NF[:, 0].tolist() == [False, True]
 
@@ -159,6 +159,8 @@ def test_a_file_whose_name_begins_with_a_blank(tmp_path: Path) -> None:
 def test_a_column_without_a_name_is_named_or_left_out() -> None:
     with pytest.raises(UserError, match=r"line 2: '0' stands in a column without a name; .*pandas: index=False"):
         parse_csv(b",file_name,shape\n0,a.png,ring\n1,b.png,box\n", "metadata.csv", ["a.png", "b.png"])
+    with pytest.raises(UserError, match=r"line 3: '1' stands in a column without a name"):
+        parse_csv(b",file_name,shape,\n,a.png,ring,\n1,b.png,box,\n", "metadata.csv", ["a.png", "b.png"])
 
 
 def test_a_blank_column_is_no_factor() -> None:
@@ -187,12 +189,12 @@ def test_labels_survive_their_file(tmp_path: Path) -> None:
     names = [f"{i}, {'x' * (i % 3)}.png" for i in range(200)]
     labels = random_labels(EVERY_KIND, 200)
     rows = choose_rows(labels, 0.25, seed=1)
-    write_labels_csv(tmp_path / "labels.csv", names, rows, labels, EVERY_KIND)
-    back = read_labels_csv(tmp_path / "labels.csv", names, EVERY_KIND)
+    write_text(tmp_path / "labels.csv", labels_csv(names, rows, labels, EVERY_KIND))
+    space, back = read_csv(tmp_path / "labels.csv", names, EVERY_KIND)
     kept = labels.keep(rows)
     assert (back.known_NF == kept.known_NF).all()
     assert (back.level_NF == kept.level_NF).all()
-    assert read_csv(tmp_path / "labels.csv", names, EVERY_KIND)[0] == EVERY_KIND
+    assert space == EVERY_KIND
 
 
 @pytest.mark.parametrize(("spec", "words"), [("size=0.4", "no image has this label"), ("0.01", "none; give 0.25 or")])

@@ -18,7 +18,7 @@ import torch
 from semistylegan import files
 from semistylegan.cli.making import Train
 from semistylegan.data.dataset import Dataset
-from semistylegan.data.labels import choose_rows, write_labels_csv
+from semistylegan.data.labels import choose_rows, labels_csv
 from semistylegan.data.pictures import save_png, tile
 from semistylegan.data.writing import ZipWriter
 from semistylegan.errors import UserError
@@ -111,7 +111,7 @@ def make(folder: Path, space: FactorSpace, channels: int, system: str = "semi") 
     save_png(run / "reals.png", tile(data.images(range(20)).permute(0, 2, 3, 1).numpy(), columns=10))
     if system == "semi":
         rows = choose_rows(data.labels, 0.2, 0)
-        write_labels_csv(run / "labels.csv", data.names, rows, data.labels, space)
+        files.write_text(run / "labels.csv", labels_csv(data.names, rows, data.labels, space))
     return folder
 
 

@@ -6,8 +6,6 @@ has written meanwhile, it is told so instead of overwriting.
 
 from __future__ import annotations
 
-import csv
-import io
 import secrets
 import shlex
 import traceback
@@ -26,7 +24,8 @@ from semistylegan.app.server import Refused
 from semistylegan.data.columns import in_words
 from semistylegan.data.dataset import proposed_resolution, read_labels, read_space, untrainable
 from semistylegan.data.label_file import LabelFile
-from semistylegan.data.pictures import Header, ImageArray, decode_image, encode_png
+from semistylegan.data.labels import labels_csv
+from semistylegan.data.pictures import Header, ImageArray, encode_png
 from semistylegan.data.storage import ImageStore, open_store
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
@@ -109,13 +108,7 @@ class Desk:
         if start is None:
             space, labels = read_labels(self.store)
             if len(labels.labelled_rows):
-                text = io.StringIO()
-                writer = csv.writer(text, lineterminator="\n")
-                writer.writerow(["file_name", *space.names])
-                for row in labels.labelled_rows:
-                    known = zip(space, labels.level_NF[row], labels.known_NF[row], strict=True)
-                    writer.writerow([self.store.names[row], *(in_words(f, float(u)) if k else "" for f, u, k in known)])
-                start = text.getvalue().encode()
+                start = labels_csv(self.store.names, labels.labelled_rows, labels, space).encode()
             return LabelFile(self.path, self.store.names, start or b"")
         return LabelFile(self.path, self.store.names, start, self.store.place("metadata.csv"))
 
@@ -135,21 +128,18 @@ class Desk:
 
     def _values(self) -> dict[int, Cells]:
         """What is known of the asked factors, by image."""
-        table, out = self.file.table, dict[int, Cells]()
-        for question in self.questions if table is not None else ():
-            assert table is not None
-            for row, cell in zip(table.rows.tolist(), table.columns.get(question.name, ()), strict=False):
-                if cell:
-                    out.setdefault(row, {})[question.name] = cell
+        out: dict[int, Cells] = {}
+        if (table := self.file.table) is not None:
+            for question in self.questions:
+                for row, cell in zip(table.rows.tolist(), table.columns.get(question.name, ()), strict=False):
+                    if cell:
+                        out.setdefault(row, {})[question.name] = cell
         return out
 
     def _counts(self) -> dict[str, Counter[str]]:
         """How often each cell occurs, by asked factor."""
-        columns = {question.name: Counter[str]() for question in self.questions}
-        for cells in self.values.values():
-            for name, cell in cells.items():
-                columns[name][cell] += 1
-        return columns
+        said = self.values.values()
+        return {q.name: Counter(cells[q.name] for cells in said if q.name in cells) for q in self.questions}
 
     def _whole(self) -> list[int]:
         return [image for image, cells in self.values.items() if len(cells) == len(self.questions)]
@@ -232,7 +222,7 @@ class Desk:
         if self.model is None:
             return {}
         try:
-            (level_F,) = self.model.read_levels(self.model.fit(self._image(image)))
+            (level_F,) = self.model.read_levels(self.model.fit(self.store.decode(image)))
         except UserError:
             return {}  # damaged: the page says so where it is shown
         found = {f.name: f.value_of(float(u)) for f, u in zip(self.model.factors, level_F, strict=True)}
@@ -262,16 +252,12 @@ class Desk:
     def picture(self, image: int) -> bytes:
         """The image as PNG, made smaller where it is larger than SHOWN."""
         self._number(image)
-        shown = self._image(image)
+        shown = self.store.decode(image)
         if max(shown.shape) > SHOWN:
             small = Image.fromarray(shown.squeeze(2) if shown.shape[2] == 1 else shown)
             small.thumbnail((SHOWN, SHOWN))
             shown = np.asarray(small).reshape(small.height, small.width, -1)
         return encode_png(shown)
-
-    def _image(self, image: int) -> ImageArray:
-        """The image, of whatever size: labelling does not ask that all are alike."""
-        return decode_image(self.store.file_bytes(image), self.store.shown(image))
 
     def _number(self, image: int) -> None:
         if not 0 <= image < len(self.store):

@@ -111,22 +111,21 @@ def _question(part: str, space: FactorSpace | None, table: Table | None, growing
         raise UserError(f"--factors {part}: write name, name=word|word, name:low..high or name:angle")
     known = _known(name, space, table)
     said = _said(part, name, found[2], (found[3] or "").strip())
-    if said is None and known is None:
-        return Question(name, None, grows=True)
-    if said is None or known is None:
-        factor = said or known
-        assert factor is not None
-        # Classes that only the labels so far name may be incomplete; those that somebody listed are not.
-        listed = said is not None or (space is not None and name in space.names and name not in growing)
-        return Question(name, factor, grows=factor.kind == "categorical" and not listed)
     in_file = space is not None and name in space.names
-    if in_file and said != known:
+    if said is None:
+        # Classes that only the labels so far name may be incomplete; those that somebody listed are not.
+        may_grow = known is None or known.kind == "categorical"
+        return Question(name, known, grows=may_grow and (not in_file or name in growing))
+    if known is not None and in_file and said != known:
         raise UserError(
             f"--factors {part}: factors.json says that {name} is {known.describe_range()} ({known.kind}); "
             f"leave it at --factors {name}, or change factors.json"
         )
-    if table is not None and not in_file:
-        _check_fits(part, said, table)
+    if known is not None and table is not None and not in_file:
+        try:
+            table.levels(said)
+        except UserError as error:
+            raise UserError(f"--factors {part}: does not fit the labels so far: {error}") from None
     return Question(name, said)
 
 
@@ -164,14 +163,6 @@ def _size(part: str, text: str | None) -> int | None:
     return int(text)
 
 
-def _check_fits(part: str, factor: Factor, table: Table) -> None:
-    """Whether the labels so far are values of the factor; the table names the first that is not."""
-    try:
-        table.levels(factor)
-    except UserError as error:
-        raise UserError(f"--factors {part}: does not fit the labels so far: {error}") from None
-
-
 def whole_space(questions: Sequence[Question], space: FactorSpace | None, table: Table | None) -> FactorSpace:
     """All factors of the data set once these are asked for: what `factors.json` will say.
 
@@ -181,18 +172,16 @@ def whole_space(questions: Sequence[Question], space: FactorSpace | None, table:
     asked = {question.name: question.factor for question in questions if question.factor is not None}
     if space is not None:
         before = [asked.pop(factor.name, factor) for factor in space]
+    elif table is not None:
+        found = [asked.pop(name) if name in asked else _inferred(table, name) for name in table.columns]
+        before = [factor for factor in found if factor is not None]
     else:
         before = []
-        for name in table.columns if table is not None else ():
-            factor = asked.pop(name) if name in asked else _inferred(table, name)
-            if factor is not None:
-                before.append(factor)
     return FactorSpace((*before, *asked.values()))
 
 
-def _inferred(table: Table | None, name: str) -> Factor | None:
+def _inferred(table: Table, name: str) -> Factor | None:
     """What a column is; None where it cannot be read as a factor: then it is none of the data set's."""
-    assert table is not None
     try:
         return table.infer(name)
     except UserError:

@@ -154,11 +154,12 @@ class Queue:
         """Looks at the pool, and at those labelled before; images that cannot be read, or are tiny, are left out."""
         labelled = [i for i in sorted(self.done) if i < len(self.store)][:POOL]
         drawn = [int(i) for i in self._order[:POOL]]
-        for rows in _chunks([*dict.fromkeys([*drawn[:FIRST], *labelled, *drawn])]):
+        pool = [*dict.fromkeys([*drawn[:FIRST], *labelled, *drawn])]
+        for start in range(0, len(pool), CHUNK):
             if self._closed:
                 return
             read: list[int] = []
-            images = self._images(rows, read)
+            images = self._images(pool[start : start + CHUNK], read)
             features = self.says(images) if self.says else [active.look(image) for image in images]
             with self._lock:
                 self._rows += read
@@ -174,7 +175,3 @@ class Queue:
                 if min(image.shape[:2]) >= active.SIDE:
                     read.append(i)
                     yield image
-
-
-def _chunks(rows: list[int]) -> Iterator[list[int]]:
-    return (rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK))

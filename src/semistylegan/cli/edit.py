@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from tyro.conf import arg
 
 from semistylegan.cli.command import Command
 from semistylegan.cli.using import Images, Model, Settings, image_files, is_png, values
 from semistylegan.errors import UserError
-
-if TYPE_CHECKING:
-    from semistylegan.editing import Model as LoadedModel
-    from semistylegan.factors import Value
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Edit(Command):
     """cpu (the same numbers on every machine), cuda, cuda:1, mps, or auto."""
 
     def run(self) -> Path:
-        from semistylegan.data.pictures import load_image, save_png
+        from semistylegan.data.pictures import load_image, save_png, tile
         from semistylegan.editing import load
         from semistylegan.files import cache_folder
         from semistylegan.progress import bar
@@ -65,7 +61,11 @@ class Edit(Command):
         for name in model.factors.split_settings(self.settings):
             model.check_editable(name)
         wanted = values(model.factors, self.settings)
-        swept = None if self.sweep is None else sweep_values(model, self.sweep, self.columns)
+        edits = [wanted]
+        if self.sweep is not None:
+            model.check_editable(self.sweep)
+            factor = model.factors[self.sweep]
+            edits = [{**wanted, factor.name: factor.value_of(float(u))} for u in factor.levels(self.columns)]
         if self.sweep in wanted:
             raise UserError(f"--set {self.sweep}={wanted[self.sweep]}: --sweep {self.sweep} sets it; leave out one")
         files = image_files(self.image, self.out)
@@ -89,41 +89,13 @@ class Edit(Command):
                     advance((done - before) * steps / max(total, 1))
                     before = done
 
-                save_png(target, self.edited(model, image, wanted, swept, tell))
+                if self.sweep is not None:
+                    image = model.single(image)[0]
+                edited = [model.edit(image, settings, self.strength, self.steps, tell) for settings in edits]
+                save_png(target, edited[0] if self.sweep is None else tile([image, *edited], len(edited) + 1, gap=2))
                 if not before:  # one pass, or found before
                     advance(steps)
         return self.out
-
-    def edited(
-        self,
-        model: LoadedModel,
-        image: Any,
-        wanted: dict[str, Value],
-        swept: tuple[str, list[Value]] | None,
-        tell: Any,
-    ) -> Any:
-        """The edited image, or the strip."""
-        from semistylegan.data.pictures import tile
-
-        if swept is None:
-            return model.edit(image, wanted, self.strength, self.steps, tell)
-        name, steps = swept
-        image = model.single(image)[0]
-        strip = [image]
-        strip += [model.edit(image, {**wanted, name: value}, self.strength, self.steps, tell) for value in steps]
-        return tile(strip, columns=len(strip), gap=2)
-
-
-def sweep_values(model: LoadedModel, name: str, columns: int) -> tuple[str, list[Value]]:
-    """The factor and its values, `columns` of them at most.
-
-    Raises:
-        UserError: an unknown factor, or one that the model cannot edit.
-    """
-    model.check_editable(name)
-    factor = model.factors[name]
-    levels = factor.levels(columns)
-    return name, [factor.value_of(float(level)) for level in levels]
 
 
 def identity(file: Path) -> tuple[int, int] | str:

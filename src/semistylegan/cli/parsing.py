@@ -115,6 +115,17 @@ def explained(kind: type[Options]) -> type[Options]:
     return type(kind.__name__, (kind,), {"__annotations__": fields, "__doc__": kind.__doc__})
 
 
+def last(args: Sequence[str], option: str) -> str | None:
+    """What an option is set to, the last time that it is; None where it is not."""
+    value = None
+    for word, following in zip(args, [*args, ""][1:], strict=True):
+        if word == option:
+            value = following
+        elif word.startswith(f"{option}="):
+            value = word.removeprefix(f"{option}=")
+    return value
+
+
 UNSAID = ("None", "False", "True", "")
 """Defaults that are left to the docstrings."""
 

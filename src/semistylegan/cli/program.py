@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in FIXES:
             raise
-        return _fail(f"{error.filename or _out(args) or 'a file'}: {FIXES[error.errno]}")
+        return _fail(f"{error.filename or parsing.last(args, '--out') or 'a file'}: {FIXES[error.errno]}")
 
 
 def _dispatch(args: list[str]) -> int:
@@ -125,16 +125,6 @@ def overview() -> str:
 def _fail(message: str) -> int:
     print(f"{parsing.PROGRAM}: {message}", file=sys.stderr)
     return 2
-
-
-def _out(args: Sequence[str]) -> str | None:
-    """What the user gave as `--out`: the place to name where the system names none."""
-    for word, following in zip(args, [*args[1:], None], strict=True):
-        if word == "--out":
-            return following
-        if word.startswith("--out="):
-            return word.removeprefix("--out=")
-    return None
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import tyro
 
+from semistylegan.cli import parsing
 from semistylegan.errors import UserError
 from semistylegan.training.config import PRESETS, System, TrainConfig, preset_fields
 
@@ -69,20 +70,9 @@ def defaults(args: Sequence[str]) -> TrainOptions:
     Raises:
         UserError: an unknown preset.
     """
-    given = last(args, "--preset")
+    given = parsing.last(args, "--preset")
     preset = "semi" if given is None else given
     if preset not in PRESETS:
         raise UserError(f"--preset {preset}: known are {', '.join(PRESETS)}")
     fields = {"data": tyro.MISSING, "out": tyro.MISSING, "system": preset}
-    return TrainOptions(**fields, **preset_fields(preset, last(args, "--backbone")))
-
-
-def last(args: Sequence[str], option: str) -> str | None:
-    """What an option is set to, the last time that it is; None where it is not."""
-    value = None
-    for word, following in zip(args, [*args, ""][1:], strict=True):
-        if word == option:
-            value = following
-        elif word.startswith(f"{option}="):
-            value = word.removeprefix(f"{option}=")
-    return value
+    return TrainOptions(**fields, **preset_fields(preset, parsing.last(args, "--backbone")))

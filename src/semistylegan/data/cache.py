@@ -106,12 +106,8 @@ def _decode_into(store: ImageStore, out: npt.NDArray[np.uint8]) -> None:
         return stop - start
 
     with progress.bar("reading images", len(out)) as advance, ThreadPoolExecutor(min(8, cores())) as pool:
-        try:
-            for done in pool.map(read, range(0, len(out), chunk)):
-                advance(done)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for done in pool.map(read, range(0, len(out), chunk)):
+            advance(done)
 
 
 def _shape(store: ImageStore) -> tuple[int, int, int, int]:

@@ -23,7 +23,7 @@ from semistylegan.data.columns import in_words
 from semistylegan.data.dataset import make_fitting, read_labels, read_space, unread_table, untrainable
 from semistylegan.data.documents import read_document
 from semistylegan.data.labels import Labels, labels_of
-from semistylegan.data.pictures import Header, decode_image
+from semistylegan.data.pictures import Header
 from semistylegan.data.storage import ImageStore, Problem, cores, open_store
 from semistylegan.data.table import Table
 from semistylegan.errors import UserError
@@ -204,13 +204,14 @@ def _check_images(store: ImageStore) -> tuple[Counter[Header], list[Problem]]:
 
     def look(i: int) -> Header | Problem:
         try:
-            return Header(*decode_image(store.file_bytes(i), store.shown(i)).shape)
+            return Header(*store.decode(i).shape)
         except UserError as error:
             return Problem.of(error)
 
     found: list[Header | Problem] = []
     with progress.bar("checking images", len(store)) as advance, ThreadPoolExecutor(cores()) as pool:
-        for batch in _batches(range(len(store)), 256):
+        for start in range(0, len(store), 256):
+            batch = range(len(store))[start : start + 256]
             found += pool.map(look, batch)
             advance(len(batch))
     sizes = Counter(f for f in found if isinstance(f, Header))
@@ -382,7 +383,3 @@ def _far_out(values: npt.NDArray[np.float64]) -> float | None:
 
 def _shown(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:g}"
-
-
-def _batches(items: range, size: int) -> Iterator[range]:
-    return (items[i : i + size] for i in range(0, len(items), size))

@@ -60,10 +60,11 @@ def snap(factor: Factor, level: float) -> float:
 
 def in_words(factor: Factor, level: float) -> str:
     """The level's value in own units, in the fewest digits that read back as the same float32 level."""
-    value = factor.value_of(snap(factor, level))
+    level = snap(factor, level)
+    value = factor.value_of(level)
     if isinstance(value, str):
         return value
-    target = np.float32(snap(factor, level))
+    target = np.float32(level)
     tidy = value
     for digits in (6, 9, 12):
         short = float(f"{value:.{digits}g}")

@@ -42,8 +42,7 @@ def read_document(
     if space is None:
         if all(v is None or isinstance(v, int) for v in vectors):
             return _classes(source, names, rows, vectors)
-        space, table = _inferred(source, names, rows, vectors)
-        return space, table
+        return _inferred(source, names, rows, vectors)
     return space, _levels(source, names, rows, vectors, space)
 
 
@@ -69,21 +68,16 @@ def _entries(entries: Any, source: str, names: Sequence[str]) -> tuple[list[int]
 
 
 def _vector(label: Any, source: str, name: str) -> Any:
-    """An int, a list of floats and None, or None; anything else is an error."""
+    """An int, a list of numbers and None, or None; anything else is an error."""
     if label is None or (isinstance(label, int) and not isinstance(label, bool) and _finite(label)):
         return label
     numbers = label if isinstance(label, list) else [label]
-    if set(map(type, numbers)) <= _PLAIN and all(map(_finite, numbers)):
-        return numbers
-    out: list[float | None] = []
     for number in numbers:
-        if number is None or (type(number) in _PLAIN and _finite(number)):
-            out.append(None if number is None else float(number))
-        else:
+        if number is not None and not (type(number) in _PLAIN and _finite(number)):
             raise UserError(
                 f"{source}: label of {name!r}: {str(number)[:40]} is not a finite number; use null where unknown"
             )
-    return out
+    return numbers
 
 
 def _finite(number: float) -> bool:

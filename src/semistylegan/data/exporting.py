@@ -5,7 +5,6 @@ Image files are handed on byte for byte. OUT is a new folder; it appears whole a
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import tempfile
@@ -18,9 +17,10 @@ from semistylegan import progress
 from semistylegan.data.columns import in_words
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.importers.source import stems
+from semistylegan.data.labels import labels_csv
 from semistylegan.errors import UserError, missing_extra
 from semistylegan.factors import Value
-from semistylegan.files import make_folder, write_json
+from semistylegan.files import make_folder, write_json, write_text
 
 SHARD = 10_000
 """Images in a shard or parquet file, at most."""
@@ -56,11 +56,7 @@ def _folder(data: Dataset, folder: Path, advance: progress.Meter) -> None:
         path.write_bytes(data.store.file_bytes(i))
         advance()
     if len(data.space):
-        with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["file_name", *data.space.names])
-            for i in data.labels.labelled_rows.tolist():
-                writer.writerow([data.names[i], *(_words(data, i, f) for f in range(len(data.space)))])
+        write_text(folder / "metadata.csv", labels_csv(data.names, data.labels.labelled_rows, data.labels, data.space))
 
 
 def _refuse_names(data: Dataset, columns: Collection[str]) -> None:
@@ -136,15 +132,11 @@ FORMS: dict[str, Callable[[Dataset, Path, progress.Meter], None]] = {
 """By the name that `semistylegan convert --to` takes."""
 
 
-def _words(data: Dataset, i: int, f: int) -> str:
-    return in_words(data.space[f], float(data.labels.level_NF[i, f])) if data.labels.known_NF[i, f] else ""
-
-
 def _value(data: Dataset, i: int, f: int) -> Value | None:
     """A word or a number in own units; None where unknown."""
-    words = _words(data, i, f)
     if not data.labels.known_NF[i, f]:
         return None
+    words = in_words(data.space[f], float(data.labels.level_NF[i, f]))
     return words if data.space[f].kind == "categorical" else float(words)
 
 

@@ -127,7 +127,7 @@ class Job:
         if recipe.factors is not None:
             columns = [space.position(name) for name in recipe.factors]
             space = FactorSpace(tuple(space[f] for f in columns))
-            labels = Labels(labels.level_NF[:, columns], labels.known_NF[:, columns])
+            labels = labels.columns(columns)
         count = None if recipe.count == len(source) else recipe.count
         rows = np.arange(len(source), dtype=np.int64)
         if count is not None:
@@ -172,7 +172,7 @@ def _becomes(source: Source, recipe: Recipe) -> Iterator[str]:
     """What becomes of the images, in a sentence, unless they stay as they are."""
     sizes, side, crop = source.sizes, recipe.resolution, recipe.crop
     assert side is not None
-    if set(sizes) == {(side, side)}:
+    if set(sizes) == {(side, side)} and (crop or side) >= side:
         return
     words = []
     if recipe.fit == "pad" and any(height != width for height, width in sizes):
@@ -224,16 +224,12 @@ def _convert_missing(job: Job, parts: Parts) -> None:
         progress.bar("importing images", len(job.rows), done) as advance,
         ThreadPoolExecutor(job.workers) as pool,
     ):
-        try:
-            for k in todo:
-                images = []
-                for i, png in zip(chunks[k].tolist(), pool.map(job.png, chunks[k].tolist()), strict=True):
-                    images.append((job.source.name(i), png))
-                    advance()
-                parts.write(k, images)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for k in todo:
+            images = []
+            for i, png in zip(chunks[k].tolist(), pool.map(job.png, chunks[k].tolist()), strict=True):
+                images.append((job.source.name(i), png))
+                advance()
+            parts.write(k, images)
 
 
 def _assemble(job: Job, parts: Parts) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,9 @@ from scipy import stats
 
 from semistylegan.data.labels import Labels
 from semistylegan.errors import UserError
-from semistylegan.factors import Factor, FactorSpace
+from semistylegan.factors import Factor, FactorSpace, FloatArray, IntArray
 
 Prior = Literal["grid", "labelled"]
-Index = npt.NDArray[np.integer[Any]]
 
 MIN_ROWS = 100
 """With fewer labelled rows no shape of their distribution is claimed."""
@@ -56,7 +55,7 @@ def constant(space: FactorSpace, labels: Labels) -> list[int]:
 
 def pairs(space: FactorSpace, labels: Labels) -> Iterator[Pair]:
     """Factors that always or almost always move together, as far as enough rows know both to say so."""
-    index = [_index(factor, labels, f) for f, factor in enumerate(space)]
+    index = [factor.index_of_level(labels.level_NF[:, f]) for f, factor in enumerate(space)]
     for a, b in itertools.combinations(range(len(space)), 2):
         both = labels.known_NF[:, a] & labels.known_NF[:, b]
         one, two, count = _meetings(index[a][both], index[b][both])
@@ -123,11 +122,7 @@ def choose_prior(space: FactorSpace, labels: Labels) -> tuple[Prior, str]:
     return "grid", "in the labelled rows, values are about equally frequent and factors independent"
 
 
-def _index(factor: Factor, labels: Labels, f: int) -> npt.NDArray[np.integer[Any]]:
-    return factor.index_of_level(labels.level_NF[:, f])
-
-
-def _groups(factor: Factor, level_N: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.integer[Any]]:
+def _groups(factor: Factor, level_N: FloatArray) -> IntArray:
     """Value indices; more than ten values of a scale or a circle become ten ranges."""
     if factor.kind == "categorical" or (factor.size is not None and factor.size <= 10):
         return factor.index_of_level(level_N)
@@ -149,14 +144,14 @@ def _same_ranks(space: FactorSpace, labels: Labels, a: int, b: int, both: npt.ND
     return abs(stats.spearmanr(labels.level_NF[both, a], labels.level_NF[both, b]).statistic) > math.sqrt(ALMOST)
 
 
-def _meetings(a: Index, b: Index) -> tuple[Index, Index, Index]:
+def _meetings(a: IntArray, b: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """The pairs of values that occur, and how often each does. Quick: 40 factors have 780 pairs."""
     width = int(b.max(initial=0)) + 1
     pair, count = np.unique(a * width + b, return_counts=True)
     return pair // width, pair % width, count
 
 
-def _crossed(a: Index, b: Index) -> npt.NDArray[np.float64]:
+def _crossed(a: IntArray, b: IntArray) -> npt.NDArray[np.float64]:
     """How often each value of one meets each of the other; values that never occur are left out."""
     one, two, count = _meetings(a, b)
     _, i = np.unique(one, return_inverse=True)
@@ -166,7 +161,7 @@ def _crossed(a: Index, b: Index) -> npt.NDArray[np.float64]:
     return table
 
 
-def _shared(one: Index, two: Index, count: Index) -> float:
+def _shared(one: IntArray, two: IntArray, count: IntArray) -> float:
     """Mutual information over the smaller entropy, 0 to 1, of :func:`_meetings`."""
     entropy = [float(stats.entropy(np.bincount(values, count))) for values in (one, two)]
     return (sum(entropy) - float(stats.entropy(count))) / min(entropy)

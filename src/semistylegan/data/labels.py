@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from semistylegan.data.columns import in_words
-from semistylegan.data.table import Complain, Table, fail
+from semistylegan.data.table import Table
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
-from semistylegan.files import atomic_path
 
 
 def row_numbers(rows: Any, count: int) -> npt.NDArray[np.int64]:
@@ -212,13 +212,10 @@ def read_csv(path: Path, names: Sequence[str], space: FactorSpace | None = None)
 
 
 def parse_csv(
-    data: bytes, source: str, names: Sequence[str], space: FactorSpace | None = None, complain: Complain = fail
+    data: bytes, source: str, names: Sequence[str], space: FactorSpace | None = None
 ) -> tuple[FactorSpace, Labels]:
-    """:func:`read_csv` of a file's bytes; `source` is its name for messages.
-
-    With a `complain` that does not raise, rows and cells that are wrong count as missing.
-    """
-    return labels_of(Table.parse(data, source, names, complain), len(names), space)
+    """:func:`read_csv` of a file's bytes; `source` is its name for messages."""
+    return labels_of(Table.parse(data, source, names), len(names), space)
 
 
 def labels_of(table: Table, count: int, space: FactorSpace | None) -> tuple[FactorSpace, Labels]:
@@ -232,28 +229,20 @@ def labels_of(table: Table, count: int, space: FactorSpace | None) -> tuple[Fact
     return space, labels
 
 
-def write_labels_csv(
-    path: Path,
-    names: Sequence[str],
-    rows: Sequence[int] | npt.NDArray[np.integer[Any] | np.bool_],
-    labels: Labels,
-    space: FactorSpace,
-) -> None:
-    """Writes `labels.csv`: the given rows, values in own units, unknown cells blank. Whole or not at all.
+def labels_csv(
+    names: Sequence[str], rows: Sequence[int] | npt.NDArray[np.integer[Any]], labels: Labels, space: FactorSpace
+) -> str:
+    """The text of a table: the given rows, values in own units, unknown cells blank.
 
-    :func:`read_labels_csv` gives back the same levels.
+    :func:`parse_csv` gives back the same levels.
     """
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file_name", *space.names])
-        for row in row_numbers(rows, len(names)):
-            cells = (
-                in_words(factor, float(level)) if known else ""
-                for factor, level, known in zip(space, labels.level_NF[row], labels.known_NF[row], strict=True)
-            )
-            writer.writerow([names[row], *cells])
-
-
-def read_labels_csv(path: Path, names: Sequence[str], space: FactorSpace) -> Labels:
-    """Reads what :func:`write_labels_csv` wrote -> labels of all of `names`."""
-    return read_csv(path, names, space)[1]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file_name", *space.names])
+    for row in rows:
+        cells = (
+            in_words(factor, float(level)) if known else ""
+            for factor, level, known in zip(space, labels.level_NF[row], labels.known_NF[row], strict=True)
+        )
+        writer.writerow([names[row], *cells])
+    return text.getvalue()

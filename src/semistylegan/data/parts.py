@@ -45,10 +45,8 @@ class Parts:
             return False
         made = None
         if self.out.is_file():
-            try:
+            with suppress(UserError):
                 made = (ZipStore(self.out).document("dataset.json") or {}).get("made")
-            except UserError:
-                made = None
         if not isinstance(made, dict):
             raise UserError(
                 f"{self.out}: exists and was not {self.verb} by this command; give another name or delete it"

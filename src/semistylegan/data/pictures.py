@@ -20,7 +20,8 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -277,24 +278,20 @@ def untile(sheet_HWC: ImageArray, side: int, background: int = 255) -> ImageArra
 # -- Pillow ------------------------------------------------------------------------------------------------
 
 
-class _readable:
+@contextmanager
+def _readable(name: str, data: bytes | memoryview) -> Iterator[None]:
     """Turns whatever Pillow raises on a bad file into one line that names the file."""
-
-    def __init__(self, name: str, data: bytes | memoryview) -> None:
-        self.name, self.start = name, bytes(data[:8])
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if error is None or not isinstance(error, Exception) or isinstance(error, (UserError, MemoryError)):
-            return
-        if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
-            raise UserError(f"{self.name}: more than {MAX_PIXELS:,} pixels; make it smaller") from None
-        if isinstance(error, UnidentifiedImageError) and not self.start.startswith(_SIGNATURES):
-            raise UserError(f"{self.name}: not a PNG, JPEG, WebP or BMP image; convert or remove it") from None
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise UserError(f"{name}: more than {MAX_PIXELS:,} pixels; make it smaller") from None
+    except Exception as error:
+        if isinstance(error, UnidentifiedImageError) and not bytes(data[:8]).startswith(_SIGNATURES):
+            raise UserError(f"{name}: not a PNG, JPEG, WebP or BMP image; convert or remove it") from None
         reason = "no picture found" if isinstance(error, UnidentifiedImageError) else str(error)[:100]
-        raise UserError(f"{self.name}: damaged or cut off ({reason}); copy it again or remove it") from None
+        raise UserError(f"{name}: damaged or cut off ({reason}); copy it again or remove it") from None
 
 
 def _quick_png(data: bytes | memoryview) -> ImageArray | None:

@@ -121,23 +121,22 @@ def render_dataset(
         parts.claim()
         try:
             _render_missing(job, shard, workers, cluster)
+            missing = sum(not parts.file(k).exists() for k in range(len(job.chunks())))
+            if not missing:
+                _assemble(job)
+            elif not parts.finished():  # another shard may have written it meanwhile
+                progress.console().print(
+                    f"{out}: shard {shard[0]}/{shard[1]} is done; {missing} chunks of other shards are missing",
+                    markup=False,
+                )
+                return None
         except UserError:
             if shard[1] == 1:  # else another shard may be about to write its first chunk
                 parts.leave()
             raise
         except FileNotFoundError:
-            if not parts.finished():  # else this command, started twice, was first and has removed the chunks
+            if not parts.finished():  # else another shard, or this command started twice, has removed the chunks
                 raise
-        else:
-            if missing := sum(not parts.file(k).exists() for k in range(len(job.chunks()))):
-                if not parts.finished():  # another shard may have written it meanwhile
-                    progress.console().print(
-                        f"{out}: shard {shard[0]}/{shard[1]} is done; {missing} chunks of other shards are missing",
-                        markup=False,
-                    )
-                    return None
-            else:
-                _assemble(job)
     parts.clear()
     if not sheet.exists() or (made and is_contact_sheet(sheet)):  # one of other settings, or a picture of the user's
         contact_sheet(scene, out, resolution, sheet, job.name_of)
@@ -274,19 +273,15 @@ def _start_worker(chosen: variant.Variant | None) -> None:
 
 def _assemble(job: Job) -> None:
     """Writes OUT from its chunks."""
-    space, chunks = job.scene.space, job.chunks()
-    try:
-        with ZipWriter(job.out, space, {"made": {**job.settings, "package": __version__}}) as out:
-            for k, indices in enumerate(chunks):
-                levels = space.levels_of_indices(space.values_of(indices))
-                for index, png, level in zip(indices, _read_chunk(job, k, indices), levels, strict=True):
-                    out.add_png(job.name_of(int(index)), png, level)
-    except FileNotFoundError:
-        if not job.parts.finished():  # else another shard was first and has removed the chunks
-            raise
+    space = job.scene.space
+    with ZipWriter(job.out, space, {"made": {**job.settings, "package": __version__}}) as out:
+        for k, indices in enumerate(job.chunks()):
+            levels = space.levels_of_indices(space.values_of(indices))
+            for index, png, level in zip(indices, _read_chunk(job, k, indices), levels, strict=True):
+                out.add_png(job.name_of(int(index)), png, level)
 
 
-def _read_chunk(job: Job, number: int, indices: npt.NDArray[np.int64]) -> Iterator[bytes]:
+def _read_chunk(job: Job, number: int, indices: npt.NDArray[np.int64]) -> list[bytes]:
     """The PNGs of a chunk; a damaged file (a disk that lost power) is rendered again."""
     names = [job.name_of(int(i)) for i in indices]
     images = job.parts.read(number, names)
@@ -294,4 +289,4 @@ def _read_chunk(job: Job, number: int, indices: npt.NDArray[np.int64]) -> Iterat
         _render_chunk(job, number, indices)
         images = job.parts.read(number, names)
     assert images is not None
-    return iter(images)
+    return images

@@ -102,15 +102,15 @@ class Table:
                 f"{source} line {unknown[0][0]}: {unknown[0][1]!r} is no image of this data{more}; "
                 "correct file_name (relative to the folder, with /) or delete the row"
             )
-        columns = {name: [on_one_line(row[i]) for row in cells] for i, name in enumerate(header) if i != key}
+        columns = {name: [on_one_line(row[i]) for row in cells] for i, name in enumerate(header) if name and i != key}
         lines = list(line_of.values())
-        for line, cell in zip(lines, columns.pop("", ()), strict=False):
-            if cell:
-                complain(
-                    f"{source} line {line}: {cell!r} stands in a column without a name; name it, or leave it out "
-                    "(pandas: index=False)"
-                )
-                break
+        nameless = [i for i, name in enumerate(header) if not name]
+        stray = ((line, row[i]) for line, row in zip(lines, cells, strict=True) for i in nameless if row[i])
+        if found := next(stray, None):
+            complain(
+                f"{source} line {found[0]}: {on_one_line(found[1])!r} stands in a column without a name; name it, or "
+                "leave it out (pandas: index=False)"
+            )
         return cls(source, delimiter, np.asarray(list(line_of), np.int64), lines, columns, complain)
 
     def infer(self, name: str) -> Factor | None:

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from semistylegan import __version__
-from semistylegan.data.labels import write_labels_csv
+from semistylegan.data.labels import labels_csv
 from semistylegan.data.pictures import save_png, tile
 from semistylegan.editing import EXAMPLES, PRIOR, ImageArray, Model
 from semistylegan.errors import UserError
@@ -79,7 +79,7 @@ def export_safetensors(model: Model, out: Path, half: bool = False, examples: Im
         write_text(folder / CARD, card.write(model, any(t.dtype == torch.float16 for t in tensors.values()), size))
         if (prior := model.prior) is not None:
             rows = range(len(prior))
-            write_labels_csv(folder / PRIOR, [str(row) for row in rows], rows, prior, model.factors)
+            write_text(folder / PRIOR, labels_csv([str(row) for row in rows], rows, prior, model.factors))
         write_examples(model, folder, examples)
     return out
 

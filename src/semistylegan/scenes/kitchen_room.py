@@ -22,6 +22,7 @@ from semistylegan.scenes.meshes import (
     leaf,
     plane,
     rounded_box,
+    sheet,
     sphere,
     torus,
     tube,
@@ -255,8 +256,7 @@ def _black() -> Iterator[Mesh]:
     yield rounded_box(width - 0.04, 0.50, 0.012, 0.005, 2, at=(x, WALL - 0.33, TOP + 0.005))
     for a in (-1, 1):
         for b in (-1, 1):
-            ring = torus(0.075, 0.008, 32, at=(x + 0.14 * a, WALL - 0.33 + 0.12 * b, TOP + 0.016))
-            yield ring
+            yield torus(0.075, 0.008, 32, at=(x + 0.14 * a, WALL - 0.33 + 0.12 * b, TOP + 0.016))
     cx, cz = CLOCK
     yield torus(0.158, 0.015, 64).turned("x", 90).moved(cx, WALL - 0.025, cz)
     yield rounded_box(0.010, 0.006, 0.11, 0.002, 1, at=(0, 0, 0.045)).turned("y", 12).moved(cx, WALL - 0.042, cz)
@@ -294,15 +294,14 @@ def _lamp_fittings() -> Iterator[Mesh]:
 
 
 def _clock_face() -> Mesh:
+    """A disc whose texture lies flat: that of a lathe would run around it."""
     x, z = CLOCK
-    face = plane((-0.15, 0, -0.15), (0.30, 0, 0), (0, 0, 0.30), (1, 1))
-    # A disc, cut from the square by moving its corners: a lathe has the texture run around it.
     angle = np.linspace(0, 2 * np.pi, 65)
     ring = np.stack([0.15 * np.cos(angle), np.zeros(65), 0.15 * np.sin(angle)], axis=1)
     vertices = np.concatenate([np.zeros((1, 3)), ring])
     faces = np.stack([np.zeros(64, int), np.arange(1, 65), np.arange(2, 66)], axis=1)
     uv = np.stack([vertices[:, 0] / 0.30 + 0.5, 0.5 - vertices[:, 2] / 0.30], axis=1)
-    normals = np.tile(face.normals[:1], (66, 1))
+    normals = np.tile([0.0, -1.0, 0.0], (66, 1))
     return Mesh(vertices + np.array([x, WALL - 0.03, z]), faces, normals, uv)
 
 
@@ -428,8 +427,6 @@ def _clay() -> Iterator[Mesh]:
 
 def _towel() -> Mesh:
     """A cloth over the oven's handle, in soft folds."""
-    from semistylegan.scenes.meshes import sheet
-
     u, v = np.meshgrid(np.linspace(0, 1, 24), np.linspace(0, 1, 30), indexing="ij")
     x = OVEN[0] + 0.34 + 0.20 * u + 0.004 * np.sin(9 * v)
     y = FRONT - 0.078 - 0.010 * v * (1 + np.sin(2 * np.pi * 2.5 * u))

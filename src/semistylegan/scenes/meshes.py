@@ -18,6 +18,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Vector = Sequence[float] | Array
 ORIGIN = (0.0, 0.0, 0.0)
+CREASE = 50.0
+"""Corners of a turned profile that are sharper than this many degrees stay sharp."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ def rounded_box(x: float, y: float, z: float, radius: float = 0.01, steps: int =
     """A box of full sizes x, y, z around `at` whose edges and corners are rounded."""
     radius = min(radius, x / 2, y / 2, z / 2)
     inner = np.array([x, y, z]) / 2 - radius
-    direction, sign, uv_axes, faces = _cube_grid(np.concatenate([-_tangents(steps)[::-1], _tangents(steps)]))
+    line = np.tan(np.radians(np.linspace(0, 45, steps + 1)))
+    direction, sign, uv_axes, faces = _cube_grid(np.concatenate([-line[::-1], line]))
     direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
     vertices = sign * inner + radius * direction
     uv = np.take_along_axis(vertices, uv_axes, axis=1)
@@ -196,7 +199,7 @@ def pillow(x: float, y: float, thickness: float, seed: int = 0, steps: int = 32)
     return join(*sides)
 
 
-def lathe(profile_P2: Sequence[Vector] | Array, segments: int = 48, at: Vector = ORIGIN, crease: float = 50.0) -> Mesh:
+def lathe(profile_P2: Sequence[Vector] | Array, segments: int = 48, at: Vector = ORIGIN) -> Mesh:
     """A profile turned about the z axis: vases, pots, knobs, lamp shades.
 
     Args:
@@ -204,10 +207,9 @@ def lathe(profile_P2: Sequence[Vector] | Array, segments: int = 48, at: Vector =
             rim and down again inside. Closed where it starts and ends at radius 0 or where it started.
         segments: pieces around.
         at: where the profile's (0, 0) goes.
-        crease: corners of the profile sharper than this many degrees stay sharp.
     """
     profile = np.asarray(profile_P2, dtype=np.float64)
-    points, normal_P2, along = _profile_normals(profile, crease)
+    points, normal_P2, along = _profile_normals(profile)
     angle = np.linspace(0, 2 * np.pi, segments + 1)
     turn = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     turn[-1] = turn[0]
@@ -293,10 +295,6 @@ def _grid_faces(n: int, m: int) -> npt.NDArray[np.int64]:
     return np.concatenate([np.stack([a, a + m, a + 1], 1), np.stack([a + 1, a + m, a + m + 1], 1)])
 
 
-def _tangents(steps: int) -> Array:
-    return np.tan(np.radians(np.linspace(0, 45, steps + 1)))
-
-
 def _cube_grid(line: Array) -> tuple[Array, Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The surface of the cube [-1, 1]^3 as six grids with lines at `line` (-1 to 1; 0 may stand twice).
 
@@ -321,7 +319,7 @@ def _cube_grid(line: Array) -> tuple[Array, Array, npt.NDArray[np.int64], npt.ND
     return np.concatenate(vertices), np.concatenate(signs), np.concatenate(spans), np.concatenate(faces)
 
 
-def _profile_normals(profile: Array, crease: float) -> tuple[Array, Array, Array]:
+def _profile_normals(profile: Array) -> tuple[Array, Array, Array]:
     """Points (sharp corners twice), normals and lengths along, of a profile whose outside is on its right."""
     edge = np.diff(profile, axis=0)
     keep = np.concatenate([[True], np.linalg.norm(edge, axis=1) > 1e-9])
@@ -335,9 +333,9 @@ def _profile_normals(profile: Array, crease: float) -> tuple[Array, Array, Array
     if np.allclose(profile[0], profile[-1]):
         before[0], after[-1] = edge_normal[-1], edge_normal[0]
     for end in (0, -1):
-        if profile[end, 0] == 0 and abs(before[end, 1]) > np.cos(np.radians(crease / 2)):
+        if profile[end, 0] == 0 and abs(before[end, 1]) > np.cos(np.radians(CREASE / 2)):
             before[end] = after[end] = (0, np.sign(before[end, 1]))
-    smooth = (before * after).sum(axis=1) > np.cos(np.radians(crease))
+    smooth = (before * after).sum(axis=1) > np.cos(np.radians(CREASE))
     points, normals, lengths = [], [], []
     for i in range(len(profile)):
         if smooth[i]:

@@ -1,4 +1,4 @@
-"""Pictures on surfaces: wood, tiles, stone, cloth, rugs, paintings. NumPy alone, each a function of its seed.
+"""Pictures on surfaces: wood, tiles, plaster, cloth, rugs, paintings. NumPy alone, each a function of its seed.
 
 All return float64 height x width x 3 in [0, 1], sRGB, and repeat without a seam (rug, painting and clock face are
 whole pictures). Colours are (red, green, blue) in [0, 1], sRGB.
@@ -90,38 +90,6 @@ def tiles(
     is_joint = ((down % 1 * height / rows) < joint)[:, None] | ((across % 1 * width / columns) < joint)
     out[is_joint] = grout
     return np.clip(out * (0.97 + 0.06 * noise(height, width, seed + 1, 5)[..., None]), 0, 1)
-
-
-def stone(height: int, width: int, dark: Colour, light: Colour, seed: int) -> Array:
-    """Polished stone: soft clouds and fine grains."""
-    clouds = np.clip(0.5 + 2.0 * (noise(height, width, seed, 7) - 0.5), 0, 1)
-    grains = np.random.default_rng(seed + 1).random((height, width, 1))
-    return np.clip(_blend(dark, light, clouds) * (0.95 + 0.10 * grains), 0, 1)
-
-
-def terrazzo(height: int, width: int, base: Colour, chips: Sequence[Colour], seed: int) -> Array:
-    """Stone chips of several colours and sizes in a base: the cells around random points that lie close enough."""
-    rng = np.random.default_rng(seed)
-    out = stone(height, width, tuple(0.94 * c for c in base), base, seed + 1)  # type: ignore[arg-type]
-    wobble_y, wobble_x = (0.012 * (noise(height, width, seed + k, 3, (12, 12)) - 0.5) for k in (2, 3))
-    y = (np.arange(height)[:, None] + 0.5) / height + wobble_y
-    x = (np.arange(width)[None, :] + 0.5) / width + wobble_x
-    for size, count in ((0.030, 22), (0.018, 60), (0.009, 150)):
-        for _ in range(count):
-            cy, cx, turn = rng.random(), rng.random(), rng.uniform(0, np.pi)
-            radius = size * rng.uniform(0.6, 1.2)
-            # The square around it is enough, and goes around the ends.
-            reach = 1.5 * radius + 0.02
-            rows, columns = (
-                np.arange(int((c - reach) * n), int((c + reach) * n) + 1) % n for c, n in ((cy, height), (cx, width))
-            )
-            near = np.ix_(rows, columns)
-            dy, dx = (y[near] - cy + 0.5) % 1 - 0.5, (x[near] - cx + 0.5) % 1 - 0.5
-            a, b = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
-            inside = np.abs(a) + 1.5 * np.abs(b) + 0.5 * np.abs(a + b) < 1.3 * radius
-            chip = np.asarray(chips[int(rng.integers(len(chips)))]) * rng.uniform(0.88, 1.08)
-            out[near] = np.where(inside[..., None], chip, out[near])
-    return np.clip(out, 0, 1)
 
 
 def plaster(height: int, width: int, colour: Colour, seed: int) -> Array:

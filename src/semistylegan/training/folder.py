@@ -10,7 +10,7 @@ from pathlib import Path
 
 from semistylegan import __version__, files, progress
 from semistylegan.data.dataset import Dataset, epoch_order
-from semistylegan.data.labels import Labels, write_labels_csv
+from semistylegan.data.labels import Labels, labels_csv
 from semistylegan.data.pictures import save_png, tile
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
@@ -74,7 +74,7 @@ def start_run(
         rows, own = labels.labelled_rows, data.space.only(space.names)
         document[LABEL_FACTORS] = own.to_json()["factors"]
         kept = data.labels.keep(rows).columns([data.space.position(name) for name in own.names])
-        write_labels_csv(run.path / LABELS, data.names, rows, kept, own)
+        files.write_text(run.path / LABELS, labels_csv(data.names, rows, kept, own))
     files.write_json(run.path / FACTORS, document)
     seen = training_rows(config, data)
     shown = seen[epoch_order(len(seen), config.seed, 0, min(len(seen), 80))]

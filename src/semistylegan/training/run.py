@@ -11,7 +11,7 @@ from typing import Any
 
 from semistylegan import files
 from semistylegan.data.dataset import Dataset
-from semistylegan.data.labels import Labels, read_labels_csv
+from semistylegan.data.labels import Labels, read_csv
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.models.checkpoint import checkpoints, find_checkpoint, kimg_of
@@ -66,7 +66,7 @@ class Run:
         file = self.path / LABELS
         if not file.exists():
             return Labels.none(len(data), len(data.space))
-        return read_labels_csv(file, data.names, data.space)
+        return read_csv(file, data.names, data.space)[1]
 
     def label_space(self, default: FactorSpace) -> FactorSpace:
         """The factors in whose values `labels.csv` is written; `default` where the run does not say (earlier versions).

@@ -126,6 +126,32 @@ export function keys(bindings, { before = () => true } = {}) {
   });
 }
 
+/**
+ * Hands `take` the file that is dropped anywhere on the page, or chosen with #file. #drophere shows while one is held over
+ * the page, and as long as the page `invites`.
+ */
+export function takeFiles(take, invites = () => false) {
+  const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  let over = 0;
+  const dragging = (by) => {
+    over = by ? Math.max(0, over + by) : 0;
+    $("#drophere").hidden = over === 0 && !invites();
+  };
+  document.addEventListener("dragenter", (event) => hasFile(event) && dragging(1));
+  document.addEventListener("dragleave", (event) => hasFile(event) && dragging(-1));
+  document.addEventListener("dragover", (event) => hasFile(event) && event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    if (!hasFile(event)) return;
+    event.preventDefault();
+    dragging(0);
+    take(event.dataTransfer.files[0]);
+  });
+  $("#file").addEventListener("change", () => {
+    take($("#file").files[0]);
+    $("#file").value = ""; // the same file may be opened again
+  });
+}
+
 /** Puts text on the clipboard; says so, or why not. */
 export async function copy(text, what) {
   try {

@@ -1,7 +1,7 @@
 // The page with sliders. All that the user did is in `state`; each change goes: state -> controls at once, picture as
 // soon as the server has drawn it. The newest state wins; what lies between is never asked for.
 
-import { $, Latest, Refusal, ask, askJson, copy, download, held, keys, make, say } from "/static/base.js";
+import { $, Latest, Refusal, ask, askJson, copy, download, held, keys, make, say, takeFiles } from "/static/base.js";
 import { Control } from "/static/controls.js";
 import { Tiles } from "/static/tiles.js";
 import { Factor } from "/static/units.js";
@@ -556,28 +556,10 @@ const hold = () => compare((holds = true));
 const letGo = () => holds && compare((holds = false));
 
 $("#drophere").hidden = model.draws;
-const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-let over = 0;
-const dragging = (by) => {
-  over = by ? Math.max(0, over + by) : 0;
-  $("#drophere").hidden = over === 0 && !idle();
-};
-document.addEventListener("dragenter", (event) => hasFile(event) && dragging(1));
-document.addEventListener("dragleave", (event) => hasFile(event) && dragging(-1));
-document.addEventListener("dragover", (event) => hasFile(event) && event.preventDefault());
-document.addEventListener("drop", (event) => {
-  if (!hasFile(event)) return;
-  event.preventDefault();
-  dragging(0);
-  take(event.dataTransfer.files[0]);
-});
+takeFiles(take, idle);
 document.addEventListener("paste", (event) => {
   const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
   if (file) take(file);
-});
-$("#file").addEventListener("change", () => {
-  take($("#file").files[0]);
-  $("#file").value = "";
 });
 
 // -- buttons and keys -------------------------------------------------------------------------------------------------------

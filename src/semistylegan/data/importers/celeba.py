@@ -6,7 +6,6 @@ takes another. Source: Liu et al. 2015.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +33,7 @@ def open_celeba(source: Path) -> StoreSource:
     names, known = _read_table(table)
     number = {name.rpartition(".")[0]: i for i, name in enumerate(known)}
     rows = _one_kind(store)
-    found = [number.get(store.names[i].rpartition("/")[2].rpartition(".")[0], -1) for i in rows]
+    found = [number.get(_stem(store.names[i]), -1) for i in rows]
     if max(found) < 0:
         raise UserError(f"{table}: names none of the images, e.g. not {store.names[rows[0]]}; expected 000001.jpg, ...")
     place = np.asarray(found, np.int64)
@@ -108,9 +107,9 @@ def _read_table(path: Path) -> tuple[list[str], dict[str, np.ndarray[tuple[int, 
         )
     known: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]] = {}
     for line, text in enumerate(lines[first + 1 :], first + 2):
-        cells = _cells(text, comma)
-        if not cells:
+        if not text.strip():
             continue
+        cells = _cells(text, comma)
         wrong = [c for c in cells[1:] if c not in ("1", "-1")]
         if len(cells) != ATTRIBUTES + 1 or wrong:
             what = (
@@ -130,4 +129,4 @@ def _read_table(path: Path) -> tuple[list[str], dict[str, np.ndarray[tuple[int, 
 
 
 def _cells(line: str, comma: bool) -> list[str]:
-    return [c.strip() for c in line.split(",")] if comma else re.split(r"\s+", line.strip()) if line.strip() else []
+    return [c.strip() for c in line.split(",")] if comma else line.split()

@@ -42,6 +42,6 @@ def open_dsprites(source: Path) -> GridSource:
 
     def rows(start: int, stop: int) -> ImageArray:
         found = images.rows(start, stop).astype(np.uint8)
-        return (found * (255 if found.max(initial=0) <= 1 else 1)).astype(np.uint8)[..., None]
+        return (255 * found if found.max(initial=0) <= 1 else found)[..., None]
 
     return GridSource(path, SPACE, Header(64, 64, 1), rows)

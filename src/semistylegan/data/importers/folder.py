@@ -31,17 +31,15 @@ class FolderSource(StoreSource):
         Raises:
             UserError: an image that is none; names the file.
         """
-        height = width = channels = 0
+        channels = 0
         self._sizes = Counter[tuple[int, int]]()
         with progress.quiet_bar("reading image headers", len(self.store)) as advance:
             for i in range(len(self.store)):
                 found = self.store.header(i)
                 channels = max(channels, found.channels)
                 self._sizes[found.height, found.width] += 1
-                if i == 0 or min(found.height, found.width) < min(height, width):
-                    height, width = found.height, found.width
                 advance()
-        self._shape = Header(height, width, channels)
+        self._shape = Header(*min(self._sizes, key=min), channels)
         return self
 
 

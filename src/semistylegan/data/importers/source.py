@@ -124,13 +124,9 @@ class StoreSource(Source):
             return "".join(f"{self.store.names[i]}\0{self.store.checksum(i)}\n" for i in part)
 
         with progress.quiet_bar("comparing images", len(rows)) as advance, ThreadPoolExecutor(cores()) as pool:
-            try:
-                for part, text in zip(parts, pool.map(lines, parts), strict=True):
-                    digest.update(text.encode())
-                    advance(len(part))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            for part, text in zip(parts, pool.map(lines, parts), strict=True):
+                digest.update(text.encode())
+                advance(len(part))
         return labelled_stamp(digest.hexdigest(), self.space, self.labels)
 
 

@@ -1,6 +1,6 @@
 // The published page: sliders -> code -> G, in this browser. No server is asked for anything but the files beside this one.
 
-import { $, Latest, download, held, keys, make, say } from "/static/base.js";
+import { $, Latest, download, held, keys, make, say, takeFiles } from "/static/base.js";
 import { Control } from "/static/controls.js";
 import { Factor } from "/static/units.js";
 
@@ -123,13 +123,7 @@ function levelOfSaid(factor, said) {
 // -- pictures ----------------------------------------------------------------------------------------------------------
 
 const shape = [1, channels, side, side];
-const picture = new Latest(
-  async () => {
-    return generate(inputs(seed, given));
-  },
-  draw,
-  recover,
-);
+const picture = new Latest(() => generate(inputs(seed, given)), draw, recover);
 
 /** WebGPU may be lost at any time, e.g. to a new driver: WebAssembly takes over. */
 async function recover(error) {
@@ -271,25 +265,7 @@ async function take(file, name = file?.name) {
   }
 }
 
-const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-let over = 0;
-const dragging = (by) => {
-  over = by ? Math.max(0, over + by) : 0;
-  $("#drophere").hidden = over === 0;
-};
-document.addEventListener("dragenter", (event) => hasFile(event) && dragging(1));
-document.addEventListener("dragleave", (event) => hasFile(event) && dragging(-1));
-document.addEventListener("dragover", (event) => hasFile(event) && event.preventDefault());
-document.addEventListener("drop", (event) => {
-  if (!hasFile(event)) return;
-  event.preventDefault();
-  dragging(0);
-  take(event.dataTransfer.files[0]);
-});
-$("#file").addEventListener("change", () => {
-  take($("#file").files[0]);
-  $("#file").value = ""; // the same file may be opened again
-});
+takeFiles(take);
 
 // -- images that an editor comes with ------------------------------------------------------------------------------------
 
