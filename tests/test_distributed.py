@@ -152,6 +152,10 @@ def test_processes_share_the_threads(
     assert (tmp_path / "said").read_text().split() == [each, each]
 
 
+def test_a_process_that_was_killed_has_the_status_that_shells_give_it() -> None:
+    assert launch([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], 1) == 128 + 9
+
+
 @pytest.mark.timeout(120)
 def test_a_process_that_dies_ends_the_others_and_leaves_a_good_checkpoint(sprites_zip: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
@@ -344,6 +348,11 @@ def test_the_memory_needed_is_told_and_a_part_proposed(monkeypatch: pytest.Monke
     assert 0.25 < part / whole < 0.5
     monkeypatch.setattr(memory, "free_memory", lambda device: whole * 1.01)
     assert require_memory(settings, model, SPACE, cpu) == whole
+    cut = dataclasses.replace(settings, micro_batch=4)
+    assert require_memory(cut, model, SPACE, cpu) == part
+    with monkeypatch.context() as patched, pytest.raises(UserError, match="--batch 16: needs about"):
+        patched.setenv("LOCAL_WORLD_SIZE", "2")  # of torchrun: they share this machine's memory
+        require_memory(settings, model, SPACE, cpu)
     monkeypatch.setattr(memory, "free_memory", lambda device: part * 1.01)
     with pytest.raises(UserError, match=r"--batch 16: needs about .* GB .*--micro-batch 4 needs about"):
         require_memory(settings, model, SPACE, cpu)

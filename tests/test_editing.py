@@ -324,6 +324,33 @@ def test_the_second_edit_of_an_image_needs_no_search(model: Model, monkeypatch: 
     assert len(model._found) == 3
 
 
+def test_the_inversion_that_was_used_last_is_forgotten_last(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(editing, "REMEMBERED", 2)
+    one, two, three = (np.full((16, 16, 3), i, np.uint8) for i in range(3))
+    found = model.invert(one, steps=0)
+    for image in (two, one, three):
+        model.invert(image, steps=0)
+    assert model.invert(one, steps=0) is found
+
+
+def test_an_inversion_of_more_steps_is_another(model: Model) -> None:
+    image = model.generate(seed=2)[0]
+    counted: list[int] = []
+    for steps in (1, 2, 1):
+        model.invert(image, steps=steps, on_progress=lambda done, total: counted.append(total))
+    assert counted == [1, 2, 2]
+
+
+def test_what_was_found_of_other_weights_or_in_other_steps_is_kept_apart(checkpoint: Path, tmp_path: Path) -> None:
+    image = np.full((16, 16, 3), 100, np.uint8)
+    two = (write_model(tmp_path / "two", FactorSpace(())), 0)
+    for folder, steps in ((checkpoint, 0), (checkpoint, 1), two, (checkpoint, 0)):
+        model = ssg.load(folder)
+        model.kept = tmp_path / "kept"
+        model.invert(image, steps=steps)
+    assert len(list(model.kept.iterdir())) == 3
+
+
 def test_starts_with_codes_as_classes_are_other_classes_and_nothing_between(tmp_path: Path) -> None:
     space = FactorSpace((Factor.scalar("colour", 4), Factor.scalar("size"))).with_classes(["colour"])
     networks = ssg.load(write_model(tmp_path / "model", space)).networks
@@ -335,6 +362,75 @@ def test_starts_with_codes_as_classes_are_other_classes_and_nothing_between(tmp_
         assert (code_KC[:, :4].amax(dim=1) == 1).all()
         classes |= {int(k) == own for k in code_KC[:, :4].argmax(dim=1)}
     assert classes == {True, False}
+
+
+def test_codes_in_a_search_stay_codes_of_levels() -> None:
+    code = torch.tensor([[0.2, 3.0, 1.0, 3.0, 4.0, -0.5, 1.5]])
+    start = torch.tensor([[0.0, 1.0, 0.0, 0.5, 0.0, 0.0, 0.0]])
+    assert inversion._onto(SPACE, code, start)[0].tolist() == pytest.approx([0, 1, 0, 0.3, 0.4, 0, 1])
+
+
+def test_the_first_quarter_of_the_starts_takes_the_encoder_at_its_word(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inversion, "KEPT", inversion.CANDIDATES)
+    img, calls = _float(model.generate(seed=3)[0]), iter(range(100))
+
+    def as_they_come(img_BCHW: torch.Tensor) -> torch.Tensor:
+        return 100 * next(calls) + torch.arange(len(img_BCHW))
+
+    code_KC = inversion._starts(model.networks, img, as_they_come, 0)[1]  # type: ignore[arg-type]
+    read = SPACE.encode(SPACE.decode(model.networks.E(img)))
+    own = torch.isclose(code_KC, read, atol=1e-6).all(dim=1)
+    assert own[:24].all() and not own[24:48].all() and not own[48:].all()
+
+
+def test_a_search_ends_with_its_best_start(model: Model) -> None:
+    img = _float(model.generate(seed=3)[0])
+    distance = inversion._Distance(model.networks, img)
+    z_KZ, code_KC = inversion._starts(model.networks, img, distance, 0)
+    for order in (slice(None), [3, 2, 1, 0]):
+        z_1Z, level_1F = inversion._search(model.networks, distance, z_KZ[order], code_KC[order], 0, lambda done: None)
+        assert torch.equal(z_1Z, z_KZ[:1]) and torch.allclose(level_1F, SPACE.decode(code_KC[:1]))
+
+
+@pytest.mark.parametrize(("growth", "kept"), [(1.0, False), (-1.0, True)])
+def test_styles_are_refined_to_the_best_that_was_seen(model: Model, growth: float, kept: bool) -> None:
+    """Distances that rise with every step leave the styles as they were."""
+    calls = iter(range(100))
+    z, level = model.draw(0, 1)
+    offset = inversion._refine(
+        model.networks,
+        lambda img: img.mean(dim=(1, 2, 3)) + 1000 * growth * next(calls),  # type: ignore[arg-type]
+        z,
+        level,
+        5,
+        lambda done: None,
+    )
+    assert bool(offset.any()) == kept
+
+
+def test_styles_are_held_small(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    img, (z, level) = _float(model.generate(seed=3)[0]), model.draw(0, 1)
+    sizes = []
+    for weight in (0.0, inversion.OFFSET_WEIGHT, 1e4):
+        monkeypatch.setattr(inversion, "OFFSET_WEIGHT", weight)
+        distance = inversion._Distance(model.networks, img)
+        sizes.append(float(inversion._refine(model.networks, distance, z, level, 20, lambda done: None).norm()))
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_what_could_not_be_reproduced_is_kept_away_from_what_an_edit_moves() -> None:
+    before, after = torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)
+    after[0, 1, 32, 32] = 0.5
+    free = inversion._untouched(before, after)[0, 0]
+    assert (free[30:35, 30:35] == 0).all() and free[32, 40] == free[0, 0] == 1
+    assert 0 < free[32, 36] < 1, "a soft border"
+
+
+def test_the_error_of_an_inversion_is_in_parts_of_the_range_of_pixels() -> None:
+    rest = torch.tensor([2.0, -1.0, 0.0, 1.0]).reshape(1, 1, 2, 2)
+    assert inversion.Found(rest, rest, rest, rest).error == 0.5
 
 
 def test_inversion_repeats_itself(model: Model) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,14 @@ def test_true_pictures_are_what_the_scene_shows(made_zip: Path, own_cache: Path)
 
 def test_without_a_scene_there_is_no_true_picture(sprites_zip: Path) -> None:
     data = Dataset.open(sprites_zip)  # does not say where it comes from
+    assert true_pictures(data, Asked.all_values(data, np.array([0]), ("hue",)).level_NF) is None
+
+
+def test_of_another_version_of_a_scene_nothing_is_rendered(tmp_path: Path) -> None:
+    made = {"made": {"scene": "sprites", "scene_version": SCENES["sprites"].version + 1}}
+    with ZipWriter(tmp_path / "other.zip", FACTORS, made) as out:
+        out.add("0.png", render(0, 32), FACTORS.levels_of_indices(FACTORS.values_of(0)))
+    data = Dataset.open(tmp_path / "other.zip")
     assert true_pictures(data, Asked.all_values(data, np.array([0]), ("hue",)).level_NF) is None
 
 
@@ -243,6 +252,23 @@ def test_what_E_itself_says_of_the_edits_stands_beside(made_zip: Path) -> None:
     assert factors["scale"]["edit_error_said"] == pytest.approx(np.abs(scale - 0.5).mean())
 
 
+def test_scores_of_a_factor_are_of_the_edits_that_set_it_or_left_it_alone(
+    made_zip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A perfect editor moves a factor where it is set, which is no drift."""
+    data = Dataset.open(made_zip)
+    asked = Asked.all_values(data, np.array([0, 1]), ("shape", "scale"))
+    truth = true_pictures(data, asked.level_NF)
+    assert truth is not None
+    monkeypatch.setattr(edits, "in_one_pass", lambda *_: truth)
+    factors = measured(networks(editor=True), data, [0, 1])["per_factor"]
+    assert {name: factors[name]["edit_drift"] for name in FACTORS.names} == dict.fromkeys(FACTORS.names, 0.0)
+    for name in ("shape", "scale"):
+        here = asked.factor_N == FACTORS.position(name)
+        alike = psnr(asked.image_I[asked.image_N[here]], truth[here])
+        assert factors[name]["copy_psnr"] == pytest.approx(alike.mean()) and factors[name]["edit_psnr"] == 99
+
+
 def test_intervals_are_those_of_the_images_means(made_zip: Path) -> None:
     model, data = networks(editor=True), Dataset.open(made_zip)
     scores, spans = with_intervals(model, data, [0, 1, 2])
@@ -297,6 +323,26 @@ def test_other_models_are_measured_by_inversion(made_zip: Path, monkeypatch: pyt
     scores = measured(networks(editor=False), Dataset.open(made_zip), [0])
     assert all("edit_error" in scores["per_factor"][name] for name in FACTORS.names)
     assert np.isfinite([scores["edit_error"], scores["edit_psnr"]]).all()
+
+
+def test_inversions_set_what_is_asked_and_keep_what_was_found(made_zip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, data = networks(editor=False), Dataset.open(made_zip)
+    asked = Asked.all_values(data, np.array([0, 1]), ("shape", "scale"))
+    seeds, levels = list[int](), list[torch.Tensor]()
+
+    def invert(_: Networks, img_1CHW: torch.Tensor, steps: int, seed: int = 0) -> Any:
+        seeds.append(seed)
+        return types.SimpleNamespace(level_1F=torch.full((1, 5), 0.25 * len(seeds)))
+
+    def edited(_: Networks, found: Any, level_1F: torch.Tensor) -> torch.Tensor:
+        levels.append(level_1F)
+        return torch.zeros(1, 3, 32, 32)
+
+    monkeypatch.setattr(edits, "invert", invert)
+    monkeypatch.setattr(edits, "edited", edited)
+    assert len(edits.by_inversion(model, asked, 7)) == len(asked.image_N) and seeds == [7, 7]
+    found_NF = 0.25 * (asked.image_N[:, None] + 1)
+    assert torch.cat(levels).numpy() == pytest.approx(np.where(asked.set_NF, asked.level_NF, found_NF))
 
 
 def test_scalar_kinds_are_asked_for_in_their_own_levels(made_zip: Path) -> None:

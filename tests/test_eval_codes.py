@@ -96,6 +96,7 @@ def test_a_subset_is_drawn_by_the_seed() -> None:
         (CODES, MANY, {"kinds": ["scalar"]}, "1 are given"),
         (CODES, MANY, {"kinds": ["scalar", "scalar", "round"]}, "--kinds round"),
         (CODES, MANY, {"kinds": ["scalar", "scalar", "categorical"]}, "is to be categorical"),
+        (np.arange(30)[:, None] * 1000.0, MANY[:30], {"kinds": ["categorical"]}, "is to be categorical"),
         (CODES, MANY, {"kinds": ["scalar", "scalar", "circular"]}, "leaves 0 to 1"),
         (CODES, MANY, {"images": 1}, "--images 1"),
         (CODES, MANY, {"seed": -1}, "seed=-1: a whole number of at least 0"),

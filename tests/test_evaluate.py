@@ -19,8 +19,17 @@ from semistylegan.data.storage import ZipWriter
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.metrics import oracle as oracle_module
-from semistylegan.metrics.alignment import Meaning, matched, typical
-from semistylegan.metrics.evaluate import DEFAULT, METRICS, evaluate, metric_names, on_snapshot, quick, readings_of
+from semistylegan.metrics.alignment import Meaning, matched, typical, values_of_bins
+from semistylegan.metrics.evaluate import (
+    DEFAULT,
+    METRICS,
+    earlier,
+    evaluate,
+    metric_names,
+    on_snapshot,
+    quick,
+    readings_of,
+)
 from semistylegan.metrics.oracle import Oracle
 from semistylegan.metrics.oracle_network import Plan, plan_for
 from semistylegan.metrics.protocol import SEEN, coarse_factors, note, protocol_of
@@ -197,6 +206,27 @@ def test_the_leakage_matrix_shows_who_moves_with_whom(world: Dataset) -> None:
     assert leaky["shape"]["x"] > 0.5 and leaky["x"]["x"] == 0 and leaky["hue"]["x"] == 0
 
 
+def test_leakage_is_between_images_of_the_same_z(world: Dataset) -> None:
+    """A generator that draws from z alone: whatever code is changed, nothing moves."""
+
+    class OfZ(PerfectG):
+        def forward(self, z: Tensor, code: Tensor) -> Tensor:
+            return picture(np.stack([(z[:, 0] > 0).numpy(), 0 * z[:, 0].numpy(), (z[:, 1] > 0).numpy()], axis=1))
+
+    before, after = read(world, networks(G=OfZ())).changed
+    assert len(np.unique(before, axis=0)) == 4 and (after == before).all()
+
+
+def test_the_oracle_reads_images_as_a_file_has_them(world: Dataset) -> None:
+    class Between(PerfectG):
+        def forward(self, z: Tensor, code: Tensor) -> Tensor:
+            return super().forward(z, code) + torch.tensor([0.4 / 127.5, 0.0, 9.0])[:, None, None]
+
+    grey = (read(world, networks(G=Between()), images=50).generated.feature_ND + 1) * 127.5
+    assert grey[:, :2] == pytest.approx(np.rint(grey[:, :2]), abs=1e-3)
+    assert grey[:, 2] == pytest.approx(255), "what leaves the range is cut"
+
+
 def test_scalar_kinds_are_judged_in_the_datas_own_units(world: Dataset) -> None:
     """With --factor-kinds scalar the networks know numbers alone; errors are those of classes and angles still."""
     line = SPACE.with_kinds("scalar")
@@ -253,6 +283,20 @@ def test_names_are_not_fitted_to_the_images_they_are_judged_on(world: Dataset) -
     assert fields["per_factor"]["shape"]["mae"] > 0.5 and fields["per_factor"]["x"]["mae"] > 0.25
 
 
+def test_meanings_come_from_what_is_known_alone() -> None:
+    """x is known of a part of the images. Elsewhere its level is 0, as one code foretells: that means nothing."""
+    random, space = np.random.default_rng(0), FactorSpace((Factor.scalar("x", 2),))
+    known = np.arange(400) % 4 > 0
+    x = random.random(400) < 0.8
+    right = random.random(400) < 0.9
+    codes = np.stack([known, np.where(right, x, ~x)], axis=1).astype(float)
+    level = np.where(known, x, 0.0)[:, None]
+    meaning = Meaning.fit(codes, FactorSpace.grid({"a": 2, "b": 2}), level, space, known[:, None])
+    assert meaning.code_of == (1,)
+    told = [x[known & (codes[:, 1] == value)].mean() for value in (0, 1)]
+    assert meaning.levels(np.array([[0.0, 0.0], [0.0, 1.0]]))[:, 0] == pytest.approx(told)
+
+
 def test_matching_by_hand() -> None:
     assert matched(np.array([[0.1, 0.9], [0.8, 0.85]])) == (1, 0)
     assert matched(np.array([[0.1, 0.9, 0.2]])) == (None, 0, None)
@@ -274,6 +318,11 @@ def test_what_is_typical() -> None:
     assert min(typical(np.array([0.9, 0.1]), hue), 1 - typical(np.array([0.9, 0.1]), hue)) == pytest.approx(0, abs=1e-9)
     assert typical(np.array([2.0, 1.0, 2.0]), shape) == 2
     assert typical(np.array([0.0, 0.5]), x) == 0.25
+
+
+def test_a_bin_that_no_image_fell_into_stands_for_what_fits_all() -> None:
+    level = np.array([0.5, 1.0, 1.0, 0.5])
+    assert values_of_bins(np.array([0, 2, 2, 0]), level, SPACE["x"], 3) == pytest.approx([0.5, 0.75, 1.0])
 
 
 def test_another_value_is_never_the_same() -> None:
@@ -298,6 +347,23 @@ def test_the_encoder_is_judged_on_images_that_it_saw_no_labels_of(world: Dataset
     few = read(world, networks(), own=own, images=25)
     assert len(few.rows) == 25 and set(few.rows) < set(r.rows)
     assert set(read(world, networks(), own=own, images=25, seed=1).rows) != set(few.rows)
+
+
+def test_too_few_held_out_images_are_not_what_it_is_judged_on(world: Dataset) -> None:
+    own = world.labels.keep(np.arange(30))
+    for count, rows in ((19, range(30, 90)), (20, range(70, 90))):
+        r = read(world, networks(), own=own, held_out=np.arange(90 - count, 90))
+        assert r.rows.tolist() == list(rows), count
+
+
+def test_another_seed_draws_other_codes_z_and_images(world: Dataset) -> None:
+    for one, two in (
+        [read(world, networks(), images=50, seed=seed) for seed in (0, 1)],
+        [editor(world, images=50, seed=seed) for seed in (0, 1)],
+    ):
+        assert not torch.equal(one.generated_levels, two.generated_levels)
+        assert not torch.equal(one.starts(50, 2), two.starts(50, 2))
+        assert set(one.edited) != set(two.edited)
 
 
 def test_where_every_label_was_used_it_says_so(world: Dataset) -> None:
@@ -327,6 +393,25 @@ def test_codes_may_come_from_the_labels(world: Dataset) -> None:
     asked = read(world, networks(), prior=prior).generated.asked_NK
     assert len(np.unique(asked, axis=0)) == 2
     assert len(np.unique(read(world, networks()).generated.asked_NK, axis=0)) == 90
+
+
+def test_what_a_row_of_the_prior_does_not_know_is_drawn(world: Dataset) -> None:
+    known = np.tile([True, True, False], (90, 1))
+    prior = Labels(np.where(known, world.labels.level_NF, 0).astype(np.float32), known).keep(np.array([7, 88]))
+    asked = read(world, networks(), prior=prior).generated.asked_NK
+    assert len(np.unique(asked[:, :2], axis=0)) == 2 and len(np.unique(asked[:, 2])) == 5
+
+
+def test_intervals_of_errors_are_of_what_is_known(world: Dataset) -> None:
+    """An encoder that turns x round, which 50 of 90 images know."""
+    known = np.ones((90, 3), dtype=bool)
+    known[:40, 2] = False
+    labels = Labels(np.where(known, world.labels.level_NF, 0).astype(np.float32), known)
+    r = read(world.with_labels(labels), networks(E=PerfectE(change=lambda u: u * [1, 1, -1] + [0, 0, 1])))
+    fields = METRICS["l2"].measure(r)
+    spans = intervals_of("l2", fields, r)
+    assert spans["mae.x"].score == pytest.approx(fields["per_factor"]["x"]["mae"]) and spans["mae.x"].score > 0.5
+    assert spans["l2"].score == pytest.approx(fields["l2"])
 
 
 # -- the files of a run ------------------------------------------------------------------------------------------------
@@ -481,6 +566,15 @@ def test_scores_of_other_measures_do_not_stay(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("semistylegan.metrics.evaluate.VERSION", 2)
     new = evaluate(run, ["l2"], images=200, device="cpu")
     assert new["mig"] is None and new["metrics_version"] == 2 and set(new["protocols"]) == {"l2"}
+
+
+def test_scores_of_other_images_do_not_stay(tmp_path: Path) -> None:
+    identity = {"weights_sha256": "a", "images": 200, "seed": 0}
+    (tmp_path / "metrics.json").write_text(json.dumps({**identity, "mig": 0.5, "oracle_l2": 0.1}), encoding="utf-8")
+    assert earlier(tmp_path, identity, 0.1) == {"mig": 0.5}
+    for other in ({"weights_sha256": "b"}, {"images": 150}, {"seed": 1}):
+        assert earlier(tmp_path, identity | other, 0.1) == {}
+    assert earlier(tmp_path, identity, 0.2) == {}
 
 
 def test_fid_of_a_network_that_the_user_gives(tmp_path: Path) -> None:

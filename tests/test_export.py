@@ -443,6 +443,25 @@ def test_a_published_site_is_brought_up_to_date(model: Model, tmp_path: Path, mo
     assert {p.name for p in out.iterdir()} - {"CNAME", "extra"} <= set(web.NAMES)
 
 
+@pytest.mark.parametrize("off", [0.002, math.nan])
+def test_a_file_that_gives_something_else_than_torch_is_our_bug(
+    off: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+
+    class Session:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def run(self, _: None, fed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            return [fed["x"] + np.float32(off)]
+
+    monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: None)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    with pytest.raises(RuntimeError, match=f"y.onnx: differs from torch by {off:.0g}"):
+        forms._network(torch.nn.Identity(), {"x": torch.zeros(2, 3)}, "y", tmp_path / "y.onnx")
+
+
 def test_onnx_without_its_extra(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
     with pytest.raises(UserError, match=r"onnxscript, which is not installed: pip install 'semistylegan\[onnx\]'"):
@@ -461,6 +480,21 @@ def test_another_package_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(UserError, match=r"needs npm once.*or give --runtime onnxruntime-web-[\d.]+tgz"):
         runtime.runtime()
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_cache_that_lacks_a_file_of_the_package_is_filled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEMISTYLEGAN_CACHE", str(tmp_path))
+    folder = tmp_path / f"{runtime.PACKAGE}-{runtime.VERSION}"
+    folder.mkdir()
+    first, *others = runtime.FILES.values()
+    for name in others:
+        (folder / name).touch()
+    with pytest.raises(UserError, match=r"nothing.tgz: cannot be read"):
+        runtime.runtime(tmp_path / "nothing.tgz")
+    (folder / first).touch()
+    assert runtime.runtime(tmp_path / "nothing.tgz") == folder
 
 
 @pytest.fixture(scope="module")

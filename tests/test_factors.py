@@ -380,3 +380,52 @@ def test_as_classes_needs_a_grid_and_leaves_classes_alone() -> None:
         FactorSpace((Factor.scalar("place"),)).with_classes(["place"])
     with pytest.raises(UserError, match="as_classes needs a scalar"):
         FactorSpace((Factor.circular("hue", 12),)).with_classes(["hue"])
+
+
+def test_a_class_number_is_rounded_and_one_that_is_unknown_may_be_any() -> None:
+    space = FactorSpace((Factor.categorical("shape", ("a", "b", "c")),))
+    code = space.encode(torch.tensor([[1.9999998], [0.4], [-3.0], [1e6]]))
+    assert code.tolist() == [[0, 0, 1], [1, 0, 0], [1, 0, 0], [0, 0, 1]]
+
+
+def test_levels_span_a_factor_and_go_round_a_circle_once() -> None:
+    assert Factor.circular("yaw").levels(4).tolist() == [0, 0.25, 0.5, 0.75]
+    assert Factor.scalar("weight").levels(3).tolist() == [0, 0.5, 1]
+    assert Factor.scalar("size", 9).levels(3).tolist() == [0, 0.5, 1]
+
+
+def test_a_whole_turn_is_the_place_where_it_began() -> None:
+    """An angle just under zero is decoded as 1 in single precision."""
+    yaw = Factor.circular("yaw")
+    level = FactorSpace((yaw,)).decode(torch.tensor([[0.5, -1e-9]])).item()
+    assert level == 1.0 and yaw.value_of(level) == 0.0
+
+
+def test_on_a_line_values_stay_what_they_are_and_classes_are_their_numbers() -> None:
+    for factor in EVERY_KIND:
+        line = factor.as_scalar()
+        for index in range(factor.size or 0):
+            value = index if factor.kind == "categorical" else factor.value_of(float(factor.level_of_index(index)))
+            assert line.value_of(float(line.level_of_index(index))) == pytest.approx(value)
+
+
+def test_factors_without_names_keep_their_kinds_and_sizes() -> None:
+    space = EVERY_KIND.anonymous()
+    assert [(f.kind, f.size, f.width) for f in space] == [(f.kind, f.size, f.width) for f in EVERY_KIND]
+    assert space.names == tuple(f"code{i}" for i in range(len(EVERY_KIND)))
+
+
+def test_a_category_may_be_named_like_a_value_index() -> None:
+    tag = Factor.categorical("tag", ("#1", "#2", "x"))
+    assert [tag.level_of(value) for value in ("#1", "#2", "#0")] == [0, 1, 0]
+
+
+def test_numbers_beyond_the_grid_are_a_users_error() -> None:
+    space = FactorSpace.grid({"a": 3, "b": 4})
+    for values in ([0, 4], [3, 0], [-1, 0], [[0, 0], [0, 4]]):
+        with pytest.raises(UserError, match=r"factor '[ab]': value indices run from 0 to [23]"):
+            space.index_of(values)  # type: ignore[arg-type]
+    for index in (-1, 12, np.array([0, 12])):
+        with pytest.raises(UserError, match="images are numbered 0 to 11"):
+            space.values_of(index)
+    assert type(space.index_of([2, 3])) is int

@@ -47,6 +47,7 @@ from semistylegan.training.step import (
     Log,
     Passes,
     generate,
+    keeping_loss,
     loss_of_D_and_E,
     read_once,
     reading,
@@ -107,6 +108,28 @@ def test_an_editor_with_a_coarse_look_sees_no_more_than_that() -> None:
     assert not torch.allclose(finer.G(img, code), finer.G(img + checks, code), atol=1e-3)
 
 
+def test_an_editor_has_the_maps_of_its_way_down_beside_those_of_its_way_up() -> None:
+    """They alone tell two images apart where nothing comes through the way down."""
+    model = networks(coarse=4, seen=16)
+    for conv in model.G.down:
+        conv.weight.zero_()
+    img, code = torch.rand(2, 3, 16, 16) * 2 - 1, SPACE.encode(torch.tensor([[0.1, 0.2]] * 2))
+    first, second = model.G(img, code)
+    assert not torch.allclose(first, second, atol=1e-2)
+
+
+def test_an_editor_is_told_probabilities_of_classes() -> None:
+    space = SPACE.with_classes(["scale"])
+    config = ModelConfig.of_size("tiny", 16, 3, space.code_width, coarse=4, seen=16, knows_source=True)
+    G, _, E = build_networks(config)
+    told = list[torch.Tensor]()
+    G.register_forward_pre_hook(lambda _, given: told.append(given[1]))
+    with torch.no_grad():
+        Networks(config, space, G, E).draw(torch.randn(2, 3, 16, 16), torch.rand(2, space.code_width))
+    own = told[0][:, space.code_width :][:, space.slices[1]]
+    assert (own > 0).all() and torch.allclose(own.sum(dim=1), torch.ones(2))
+
+
 def test_an_editor_that_blends_draws_a_factor_and_an_offset() -> None:
     """With nothing but biases in its last layers, 1 on the factor's, the input comes out; otherwise as they say."""
     model = networks(blend=True)
@@ -150,6 +173,15 @@ def test_strength_goes_from_the_code_that_is_read_to_the_one_asked_for(knows_sou
     # A factor that is not set may hold anything.
     assert torch.equal(at[2], edited_in_one_pass(model, img, other, set_hue))
     assert not torch.allclose(at[2], edited_in_one_pass(model, img, other, torch.tensor([[True, True]])), atol=1e-4)
+
+
+def test_a_class_that_is_kept_goes_in_as_a_chance_not_as_a_logit() -> None:
+    space = FactorSpace((Factor.categorical("shape", ("a", "b")), Factor.scalar("size")))  # as wide as SPACE
+    model = dataclasses.replace(networks(), space=space)
+    img = torch.rand(1, 3, 16, 16) * 2 - 1
+    kept = edited_in_one_pass(model, img, torch.zeros(1, 2), torch.tensor([[False, False]]))
+    assert torch.allclose(kept, model.draw(img, space.soften(model.E(img))), atol=1e-5)
+    assert not torch.allclose(kept, model.draw(img, model.E(img)), atol=1e-4)
 
 
 # -- training -------------------------------------------------------------------------------------------------------
@@ -264,6 +296,16 @@ def test_G_is_told_the_source_of_what_it_starts_from(sprites_zip: Path, knows_so
     assert torch.equal(back, torch.cat([own[rows], source], dim=1))
 
 
+def test_what_keeps_an_image_counts_by_its_weights(sprites_zip: Path) -> None:
+    chosen = config(sprites_zip, sprites_zip, fine_factors="hue,scale", gamma_rec=3.0, gamma_cycle=2.0).resolved(32)
+    state, batch = begun(chosen)
+    part, log = read_once(state, split(state, batch)[0]), Log(1)
+    with torch.no_grad():
+        loss = keeping_loss(state, part, generate(state, part), log)
+    expected = 3 * log.means["loss_rec"] + 2 * log.means["loss_cycle"]
+    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_colours_are_as_classes_unless_someone_says_otherwise(sprites_zip: Path) -> None:
     space = Dataset.open(sprites_zip).space
 
@@ -279,6 +321,7 @@ def test_colours_are_as_classes_unless_someone_says_otherwise(sprites_zip: Path)
     assert class_factors(TrainConfig.preset("paper", "data", "run"), kitchen) == ()
     many = FactorSpace((Factor.scalar("color", 9), Factor.scalar("hue"), Factor.scalar("style", 8)))
     assert class_factors(config(sprites_zip, sprites_zip), many) == ("style",)
+    assert class_factors(TrainConfig.preset("semi", "data", "run"), FactorSpace.dsprites()) == ("shape",)
     asked = config(sprites_zip, sprites_zip, fine_factors="hue,scale", as_classes="scale")
     _, own = labels_and_space(asked, Dataset.open(sprites_zip))
     assert own.code_width == 2 + 5
@@ -571,6 +614,7 @@ def test_fine_factors_are_guessed_by_name(names: tuple[str, ...], fine: tuple[st
         ({"coarse": 0}, "--coarse 0: choose one of 4, 8, 16, 32"),
         ({"seen": 64}, "--seen 64: choose one of"),
         ({"coarse": 16, "seen": 8}, "--seen 8: must be at least --coarse 16"),
+        ({"keep": 1.5}, "--keep 1.5: must lie between 0 and 1"),
         ({"gamma_rec": -1.0}, "--gamma-rec -1.0: must be at least 0"),
         ({"gamma_doubt": -1.0}, "--gamma-doubt -1.0: must be at least 0"),
         ({"as_classes": "scale,form"}, "unknown factor 'form'"),

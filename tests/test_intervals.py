@@ -162,6 +162,10 @@ def test_the_resamples_of_kid_are_those_of_the_plain_bootstrap(monkeypatch: pyte
     assert found.score == pytest.approx(metrics.kid(a, b))
 
 
+def test_votes_of_another_seed_are_others_and_none_that_people_use() -> None:
+    assert len({*code_intervals.seeds(0), *code_intervals.seeds(1)}) == 20 and min(code_intervals.seeds(0)) > 1000
+
+
 def test_the_quick_frechet_distance_is_the_exact_one() -> None:
     random = np.random.default_rng(0)
     a, b = random.normal(size=(200, 6)) @ random.normal(size=(6, 6)), random.normal(size=(150, 6)) + 0.3

@@ -216,6 +216,19 @@ def test_spread_is_k_centre_greedy() -> None:
     assert np.isinf(active.nearest(feature, feature[:0])).all()
 
 
+def test_images_that_look_alike_are_chosen_once_each() -> None:
+    feature = np.zeros((3, 2), np.float32)
+    near = active.nearest(feature, feature[:0])
+    assert sorted(active.spread(feature, near, 9)) == [0, 1, 2]
+
+
+def test_nothing_is_doubted_of_a_point_outside_its_circle_or_of_a_single_class() -> None:
+    space = FactorSpace((Factor.circular("a"), Factor.categorical("b", ("x",)), Factor.categorical("c", ("y", "z"))))
+    said = np.array([[0.9, 0, 3, 1000, 0]], np.float32)
+    assert active.doubt(said, space).tolist() == [0]
+    assert active.reading(said, space)[0, 2:].tolist() == [1, 1, 0]
+
+
 def test_doubt_is_where_classes_are_close_and_angles_are_short() -> None:
     space = FactorSpace((Factor.categorical("a", ("x", "y", "z")), Factor.circular("b"), Factor.scalar("c")))
     said = np.array([[9, 0, 0, 0.5, 0, 3], [1, 1, -9, 0.5, 0, 3], [9, 0, 0, 0.1, 0, 3]], np.float32)

@@ -19,6 +19,7 @@ from semistylegan.data.labels import (
     parse_csv,
     read_csv,
 )
+from semistylegan.data.table import Numbers
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.files import write_text
@@ -163,6 +164,22 @@ def test_a_column_without_a_name_is_named_or_left_out() -> None:
         parse_csv(b",file_name,shape,\n,a.png,ring,\n1,b.png,box,\n", "metadata.csv", ["a.png", "b.png"])
 
 
+def test_half_words_are_words() -> None:
+    space, labels = parsed("file_name,kind\na.png,1\nb.png,2\nc.png,one\nsub/d.png,two\n")
+    assert space["kind"].categories == ("1", "2", "one", "two") and labels.known_NF.all()
+
+
+def test_digits_with_a_line_between_are_no_number() -> None:
+    """Python would read 1_0 as ten."""
+    space, _ = parsed("file_name,code\na.png,1_0\nb.png,2_0\n")
+    assert space["code"].categories == ("1_0", "2_0")
+
+
+def test_names_that_differ_in_case_alone_are_not_taken_for_each_other() -> None:
+    number = Numbers(["a.png", "A.png", "b.png"])
+    assert [number.of(cell) for cell in ("a.png", "A.png", "A.PNG", "B.PNG")] == [0, 1, None, 2]
+
+
 def test_a_blank_column_is_no_factor() -> None:
     space, labels = parsed("file_name,a,b\na.png,,1\n")
     assert space.names == ("b",) and labels.level_NF.shape == (4, 1)
@@ -203,6 +220,12 @@ def test_a_hold_out_of_no_image(spec: str, words: str) -> None:
     with pytest.raises(UserError, match=f"--hold-out {spec}: .*{words}"):
         held_out_rows(labels, space, f"size=0.5,{spec}", 0)
     assert held_out_rows(labels, space, "size=0.5,0.25", 0).tolist()
+
+
+def test_an_image_of_unknown_value_is_not_held_out_by_value() -> None:
+    """An unknown level is stored as 0."""
+    space, labels = parsed("file_name,size\na.png,0\nb.png,\nc.png,1\n", FactorSpace((Factor.scalar("size"),)))
+    assert held_out_rows(labels, space, "size=0", 0).tolist() == [0]
 
 
 def test_a_hold_out_of_values_with_commas() -> None:
@@ -333,6 +356,18 @@ def test_other_vectors_are_scalars() -> None:
     assert [(f.kind, f.low, f.high) for f in space] == [("scalar", 0.5, 1.5), ("scalar", 10, 20)]
     assert labels.level_NF[:3].tolist() == [[0, 0], [1, 1], [0, 0]]
     assert labels.known_NF[:3].tolist() == [[True, True], [True, True], [False, True]]
+
+
+def test_vectors_of_which_a_part_is_unknown_are_no_class() -> None:
+    space, labels = from_json(entries([[1, 0], [None, 1]]))
+    assert space.names == ("label0", "label1")
+    assert labels.known_NF[:2].tolist() == [[True, True], [False, True]]
+
+
+def test_a_level_that_rounding_put_over_the_end_is_the_end() -> None:
+    space = FactorSpace((Factor.scalar("size"),))
+    _, labels = from_json(entries([[1.0000005], [-0.0000005]]), space)
+    assert labels.level_NF[:2, 0].tolist() == [1, 0]
 
 
 def test_with_factors_json_they_are_levels() -> None:

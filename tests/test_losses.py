@@ -89,6 +89,20 @@ def test_unsupervised_is_the_mean_distance() -> None:
     assert losses.unsupervised(said, code, SCALARS).item() == pytest.approx(0.3)
 
 
+def test_means_weigh_a_cross_entropy_as_a_distance_does() -> None:
+    said, known = torch.tensor([[0.5, 2.0, 1.0, 0.0, 0.5, 0.0]]), torch.ones(1, 3, dtype=torch.bool)
+    code = MIXED.encode(torch.tensor([[0.5, 0.0, 0.0]]))
+    expected = 0.3 * (math.log(math.exp(2) + math.exp(1) + 1) - 2)
+    assert losses.unsupervised(said, code, MIXED, 0.3).item() == pytest.approx(expected, rel=1e-6)
+    assert losses.supervised(said, code, known, MIXED, 0.3).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_pixels_are_compared_by_their_mean_absolute_difference() -> None:
+    img = torch.zeros(2, 3, 4, 4)
+    img[0], img[1] = 0.5, -1.0
+    assert losses.pixels(img, torch.zeros(2, 3, 4, 4)).item() == pytest.approx(0.75)
+
+
 def test_mix_share_favours_the_labelled_side() -> None:
     share = losses.mix_share(20_000, 0.75, np.random.default_rng(0)).double()
     assert share.min() >= 0.5 and share.max() <= 1.0
@@ -185,5 +199,5 @@ def test_tints_have_the_strength_that_is_asked_for(channels: int) -> None:
     if channels == 3:  # what becomes of red less green, whose length is contrast x saturation
         length = (by[:, :, 0] - by[:, :, 1]).norm(dim=1) / math.sqrt(2)
         assert length.log2().std().item() == pytest.approx(math.hypot(0.25, 0.125), rel=0.05)
-    assert losses.tinted(1e3 * grey, by).max() == 1
+    assert losses.tinted(1e3 * grey, by).max() == 1 and losses.tinted(-1e3 * grey, by).min() == -1
     torch.testing.assert_close(losses.tinted(grey, losses.tint_matrix(4000, channels, 0.0, random)), grey)

@@ -100,6 +100,10 @@ def test_the_best_constant_is_of_what_is_known() -> None:
     assert found[:2] == pytest.approx([1 / 3, 0.5]) and np.isnan(found[2])
 
 
+def test_the_best_constant_of_few_angles_is_no_whole_degree() -> None:
+    assert constant_errors(np.full((3, 1), 0.1234), FactorSpace((Factor.circular("angle"),)))[0] == 0
+
+
 def test_a_factor_of_one_value_does_not_count_as_one_that_stayed() -> None:
     space = FactorSpace((Factor.scalar("still", 1), Factor.scalar("a", 3), Factor.scalar("b", 3)))
     before, after = np.array([[0.0, 0.0, 0.5]]), np.array([[0.0, 1.0, 0.0]])

@@ -250,6 +250,15 @@ def test_mig_of_few_images_by_chance() -> None:
     assert mig_by_chance(index / 3, index, space) < 0.02
 
 
+def test_chance_is_looked_at_where_a_factor_is_known() -> None:
+    """Of the first 80 images alone, as without the others."""
+    random, space = np.random.default_rng(0), FactorSpace((Factor.scalar("a", 4), Factor.scalar("b", 4)))
+    index, known = random.integers(0, 4, (400, 2)), np.tile(np.arange(400)[:, None] < 80, (1, 2))
+    level = np.stack([random.uniform(0, 1, 400), np.full(400, 0.5)], axis=1)
+    few = mig_by_chance(level, np.where(known, index, -1), space, 20, known)
+    assert few == pytest.approx(mig_by_chance(level[:80], index[:80], space), rel=0.2)
+
+
 def test_classes_are_never_merged() -> None:
     many = FactorSpace((Factor.categorical("kind", tuple(map(str, range(30)))), Factor.scalar("x", 2)))
     factors = full_grid(30, 2, repeat=2)
@@ -313,3 +322,22 @@ def test_modularity_of_unequal_shares_by_hand() -> None:
 def test_modularity_needs_two_factors() -> None:
     with pytest.raises(UserError, match="at least two"):
         metrics.modularity(GOOD, GOOD[:, :1])
+
+
+# -- IRS ---------------------------------------------------------------------------------------------------------------
+
+
+def test_irs_cuts_deviations_at_the_quantile_of_the_library() -> None:
+    random = np.random.default_rng(0)
+    factors = random.integers(0, 4, (400, 2))
+    codes = factors + random.normal(size=(400, 2))
+    assert metrics.irs(codes, factors) == metrics.irs(codes, factors, 0.99) != metrics.irs(codes, factors, 1.0)
+
+
+def test_irs_takes_up_to_twenty_values_as_they_are() -> None:
+    """However they are numbered: only more of them are put into bins."""
+    random = np.random.default_rng(0)
+    factors = random.integers(0, 20, (800, 1))
+    codes = factors + random.normal(size=(800, 2))
+    apart = np.where(factors == 19, 1000, factors)
+    assert metrics.irs(codes, apart) == pytest.approx(metrics.irs(codes, factors), abs=1e-12)

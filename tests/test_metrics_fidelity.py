@@ -133,6 +133,24 @@ def test_a_generator_that_draws_one_image_is_precise_and_recalls_nothing() -> No
     assert scores.precision == 1 and scores.recall == pytest.approx(0.01)
 
 
+def test_three_neighbours_are_the_protocol() -> None:
+    real, fake = features(60, 4, 0), features(60, 4, 1) + 0.5
+    three = metrics.precision_recall(real, fake, k=3)
+    assert metrics.precision_recall(real, fake) == three != metrics.precision_recall(real, fake, k=5)
+
+
+def test_what_lies_on_the_rim_up_to_rounding_is_inside() -> None:
+    """Points in a row, a step apart; fakes a step beyond its ends."""
+    for angle in np.linspace(0.1, 1.5, 40):
+        step = np.array([[np.cos(angle), np.sin(angle)]])
+        assert metrics.precision_recall(np.arange(4)[:, None] * step, [[-1], [4]] * step, k=1).precision == 1
+
+
+def test_features_far_from_zero_cover_as_those_around_it() -> None:
+    real, fake = features(60, 4, 0), features(60, 4, 1) + 0.5
+    assert metrics.precision_recall(real + 1e7, fake + 1e7) == metrics.precision_recall(real, fake)
+
+
 def test_precision_and_recall_agree_with_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(3)
     real, fake, k = random.normal(size=(50, 2)), random.normal(size=(40, 2)) + 1, 3

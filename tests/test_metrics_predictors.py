@@ -7,7 +7,9 @@ import pytest
 
 from semistylegan import metrics
 from semistylegan.errors import UserError
-from semistylegan.metrics.predictors import concentration, preference, split, told_by_a_line
+from semistylegan.metrics.boosting import boosted
+from semistylegan.metrics.entries import Entries
+from semistylegan.metrics.predictors import concentration, preference, split, told_by_a_line, wide_entries
 
 
 def draws(count: int, *sizes: int, seed: int = 0) -> np.ndarray:
@@ -76,6 +78,21 @@ def test_a_value_that_training_never_saw_is_no_crash() -> None:
     assert 0 <= metrics.sap(rare, rare) <= 1
 
 
+def test_a_factor_that_never_varies_while_learning_counts_nowhere() -> None:
+    """Not in the accuracy either, where every guess would be right."""
+    noisy = FACTORS + np.random.default_rng(0).normal(size=FACTORS.shape)
+    still = np.insert(FACTORS, 1, 2, axis=1)
+    for metric in (metrics.sap, lambda *a, **k: metrics.dci(*a, classifier="forest", **k)):
+        with_still = metric(noisy[:400], still[:400], test=(noisy[400:], still[400:]))
+        assert with_still == metric(noisy[:400], FACTORS[:400], test=(noisy[400:], FACTORS[400:]))
+
+
+def test_chance_decides_between_columns_that_are_the_same() -> None:
+    twice = np.repeat(FACTORS[:60, :1] * 1.0, 2, axis=1)
+    one, same, other = (boosted(twice, FACTORS[:60, 0], twice[:1], seed)[0] for seed in (0, 0, 1))
+    assert np.array_equal(one, same) and not np.array_equal(one, other) and one.min() > 0.2
+
+
 def test_the_split_is_two_thirds() -> None:
     train, test = split(15_000, 0)
     assert (len(train), len(test)) == (10_000, 5_000)
@@ -105,6 +122,11 @@ def test_info_mec_prunes_what_hardly_varies() -> None:
     with_idle = metrics.info_mec(np.concatenate([FACTORS, noise], axis=1), FACTORS)
     assert with_idle.modularity == pytest.approx(metrics.info_mec(FACTORS, FACTORS).modularity, abs=0.01)
     assert metrics.info_mec(np.ones((600, 2)), FACTORS) == (0, 0, 0)
+
+
+def test_an_entry_counts_from_a_twentieth_of_the_widest_one() -> None:
+    code = np.outer([0.0, 1.0, 0.5], [2.0, 0.101, 0.099])
+    assert wide_entries(Entries.of(code, None)).tolist() == [True, True, False]
 
 
 def test_a_code_that_never_varies_makes_nothing_more_explicit() -> None:

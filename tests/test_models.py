@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
+from semistylegan.models.build import build_generator
 from semistylegan.models.checkpoint import checkpoint_name, checkpoints, find_checkpoint, load_model, save_model
-from semistylegan.models.config import ModelConfig
-from semistylegan.models.encoder import Discriminator, Encoder, Trunk
+from semistylegan.models.config import Backbone, ModelConfig
+from semistylegan.models.encoder import Discriminator, Down, Encoder, Trunk
 from semistylegan.models.layers import (
     Conv,
     FromImage,
@@ -26,7 +29,10 @@ from semistylegan.models.layers import (
     ToImage,
     expected_position,
     minibatch_deviation,
+    pixel_norm,
+    upsample,
 )
+from semistylegan.models.mapping import Mapping
 from semistylegan.models.pooling import activate_and_pool, also_pooled
 from semistylegan.models.stylegan2 import StyleGAN2
 
@@ -183,6 +189,78 @@ def test_equalised_layers_keep_unit_variance(lr: float) -> None:
     assert layer.rates["weight"] == pytest.approx(lr / 20)
 
 
+@pytest.mark.parametrize(
+    ("make", "weight", "bias"),
+    [
+        (lambda: Linear(300, 200, gain=1.5, lr=0.1), 0.1, 0.15),
+        (lambda: Conv(60, 50, 3, gain=1.5), 1.0, 1.5),
+        (lambda: FromImage(3, 9000), 1.0, 2**0.5),
+        (lambda: ModulatedConv(60, 50, 8, gain=1.5), 1.0, 1.5),
+        (lambda: ToImage(9000, 3, 8), 1.0, 1.0),
+    ],
+)
+def test_weights_over_their_rates_have_unit_variance(make: Callable[[], Any], weight: float, bias: float) -> None:
+    """So that one learning rate fits all; where a layer's own is a tenth, they have ten times as far to go."""
+    layer = make()
+    assert (layer.weight / layer.rates["weight"]).std().item() == pytest.approx(1 / weight, rel=0.03)
+    assert layer.rates.get("bias", 1.0) == pytest.approx(bias)
+
+
+def test_the_mapping_learns_at_its_own_rate() -> None:
+    slow, fast = (Mapping(dataclasses.replace(tiny(), mapping_lr=lr)) for lr in (0.01, 1.0))
+    assert len(slow.layers) == 2 and slow.embed is not None and fast.embed is not None
+    for a, b in zip(slow.layers, fast.layers, strict=True):
+        assert a.rates == pytest.approx({name: 0.01 * rate for name, rate in b.rates.items()})
+    assert slow.embed.rates == fast.embed.rates
+
+
+def test_the_mapping_looks_at_directions() -> None:
+    """Of z, and, while the bias of the code's map is 0, of the code."""
+    mapping, z, code = Mapping(tiny()), torch.randn(4, 16), torch.rand(4, 2)
+    w = mapping(z, code)
+    torch.testing.assert_close(mapping(3 * z, code), w, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(mapping(z, 3 * code), w, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(mapping(-z, -code), -w, atol=1e-2)  # it is not linear
+    torch.testing.assert_close(pixel_norm(3 * z).square().mean(dim=1), torch.ones(4))
+
+
+def test_upsampling_is_the_1_3_3_1_filter() -> None:
+    x = torch.zeros(1, 1, 4, 4)
+    x[0, 0, 1, 1] = 16
+    row = torch.tensor([0.0, 1, 3, 3, 1, 0, 0, 0])
+    torch.testing.assert_close(upsample(x)[0, 0], row[:, None] * row)
+
+
+def test_half_the_resolution_keeps_the_variance() -> None:
+    """Away from the border, of maps that pooling leaves as they are."""
+    with torch.no_grad():
+        out = Down(128, 128)(torch.randn(16, 128, 1, 1).expand(-1, -1, 8, 8).contiguous())
+    assert out[:, :, 1:-1, 1:-1].square().mean().item() == pytest.approx(1.04, rel=0.2)
+
+
+@pytest.mark.parametrize(("resolution", "sees"), [(32, False), (64, True)])
+def test_a_head_sees_small_things_from_64_px_on(resolution: int, sees: bool) -> None:
+    config = tiny(resolution)
+    E = Encoder(config, Trunk(config))
+    maps = E.trunk(torch.randn(2, 3, resolution, resolution))
+    code = E.code(maps)
+    maps[-3] = maps[-3].detach().clone()
+    maps[-3][:, 0, 5, 5] += 100
+    assert torch.equal(E.code(maps), code) != sees
+
+
+def test_a_head_sees_means_maxima_and_places() -> None:
+    E = Encoder(tiny(), Trunk(tiny()))
+    nn.init.dirac_(E.conv.weight)
+    flat, peak, half = torch.ones(1, 64, 4, 4), torch.zeros(1, 64, 4, 4), torch.ones(1, 64, 4, 4)
+    peak[:, :, 1, 2], half[:, :, :2] = 16.0, 0.0
+    left, right = torch.zeros(2, 1, 64, 8, 8)
+    left[:, :, 3, 0] = right[:, :, 3, 7] = 50.0
+    code = E.code([left, flat])
+    for maps in ([left, peak], [left, half], [right, flat]):
+        assert not torch.allclose(E.code(maps), code, atol=1e-3)
+
+
 def test_an_image_s_code_does_not_depend_on_its_batch() -> None:
     config = tiny()
     E = Encoder(config, Trunk(config))
@@ -220,9 +298,18 @@ def test_synthesis_takes_one_w_or_one_a_layer() -> None:
     G = StyleGAN2(tiny())
     w = G.mapping(torch.randn(2, G.z_dim), torch.rand(2, 2))
     torch.testing.assert_close(G.synthesis(w), G.synthesis(w[:, None].repeat(1, G.layers, 1)))
-    other = w[:, None].repeat(1, G.layers, 1)
-    other[:, -1] = torch.randn_like(w)
-    assert not torch.allclose(G.synthesis(w), G.synthesis(other))
+
+
+@pytest.mark.parametrize("backbone", ["stylegan2", "stylegan"])
+def test_every_layer_has_a_style_of_its_own(backbone: Backbone) -> None:
+    """Also those that draw the picture at a smaller resolution, which is added up."""
+    G = build_generator(ModelConfig.of_size("tiny", 16, 3, 2, backbone))
+    w = G.mapping(torch.randn(2, G.z_dim), torch.rand(2, 2))
+    img = G.synthesis(w)
+    for layer in range(G.layers):
+        other = w[:, None].repeat(1, G.layers, 1)
+        other[:, layer] = torch.randn_like(w)
+        assert not torch.allclose(G.synthesis(other), img, atol=1e-4)
 
 
 def save(folder: Path, config: ModelConfig | None = None) -> tuple[StyleGAN2, Encoder]:
@@ -262,7 +349,7 @@ def test_a_damaged_model_is_one_line(tmp_path: Path, file: str, damage: str) -> 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *[("resolution", value) for value in (0, 24, 2048, "16", None)],
+        *[("resolution", value) for value in (0, 8, 24, 2048, "16", None)],
         *[("channels", 2), ("max_width", 0), ("w_dim", -1), ("code_dim", 64.0), ("mapping_layers", "2")],
         *[("mapping_lr", None), ("backbone", "stylegan3"), ("encoder", [1]), ("second_head", 1)],
         *[("coarse", 4), ("z_dim", 0)],
@@ -275,6 +362,20 @@ def test_values_that_no_network_has_are_one_line(tmp_path: Path, field: str, val
     with pytest.raises(UserError, match=f"config.json: .*no network has {re.escape(f'{field} {value!r}')};") as caught:
         load_model(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_factors_of_another_model_are_refused(tmp_path: Path) -> None:
+    save(tmp_path)
+    (tmp_path / "factors.json").write_text(json.dumps(FactorSpace.grid({"a": 3}).to_json()))
+    with pytest.raises(UserError, match=r"factors\.json does not belong to this config\.json"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(("coarse", "seen"), [(16, 8), (4, 32), (8, 0)])
+def test_an_editor_sees_at_least_what_it_starts_from(coarse: int, seen: int) -> None:
+    document = ModelConfig.of_size("tiny", 16, 3, 2, coarse=coarse, seen=seen).to_json()
+    with pytest.raises(UserError, match=f"no network has coarse {coarse}"):
+        ModelConfig.from_json(document)
 
 
 def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:

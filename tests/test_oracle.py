@@ -188,6 +188,11 @@ def test_few_labels_hold_out_enough_to_mean_something() -> None:
     assert held == {20: 4, 60: 12}
 
 
+def test_no_more_than_five_thousand_are_held_out() -> None:
+    test, rows = oracle_module.split(Labels(np.zeros((60_000, 1), np.float32), np.ones((60_000, 1), np.bool_)))
+    assert (len(test), len(rows)) == (5000, 55_000) and len(set(test) | set(rows)) == 60_000
+
+
 # -- parts -------------------------------------------------------------------------------------------------------------
 
 

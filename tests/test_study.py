@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -314,6 +315,19 @@ def test_scores_on_fewer_images_are_marked_and_never_the_best() -> None:
     assert "<dd>up to 1,000 real images, 1,000 generated</dd>" in page(study, old)
 
 
+def test_a_tenth_fewer_images_are_fewer() -> None:
+    study = plan({"gamma_g": (1.0, 2.0, 3.0)})
+    results = [
+        Result(j, {"mig": 0.5, **of_images("mig", n)}) for j, n in zip(study.jobs, (1000, 901, 900), strict=True)
+    ]
+    assert [str(spread(results, s, "mig")) for s in study.settings] == ["0.500", "0.500", "0.500‡"]
+
+
+def test_what_is_no_finite_number_is_no_score() -> None:
+    (job,) = plan({"gamma_g": (1.0,)}).jobs
+    assert Result(job, {"mig": 0.5, "l2": math.inf, "sap": None, "told": True, "note": "1"}).scores == {"mig": 0.5}
+
+
 def test_scores_over_other_factors_are_marked_and_never_the_best() -> None:
     study = plan({"system": ("fine", "semi")})
     results = [
@@ -584,6 +598,25 @@ def test_what_another_seed_or_oracle_measured_is_measured_again(sprites_zip: Pat
     for r, change in zip(results, ({"seed": 3}, {"oracle_l2": 9.9}), strict=True):
         files.write_json(Path(r.job.config.out) / "metrics.json", {**r.metrics, "mig": 0.99, **change})
     assert [r.metrics for r in go(sprites_zip, tmp_path / "s", seeds=(0,))] == [r.metrics for r in results]
+
+
+def test_what_was_trained_less_or_measured_otherwise_is_not_finished(tmp_path: Path) -> None:
+    (job,) = Study.of("data.zip", tmp_path, {"gamma_g": (1.0,)}, fields={"kimg": 2.0}).jobs
+    run, oracle = Path(job.config.out), types.SimpleNamespace(l2=0.1005)
+    (run / "checkpoint-000002").mkdir(parents=True)
+    (run / "checkpoint-000002" / "model.safetensors").write_bytes(b"weights")
+    files.write_json(run / "config.json", {"train": job.config.to_json()})
+    told = {"kimg": 2.0, "mig": 0.5, "images": 100, "seed": 0, "oracle_l2": 0.1, "metrics_version": 1}
+    told["weights_sha256"] = hashlib.sha256(b"weights").hexdigest()
+
+    def found(**other: Any) -> Result | None:
+        files.write_json(run / "metrics.json", {**told, **other})
+        return running.finished(job, running.Measure(("mig",), 100), oracle)  # type: ignore[arg-type]
+
+    assert found() == Result(job, told), "an oracle of another machine differs a little"
+    for field, value in (("kimg", 1.0), ("images", 101), ("seed", 1), ("oracle_l2", 0.11), ("mig", None)):
+        assert found(**{field: value}) is None, field
+    assert found(weights_sha256="other") is None and found(oracle_l2=None) is None
 
 
 def test_what_other_measures_measured_is_measured_again_and_other_trainings_are_told(

@@ -11,11 +11,16 @@ import torch
 from torch.nn import functional as F
 
 import semistylegan as ssg
+from semistylegan.data.dataset import Dataset
+from semistylegan.factors import FactorSpace
 from semistylegan.models.build import build_networks
+from semistylegan.models.checkpoint import Networks
 from semistylegan.models.config import ModelConfig
-from semistylegan.models.stylegan import AdaIN, Growing, StyleGAN, as_grown, blur, grow
-from semistylegan.training import TrainConfig, train
-from semistylegan.training.growing import notes_on_growing, phase
+from semistylegan.models.stylegan import AdaIN, Block, Growing, GrowingTrunk, StyleGAN, as_grown, blur, grow
+from semistylegan.training import TrainConfig, growing, train
+from semistylegan.training.feed import Feed, labels_and_space
+from semistylegan.training.growing import advance, notes_on_growing, phase
+from semistylegan.training.state import TrainState
 
 
 def networks(resolution: int = 32, encoder: Any = "separate") -> Any:
@@ -39,6 +44,22 @@ def test_blur_keeps_the_mean_and_spreads_a_point() -> None:
     out = blur(point)
     assert torch.allclose(out[0, 0, 1:4, 1:4], torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]))
     assert torch.allclose(out.sum(dim=(2, 3)), point.sum(dim=(2, 3)))
+
+
+def test_what_is_doubled_or_halved_is_blurred() -> None:
+    torch.manual_seed(0)
+    block, x, w = Block(3, 5, 6, first=False), torch.randn(2, 3, 4, 4), torch.randn(2, 2, 6)
+    up = block.up(F.interpolate(x, scale_factor=2.0))  # type: ignore[misc]
+    out = block.adain[0](F.leaky_relu(blur(up), 0.2), w[:, 0])
+    out = block.adain[1](F.leaky_relu(block.conv(out), 0.2), w[:, 1])
+    assert torch.allclose(block(x, w), out, atol=1e-5)
+
+    trunk = GrowingTrunk(ModelConfig.of_size("tiny", 16, 3, 4, backbone="stylegan"))
+    maps = trunk(torch.randn(2, 3, 16, 16))
+    for i, (before, after) in enumerate(zip(maps, maps[1:], strict=False)):
+        x = blur(F.leaky_relu(trunk.conv[1 - i](before), 0.2))
+        x = F.avg_pool2d(F.leaky_relu(trunk.down[1 - i](x), 0.2), 2)
+        assert torch.allclose(after, x, atol=1e-5)
 
 
 @pytest.mark.parametrize("encoder", ["separate", "shared"])
@@ -123,6 +144,36 @@ def test_the_paper_s_schedule() -> None:
     assert config.lr_g == 0.001
 
 
+def test_a_new_resolution_has_its_own_rates_and_optimisers_that_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growing, "FASTER", {16: 1.5})
+    config = paper("d", "o", size="tiny", grow_kimg=0.04, lr_e=0.002).resolved(16)
+    model, space = config.networks(16, 3, 1), FactorSpace.grid({"a": 3})
+    state = TrainState.create(config, model, space, torch.device("cpu"))
+    seen = []
+    for state.images in (0, 19, 20, 30):
+        advance(state)
+        seen.append((state.opt_D.lr, state.opt_E.lr, len(state.opt_G.adam.state)))
+        state.opt_G.step()
+    assert seen == [(0.001, 0.002, 0), (0.001, 0.002, 1), (0.0015, 0.003, 0), (0.0015, 0.003, 1)]
+    networks = Networks(model, space, state.G, state.E)
+    assert networks.grown_to == 16
+    state.images = 0
+    advance(state)
+    assert networks.grown_to == 8
+
+
+def test_all_real_images_are_as_fine_as_the_networks(sprites_zip: Path) -> None:
+    data = Dataset.open(sprites_zip)
+    config = paper(sprites_zip, "run", size="tiny", grow_batch=4, batch=4, labelled_batch=4).resolved(32)
+    labels, space = labels_and_space(config, data)
+    model = config.networks(32, 3, space.code_width)
+    state = TrainState.create(config, model, space, torch.device("cpu"))
+    batch = Feed(config, data, labels, space, torch.device("cpu")).batch(state)
+    assert batch.labelled is not None
+    for img in (batch.real_BCHW, batch.labelled.img_LCHW):
+        assert torch.allclose(img, F.interpolate(F.avg_pool2d(img, 4), scale_factor=4.0), atol=1e-6)
+
+
 @pytest.mark.parametrize("grow_kimg", [0.04, 1280.0, 1480.0, 5000.0])
 def test_networks_are_where_the_schedule_is_from_the_first_image_of_a_fade(grow_kimg: float) -> None:
     """They keep it in single precision; where they lagged behind, Adam was made to forget twice."""
@@ -203,3 +254,5 @@ def test_paper_needs_no_growing_options(sprites_zip: Path, tmp_path: Path) -> No
     assert dataclasses.replace(config, backbone="stylegan2", grow_kimg=None, grow_batch=None).validated()
     with pytest.raises(ssg.errors.UserError, match="--grow-kimg"):
         dataclasses.replace(config, backbone="stylegan2").validated()
+    with pytest.raises(ssg.errors.UserError, match="--grow-batch: belongs to a growing run"):
+        dataclasses.replace(config, grow_kimg=None).validated()

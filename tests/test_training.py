@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import load_file
 
 import semistylegan as ssg
-from semistylegan import files
+from semistylegan import files, losses
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.pictures import save_png, to_float
 from semistylegan.errors import UserError
@@ -37,7 +37,25 @@ from semistylegan.training.feed import Feed, labels_and_space
 from semistylegan.training.loop import Diverged
 from semistylegan.training.scope import completed, notes_on_labels
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Batch, LabelledBatch, Passes, decay, look, reading, split, train_step
+from semistylegan.training.step import (
+    Batch,
+    LabelledBatch,
+    Log,
+    Part,
+    Passes,
+    changes,
+    decay,
+    generate,
+    gradient_penalty,
+    look,
+    loss_of_D_and_E,
+    loss_of_G,
+    read_once,
+    reading,
+    split,
+    train_step,
+    update_averages,
+)
 
 SPACE = FactorSpace.grid({"a": 3, "b": 4})
 
@@ -138,6 +156,147 @@ def test_mixed_with_each_other_the_encoder_learns_from_labelled_images_alone() -
         train_step(state, dataclasses.replace(batch, labelled=LabelledBatch(batch.labelled.img_LCHW, code, known)))
         told.append(weights(state.E))
     assert torch.equal(*told)
+
+
+def made_of(state: TrainState) -> tuple[Part, torch.Tensor, dict[str, torch.Tensor]]:
+    """What a step sees, what G draws for it, and D's logits of real and generated images."""
+    part = read_once(state, split(state, make_batch())[0])
+    fakes = generate(state, part)
+    return part, fakes, {"real": state.D(part.real_BCHW), "fake": state.D(fakes)}
+
+
+def test_D_and_E_minimise_the_sum_of_their_terms_by_weight() -> None:
+    weights = {"alpha": 0.7, "beta": 0.4, "gamma_e": 2.0, "gamma_doubt": 0.0}
+    state = make_state(**weights, mix_with="fakes", shift=0.25, shift_keeps="b", tint=1.0, tint_keeps="a")
+    with torch.no_grad():
+        part, fakes, logits = made_of(state)
+        log = Log(1)
+        loss, means = loss_of_D_and_E(state, part, fakes, log), log.means
+        unsup = losses.unsupervised(state.E(fakes), part.code_BC, SPACE, state.config.ce_weight)
+        # L_sr: the labelled side counts by its share, in images as in codes.
+        assert part.labelled is not None
+        img = losses.mix(part.labelled.img_LCHW, fakes, part.share_2L[0])
+        code = losses.mix(part.labelled.code_LC, part.code_BC, part.share_2L[0])
+        smooth = losses.supervised(state.E(img), code, part.labelled.known_LF, SPACE)
+        gan = losses.gan_discriminator(logits["real"], logits["fake"])
+    assert float(means["loss_sr"]) == pytest.approx(float(smooth), rel=1e-4)
+    assert float(means["loss_gan_d"]) == pytest.approx(float(gan), rel=1e-4)
+    expected = gan + 0.4 * means["loss_sup"] + 0.7 * (smooth + means["loss_aug"]) + 2 * unsup
+    assert float(loss) == pytest.approx(float(expected), rel=1e-4)
+    for side in ("real", "fake"):
+        assert float(means[f"{side}_score"]) == pytest.approx(float(logits[side].mean()), rel=1e-3, abs=1e-5)
+
+
+def test_G_minimises_the_sum_of_its_terms_by_weight() -> None:
+    state = make_state(mix_with="fakes", gamma_g=3.0, alpha=0.7, gamma_doubt=0.0)
+    with torch.no_grad():
+        part, fakes, _ = made_of(state)
+        log = Log(1)
+        loss, means = loss_of_G(state, part, fakes, log), log.means
+        assert part.labelled is not None
+        img = losses.mix(part.labelled.img_LCHW, fakes, part.share_2L[1])
+        code = losses.mix(part.labelled.code_LC, part.code_BC, part.share_2L[1])
+        smooth = losses.supervised(state.E(img), code, part.labelled.known_LF, SPACE)
+        unsup = losses.unsupervised(state.E(fakes), part.code_BC, SPACE)
+    assert float(means["loss_unsup"]) == pytest.approx(float(unsup), rel=1e-4)
+    assert float(loss) == pytest.approx(float(means["loss_gan_g"] + 3 * unsup + 0.7 * smooth), rel=1e-4)
+
+
+def test_relativistic_pairs_have_two_sides_and_two_penalties() -> None:
+    state = make_state(gan="relativistic", r1_gamma=5.0)
+    part, fakes, logits = made_of(state)
+    log = Log(1)
+    loss_of_D_and_E(state, part, fakes.detach(), log)
+    loss_of_G(state, part, fakes, log)
+    for name, loss in (("d", losses.relativistic_discriminator), ("g", losses.relativistic_generator)):
+        expected = float(loss(logits["real"], logits["fake"]).detach())
+        assert float(log.means[f"loss_gan_{name}"]) == pytest.approx(expected, rel=1e-4)
+    both = []
+    for img in (part.real_BCHW, fakes):
+        img = img.detach().requires_grad_()
+        both.append(float(losses.r1_penalty(img, state.D(img), 5.0).detach()))
+    assert float(gradient_penalty(state, part, fakes, log).detach()) == pytest.approx(sum(both), rel=1e-3)
+
+
+def test_readings_are_codes_of_the_averaged_encoder() -> None:
+    space = SPACE.with_classes(["a"])
+    settings = make_state().config
+    model = settings.networks(16, 3, space.code_width)
+    state, img = TrainState.create(settings, model, space, torch.device("cpu")), torch.randn(2, 3, 16, 16)
+    before = reading(state, img)
+    torch.testing.assert_close(before[:, :3].sum(dim=1), torch.ones(2))
+    with torch.no_grad():
+        state.E.out.bias += 1
+        assert torch.equal(reading(state, img), before)
+        state.E_ema.out.bias += 1
+    torch.testing.assert_close(reading(state, img)[:, 3], before[:, 3] + 1)
+
+
+@pytest.mark.parametrize(("images", "batch"), [(1_000_000, 4000), (4000, 400)])
+def test_averages_move_three_quarters_of_the_way_in_two_half_lives(images: int, batch: int) -> None:
+    """Half-lives of 2 kimg; at first of a twentieth of what was seen."""
+    state = make_state(ema_kimg=2.0)
+    state.images = images
+    with torch.no_grad():
+        for average, network in ((state.G_ema, state.G), (state.E_ema, state.E)):
+            for own, parameter in zip(average.parameters(), network.parameters(), strict=True):
+                own.fill_(1.0), parameter.fill_(3.0)
+    update_averages(state, batch)
+    for average in (state.G_ema, state.E_ema):
+        torch.testing.assert_close(weights(average), torch.full_like(weights(average), 2.5))
+
+
+def test_at_the_end_E_has_no_rate_G_a_tenth_and_D_its_own() -> None:
+    state = make_state(lr_g=0.006, lr_d=0.004, lr_e=0.015)
+    state.images = 1000
+    train_step(state, make_batch())
+    rates = [optimiser.adam.param_groups[0]["lr"] for optimiser in (state.opt_G, state.opt_D, state.opt_E)]
+    assert rates == pytest.approx([0.0006, 0.004, 0.0])
+
+
+def test_D_is_updated_once_more_where_r1_is_lazy() -> None:
+    state, updates = make_state(r1_interval=2), []
+    for _ in range(3):
+        train_step(state, make_batch())
+        updates.append(int(state.opt_D.tensors()["step"]))
+    assert updates == [2, 3, 5]
+
+
+def test_only_E_has_momentum() -> None:
+    state = make_state()
+    betas = [optimiser.adam.param_groups[0]["betas"] for optimiser in (state.opt_G, state.opt_D, state.opt_E)]
+    assert betas == [(0.0, 0.99), (0.0, 0.99), (0.9, 0.99)]
+
+
+def test_random_numbers_are_of_the_seed_and_of_the_step() -> None:
+    def drawn(seed: int, step: int) -> torch.Tensor:
+        state = make_state(seed=seed)
+        state.step = step
+        return split(state, make_batch())[0].z_BZ
+
+    first = drawn(0, 0)
+    assert torch.equal(drawn(0, 0), first)
+    assert not torch.equal(drawn(1, 0), first) and not torch.equal(drawn(0, 1), first)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_labelled_images_are_noisy_as_asked(noise: float) -> None:
+    batch = make_batch()
+    (part,) = split(make_state(label_noise=noise), batch)
+    assert part.labelled is not None and batch.labelled is not None
+    away = (part.labelled.img_LCHW - batch.labelled.img_LCHW).std().item()
+    assert away == pytest.approx(noise, rel=0.1, abs=1e-9)
+
+
+def test_shares_are_drawn_as_asked() -> None:
+    (half,), (one,) = (split(make_state(xi=xi), make_batch()) for xi in (1e4, 1e-4))
+    assert half.share_2L.max() < 0.55 and one.share_2L.min() > 0.95
+
+
+def test_images_are_moved_either_way_as_far_as_asked() -> None:
+    state = make_state(shift=0.25, shift_keeps="b")
+    moves_2L, _, _ = changes(state, 500, torch.zeros(1, 3, 16, 16), np.random.default_rng(0))
+    assert moves_2L.amin(dim=1).tolist() == [-4, -4] and moves_2L.amax(dim=1).tolist() == [4, 4]
 
 
 def test_learning_rates_fall_in_the_second_half() -> None:
@@ -444,6 +603,8 @@ def test_a_run_leaves_the_files_that_users_know(sprites_zip: Path, tmp_path: Pat
     assert {p.name for p in run.path.glob("checkpoint-*")} == {f"checkpoint-000000.0{k}" for k in (32, 64, 96)}
     sheets = [run.path / f"fakes000000{kimg}.png" for kimg in ("", ".032", ".064", ".096")]  # the start, and snapshots
     assert set(run.path.glob("fakes*")) == set(sheets) and len({sheet.read_bytes() for sheet in sheets}) == 4
+    resumable = [p.name for p in sorted(run.path.glob("checkpoint-*")) if (p / "train-state.safetensors").exists()]
+    assert resumable == ["checkpoint-000000.064", "checkpoint-000000.096"]
     assert [row["kimg"] for row in run.stats()] == [0.032, 0.064, 0.096]
     assert run.config.lr_g == 0.006 and run.document()["semistylegan"]
     data = Dataset.open(sprites_zip)
@@ -614,6 +775,8 @@ def test_an_end_that_is_moved_moves_what_falls_towards_it(sprites_zip: Path, tmp
     sooner = config(sprites_zip, tmp_path / "sooner", kimg=0.096, **settings)
     with pytest.raises(Stop):
         train(sooner, on_snapshot=stop)
+    with pytest.raises(UserError, match=r"not 0\.032, and has trained for 0\.032; give"):
+        train(dataclasses.replace(sooner, kimg=0.032), reschedule=True)
     run = train(dataclasses.replace(sooner, kimg=0.048), reschedule=True)
     three = train(config(sprites_zip, tmp_path / "three", kimg=0.048, **settings))
     name = "checkpoint-000000.048/model.safetensors"
@@ -1019,8 +1182,10 @@ def test_paths_are_as_good_as_text(sprites_zip: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_goes_on_with_other_snapshots(sprites_zip: Path, tmp_path: Path) -> None:
-    train(config(sprites_zip, tmp_path / "run", kimg=0.016, width=8))
+    run = train(config(sprites_zip, tmp_path / "run", kimg=0.016, width=8))
     assert train(config(sprites_zip, tmp_path / "run", kimg=0.016, width=8, snap_kimg=1.0)).stats()
+    free = {"micro_batch": 8, "tick_kimg": 1.0, "threads": 2, "device": "cuda", "cuda_graphs": False, "out": "b"}
+    run.check_same(dataclasses.replace(run.config, **free), run.document()["data_fingerprint"])
 
 
 def test_names_of_factors_may_hold_commas(tmp_path: Path) -> None:
@@ -1046,6 +1211,92 @@ def test_a_width_reaches_every_network(sprites_zip: Path, tmp_path: Path) -> Non
     found = load_file(next(out.glob("checkpoint-*")) / "train-state.safetensors")
     kernels = [t for name, t in found.items() if name.endswith("weight") and t.shape[2:] == (3, 3)]
     assert len(kernels) > 10 and {t.shape[0] for t in kernels} == {8}
+
+
+def test_each_step_draws_codes_and_labelled_images_anew_and_each_seed_its_labelled_rows(sprites_zip: Path) -> None:
+    data = Dataset.open(sprites_zip)
+    settings = [config(sprites_zip, Path("unused"), seed=seed) for seed in (0, 1)]
+    (labels, space), (others, _) = (labels_and_space(chosen, data) for chosen in settings)
+    assert labels.labelled_rows.tolist() != others.labelled_rows.tolist()
+    feed, state, batches = Feed(settings[0], data, labels, space, torch.device("cpu")), make_state(), []
+    for state.step in (0, 1):
+        batches.append(feed.batch(state))
+    first, second = batches
+    assert not torch.equal(first.code_BC, second.code_BC) and torch.equal(first.real_BCHW, second.real_BCHW)
+    assert first.labelled is not None and second.labelled is not None
+    assert not torch.equal(first.labelled.img_LCHW, second.labelled.img_LCHW)
+
+
+def test_blanks_of_rows_that_codes_are_drawn_from_are_filled_from_the_grid(sprites_zip: Path) -> None:
+    data = Dataset.open(sprites_zip)
+    settings = config(sprites_zip, Path("unused"), prior="labelled", label_fraction=0.02)
+    labels, space = labels_and_space(settings, data)
+    known, level = labels.known_NF.copy(), labels.level_NF.copy()
+    known[:, 0], level[:, 0] = False, 0.0
+    blank = dataclasses.replace(labels, known_NF=known, level_NF=level)
+    drawn = Feed(settings, data, blank, space, torch.device("cpu")).prior(200, np.random.default_rng(0))
+    assert drawn[:, 0].unique().tolist() == [0, 1, 2]
+    rows = {tuple(row) for row in labels.level_NF[labels.labelled_rows][:, 1:].tolist()}
+    assert {tuple(row) for row in drawn[:, 1:].tolist()} == rows
+
+
+def test_a_sheet_has_a_start_a_row_and_two_rows_a_factor(sprites_zip: Path, tmp_path: Path) -> None:
+    data = Dataset.open(sprites_zip)
+    settings = config(sprites_zip, tmp_path).resolved(32)
+    labels, space = labels_and_space(settings, data)
+    state = TrainState.create(settings, settings.networks(32, 3, space.code_width), space, torch.device("cpu"))
+    told = list[tuple[torch.Tensor, torch.Tensor]]()
+    state.G_ema.register_forward_pre_hook(lambda _, given: told.append(given))
+    loop.save_fakes(Run(tmp_path), state, Feed(settings, data, labels, space, torch.device("cpu")))
+    assert (tmp_path / "fakes000000.png").exists() and len(told) == 2 * len(space)
+    for row, (z, code) in enumerate(told):
+        assert torch.equal(z, z[:1].expand_as(z))
+        moves = [bool((code[:, where] != code[:1, where]).any()) for where in space.slices]
+        assert moves == [factor == row // 2 for factor in range(len(space))]
+
+
+def test_a_multiple_is_crossed_whatever_its_rounding() -> None:
+    assert 0.3 / 0.1 < 3  # in floats
+    assert [loop.crossed(a / 10, (a + 1) / 10, 0.1) for a in range(10)] == [True] * 10
+    assert not loop.crossed(0.3, 0.39, 0.1) and not loop.crossed(0.31, 0.32, 0.1)
+
+
+def test_the_first_ctrl_c_is_a_flag_and_the_second_is_heard_at_once() -> None:
+    with loop.interruptible() as interrupted:
+        assert not interrupted()
+        signal.raise_signal(signal.SIGINT)
+        assert interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
+    state = make_state()
+    with torch.no_grad():
+        state.D.out.bias.fill_(float("nan"))
+    with pytest.raises(Diverged, match=r"weight D\.out\.bias not finite"):
+        loop.save_checkpoint(Run(tmp_path), state)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_depends_on_the_resolution_is_filled_in() -> None:
+    semi = TrainConfig.preset("semi", "none", "none")
+    assert [semi.resolved(r).r1_gamma for r in (32, 128, 512)] == [0.1, 1.0, 10.0]
+    assert [TrainConfig.preset("fine", "none", "none").resolved(r).coarse for r in (32, 256, 512, 1024)] == [
+        4,
+        4,
+        32,
+        32,
+    ]
+    filled = dataclasses.replace(semi, lr_d=0.1).resolved(32)
+    assert (filled.lr_g, filled.lr_d, filled.lr_e) == (0.006, 0.1, 0.015)
+    assert semi.resolved(32).lr_d == 0.004
+
+
+@pytest.mark.parametrize("fields", [{"alpha": 1.0}, {"beta": 1.0}, {"label_fraction": 0.5}])
+def test_what_needs_labels_is_not_for_info(fields: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="--preset info: it trains without labels; leave out"):
+        TrainConfig.preset("info", "none", "none", **fields)
 
 
 def test_an_epoch_shows_every_image_once(sprites_zip: Path, tmp_path: Path) -> None:
