@@ -25,10 +25,12 @@ from PIL import Image
 from semistylegan import __version__
 from semistylegan.cli import edit, making, parsing, program, train_options, using
 from semistylegan.cli.program import COMMANDS, main
+from semistylegan.demo import finished_metrics
 from semistylegan.errors import UserError
-from semistylegan.files import atomic_path
+from semistylegan.files import atomic_path, write_json
 from semistylegan.metrics.disentanglement import BINS
 from semistylegan.training.config import PRESETS, TrainConfig
+from semistylegan.training.run import Run
 
 
 @pytest.fixture(autouse=True)
@@ -459,6 +461,9 @@ def test_the_demo_is_done_once(tmp_path: Path, capsys: pytest.CaptureFixture[str
     written = {tmp_path / name: (tmp_path / name).read_bytes() for name in names}
     assert run(*args) == 0
     assert {path: path.read_bytes() for path in written} == written
+    assert finished_metrics(Run(tmp_path / "run"), 100) == metrics
+    write_json(tmp_path / "run" / "metrics.json", metrics | {"seed": 5})
+    assert finished_metrics(Run(tmp_path / "run"), 100) is None, "of other images than the demo's"
 
 
 def test_a_snapshot_is_measured_on_as_many_images_as_mig_has_bins() -> None:

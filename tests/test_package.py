@@ -26,7 +26,7 @@ def test_no_file_of_the_package_is_ignored() -> None:
     files = [str(p.relative_to(ROOT)) for p in PACKAGE.rglob("*") if p.is_file() and p.suffix != ".pyc"]
     for needed in ("app/static/sliders.html", "app/static/labelling.js", "export/page/index.html", "report/page.css"):
         assert f"src/semistylegan/{needed}" in files
-    for name in PRETRAINED.values():
+    for name in PRETRAINED:
         assert f"src/semistylegan/pretrained/{name}/model.safetensors" in files
     # --no-index: also those that git already tracks, for hatch knows the rules and not the index.
     said = subprocess.run(

@@ -363,7 +363,7 @@ def test_a_run_beside_others(folder: Path, tmp_path: Path) -> None:
     scores = json.loads((other / "metrics.json").read_text())
     files.write_json(other / "metrics.json", scores | {"mig": 0.9, "l2": 0.2, "fd_oracle": 99.0})
     files.append_jsonl(other / "metric-l2.jsonl", {"kimg": 4, "l2": 0.2, "protocol": {"bins": 20, "images": 50}})
-    for run, changes in ((other, {"gamma_g": 7.25}), (elsewhere, {}), (new, {})):
+    for run, changes in ((other, {"gamma_g": 7.25}), (elsewhere, {"micro_batch": 4, "threads": 7}), (new, {})):
         document = json.loads((run / "config.json").read_text())
         document["data_fingerprint"] = "other" if run is elsewhere else document["data_fingerprint"]
         files.write_json(run / "config.json", document | {"train": document["train"] | changes})
@@ -381,6 +381,7 @@ def test_a_run_beside_others(folder: Path, tmp_path: Path) -> None:
     }
     assert [cell for _, cell in rows["gamma-g"]] == ["3.5", "7.25", "3.5", "3.5"]
     assert "gamma-e" not in rows  # the same in all
+    assert "micro-batch" not in rows and "threads" not in rows  # says nothing about what was learned
     # The best is marked, in the direction of the score, among those measured alike and on the same data.
     assert rows["MIG ↑"] == [("", "0.412"), (" class=best", "0.900"), ("", "0.412<sup>‡</sup>"), ("", "–")]
     assert rows["FD-oracle ↓"][:2] == [(" class=best", "12.500"), ("", "99.000")]

@@ -128,7 +128,7 @@ def about(seconds: float) -> str:
 
 
 def finished_metrics(run: Run, images: int) -> dict[str, Any] | None:
-    """The scores of an earlier evaluation of the same weights on as many images by these measures, if there was one."""
+    """The scores of an earlier evaluation of the same weights on the same images by these measures, if there are."""
     from semistylegan.metrics.evaluate import ALWAYS, version_of
     from semistylegan.metrics.scores import VERSION
 
@@ -136,9 +136,8 @@ def finished_metrics(run: Run, images: int) -> dict[str, Any] | None:
     if not file.exists():
         return None
     metrics: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    weights = sha256_of(run.checkpoint() / "model.safetensors")
-    same = (metrics.get("weights_sha256"), metrics.get("images")) == (weights, images)
-    same = same and version_of(metrics) == VERSION
+    identity = {"weights_sha256": sha256_of(run.checkpoint() / "model.safetensors"), "images": images, "seed": 0}
+    same = all(metrics.get(key) == value for key, value in identity.items()) and version_of(metrics) == VERSION
     return metrics if same and all(metrics.get(key) is not None for key in ALWAYS) else None
 
 

@@ -33,8 +33,8 @@ from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, find_checkpoi
 from semistylegan.training.device import pick_device
 from semistylegan.training.run import LABELS, Run
 
-PRETRAINED = {name: name for name in ("sprites", "living-room", "kitchen", "kitchen-editor")}
-"""Models that ship with the package: name -> folder under `semistylegan/pretrained`."""
+PRETRAINED = ("sprites", "living-room", "kitchen", "kitchen-editor")
+"""Models that ship with the package, each in the folder of its name under `semistylegan/pretrained`."""
 
 ImageArray = npt.NDArray[np.uint8]
 Images = ImageArray | Image | Sequence[ImageArray | Image]
@@ -65,11 +65,11 @@ def load(path_or_name: str | Path, device: str | torch.device = "cpu") -> Model:
     if path.exists():
         checkpoint = find_checkpoint(path)
     elif str(path_or_name) in PRETRAINED:
-        checkpoint = Path(str(files("semistylegan") / "pretrained" / PRETRAINED[str(path_or_name)]))
+        checkpoint = Path(str(files("semistylegan") / "pretrained" / str(path_or_name)))
     else:
-        shipped = ", ".join(PRETRAINED) or "none ships with this version"
         raise UserError(
-            f"{path_or_name}: no such model; give the folder of a run or of a checkpoint, or a name ({shipped})"
+            f"{path_or_name}: no such model; give the folder of a run or of a checkpoint, or a name "
+            f"({', '.join(PRETRAINED)})"
         )
     where = pick_device(str(device))
     networks = load_model(checkpoint, where)

@@ -14,11 +14,12 @@ from semistylegan.metrics.scores import METRIC_OF
 from semistylegan.report.facts import history_of, protocol_of, scores_of
 from semistylegan.report.html import ImageArray, escape, percent, section, sheet, whole
 from semistylegan.report.scores import MORE, TILES
+from semistylegan.training.config import FREE_TO_CHANGE
 from semistylegan.training.run import LABELS, Run, number
 
 SAMPLES = 12
 """Generated images of each run."""
-UNINTERESTING = ("data", "out", "seed", "device", "threads", "tick_kimg", "snap_kimg", "workers")
+UNINTERESTING = (*FREE_TO_CHANGE, "seed")
 """Fields of the training that say nothing about what was learned, or stand in the table anyway."""
 SHOWN = [row[:3] for row in (*TILES, *MORE)]
 """Key in metrics.json, name, which way is better."""
