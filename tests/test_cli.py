@@ -448,6 +448,12 @@ def test_a_demo_takes_no_one_s_folder(sprites_folder: Path, capsys: pytest.Captu
     assert sorted(sprites_folder.rglob("*")) == before
 
 
+def test_a_value_that_begins_with_a_dash_is_told_how_to_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "sprites", "--out", "x.png", "--set", "-dash=1"]) == 2
+    said = "--set: a value is missing; one that begins with - is given as --set=VALUE; see"
+    assert capsys.readouterr().err.startswith(f"semistylegan: {said}")
+
+
 def test_the_demo_is_done_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = ("demo", "--out", tmp_path, "--kimg", 0.032, "--count", 80, "--images", 100, "--device", "cpu")
     assert run(*args) == 0

@@ -6,7 +6,8 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from semistylegan.data.storage import ZipWriter
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.metrics import oracle as oracle_module
+from semistylegan.metrics import score_intervals
 from semistylegan.metrics.alignment import Meaning, matched, typical, values_of_bins
 from semistylegan.metrics.evaluate import (
     DEFAULT,
@@ -30,6 +32,8 @@ from semistylegan.metrics.evaluate import (
     quick,
     readings_of,
 )
+from semistylegan.metrics.fidelity import quick_frechet_distance
+from semistylegan.metrics.intervals import bootstrap
 from semistylegan.metrics.oracle import Oracle
 from semistylegan.metrics.oracle_network import Plan, plan_for
 from semistylegan.metrics.protocol import SEEN, coarse_factors, note, protocol_of
@@ -577,7 +581,7 @@ def test_scores_of_other_images_do_not_stay(tmp_path: Path) -> None:
     assert earlier(tmp_path, identity, 0.2) == {}
 
 
-def test_fid_of_a_network_that_the_user_gives(tmp_path: Path) -> None:
+def test_fid_of_a_network_that_the_user_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     onnx = pytest.importorskip("onnx")
     helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
     nodes = [helper.make_node("GlobalAveragePool", ["x"], ["p"]), helper.make_node("Flatten", ["p"], ["y"])]
@@ -598,6 +602,15 @@ def test_fid_of_a_network_that_the_user_gives(tmp_path: Path) -> None:
     assert low < scores["fid"] < high and "25 resamples" in row["protocol"]["ci95"]
     assert scores["fid"] == row["fid"] > 0 and len(row["protocol"]["inception_sha256"]) == 64
     assert row["protocol"]["images"] == 100 and row["protocol"]["real_images"] == 90
+    assert "FID of images drawn again: 26 of 26" in capsys.readouterr().err
+
+
+def test_the_interval_of_fid_is_the_same_where_images_are_fewer_than_features() -> None:
+    random = np.random.default_rng(0)
+    tables = random.normal(size=(20, 64)), random.normal(size=(30, 64)) + 0.1
+    found = score_intervals.of_fid(cast(Readings, SimpleNamespace(inception_features=tables, seed=0)))["fid"]
+    quick = bootstrap(quick_frechet_distance, *tables, resamples=25, paired=False, within=(0.0, np.inf))
+    assert found == pytest.approx(quick, rel=1e-6)
 
 
 def test_factors_that_the_oracle_misreads_are_told(world: Dataset) -> None:

@@ -185,6 +185,14 @@ def test_what_was_left_open_comes_again_in_the_next_sitting_alone_and_last(photo
     assert offered[36] in images
 
 
+@pytest.mark.parametrize("name", ["comma, inside", "k=v", "a=b=c", "=formula", "a:b", "a|b"])
+def test_a_column_of_any_name_is_asked_for(photos: Path, name: str) -> None:
+    (photos / "metadata.csv").write_text(f'file_name,"{name}"\n000.png,ring\n001.png,square\n')
+    desk = Desk(photos, f"{name},size:0..1")
+    assert [question.name for question in desk.questions] == [name, "size"]
+    assert desk.questions[0].factor is not None and desk.questions[0].factor.categories == ("ring", "square")
+
+
 def test_a_start_with_many_labels_looks_through_them_once(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With 12,000 labels, looking through them for each took 6 seconds."""
     names = [f"{i:03d}.png" for i in range(40)]

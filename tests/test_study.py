@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import types
+from collections.abc import Sequence
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from semistylegan.report import study as report_study
 from semistylegan.report.study import page
 from semistylegan.study import Result, Study, running, sweep
 from semistylegan.study.plan import parse_axis
-from semistylegan.study.plots import PAIRS, PAPER, SERIES, VARIABLES, draw, lines_of, svg
+from semistylegan.study.plots import DASHED, DOTTED, PAIRS, PAPER, SERIES, VARIABLES, draw, lines_of, svg
 from semistylegan.study.table import FEWER, LEARNED, NAMED_LATER, OTHER, Spread, spread, to_csv, to_markdown
 from semistylegan.training.config import PRESETS, TrainConfig
 from semistylegan.training.run import Run
@@ -515,6 +516,22 @@ def test_a_single_baseline_is_a_level_line_in_the_range_of_its_seeds() -> None:
     (band,) = axes.patches
     box = band.get_path().get_extents(band.get_patch_transform())
     assert (box.y0, box.y1) == pytest.approx((0.6, 0.8))
+
+
+def test_the_legend_has_each_line_of_any_panel_and_level_lines_alike() -> None:
+    """MIG of `all-labels` bears a mark, and so is dotted; of `info` there is no MIG."""
+    study = plan({"gamma_g": (1.0, 5.0)}, baselines=("all-labels", "info"))
+    told = {"": {"mig": 0.4}, "all-labels": {"mig": 0.6, "note": SEEN}, "info": {}}
+    results = [Result(j, {"mig_gen": 0.5} | told[j.setting.baseline]) for j in study.jobs]
+    figure = draw(study, results)["plot"]
+
+    def dashes(lines: Sequence[Any]) -> list[Any]:
+        return [line._unscaled_dash_pattern for line in lines]
+
+    assert dashes(figure.axes[0].lines)[1] == DOTTED
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["semi", "all-labels", "info"]
+    assert dashes(legend.get_lines())[1:] == [DASHED, DASHED]
 
 
 def test_a_baseline_of_each_label_fraction_is_drawn_beside_any_first_axis() -> None:

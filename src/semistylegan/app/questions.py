@@ -19,6 +19,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from semistylegan.data.columns import between_commas
 from semistylegan.data.table import MAX_CATEGORIES, Table
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
@@ -92,7 +93,8 @@ def ask(
     Raises:
         UserError: a factor that is not understood, or contradicts what the data says; names both.
     """
-    parts = [part.strip() for part in words.split(",") if part.strip()]
+    known = _names(space, table)
+    parts = [part for part in between_commas(words, lambda text: text in known) if part]
     if not parts:
         raise UserError("--factors: name at least one, e.g. --factors 'shape=ring|square,size:0..10'")
     if len(parts) > MOST:
@@ -106,11 +108,13 @@ def ask(
 
 def _question(part: str, space: FactorSpace | None, table: Table | None, growing: Collection[str]) -> Question:
     found = re.match(r"([^:=|]+)(?:(=|:)(.*))?$", part)
-    name = found[1].strip() if found else ""
-    if not found or not name or name == "file_name":
+    name, sign, rest = (found[1].strip(), found[2], (found[3] or "").strip()) if found else ("", None, "")
+    if part in _names(space, table):  # whatever it holds
+        name, sign = part, None
+    if not name or name == "file_name":
         raise UserError(f"--factors {part}: write name, name=word|word, name:low..high or name:angle")
     known = _known(name, space, table)
-    said = _said(part, name, found[2], (found[3] or "").strip())
+    said = _said(part, name, sign, rest)
     in_file = space is not None and name in space.names
     if said is None:
         # Classes that only the labels so far name may be incomplete; those that somebody listed are not.
@@ -127,6 +131,11 @@ def _question(part: str, space: FactorSpace | None, table: Table | None, growing
         except UserError as error:
             raise UserError(f"--factors {part}: does not fit the labels so far: {error}") from None
     return Question(name, said)
+
+
+def _names(space: FactorSpace | None, table: Table | None) -> Collection[str]:
+    """The factors that the data has so far."""
+    return space.names if space is not None else table.columns if table is not None else ()
 
 
 def _known(name: str, space: FactorSpace | None, table: Table | None) -> Factor | None:

@@ -159,6 +159,8 @@ def one_line(box: str, name: str) -> str:
     if problem.startswith("Missing from"):
         # Names stand at an indent of four, their help deeper.
         problem = "missing: " + ", ".join(line.strip() for line in parts[0] if re.match(r" {4}\S", line))
+    if found := re.match(r"Missing value for argument '(\S+)'", problem):
+        problem = f"{found[1]}: a value is missing; one that begins with - is given as {found[1]}=VALUE"
     for pattern, wanted in BAD_VALUES:
         if found := re.match(rf"Error parsing (\S+): {pattern}", problem):
             problem = f"{found[1]} {found[2]}: expected {wanted}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,16 @@ def infer(name: str, values: npt.NDArray[np.floating[Any]], count: int) -> Facto
         if count >= 2 * len(distinct):
             return Factor.scalar_grid(name, [float(v) for v in distinct])
     return Factor.scalar(name, None, low, high)
+
+
+def between_commas(text: str, whole: Callable[[str], bool]) -> list[str]:
+    """`"a, b"` -> ["a", "b"]; what is `whole` may hold commas itself, the longest such part first."""
+    pieces, found = text.split(","), []
+    while pieces:
+        count = next((n for n in range(len(pieces), 1, -1) if whole(",".join(pieces[:n]).strip())), 1)
+        found.append(",".join(pieces[:count]).strip())
+        del pieces[:count]
+    return found
 
 
 def snap(factor: Factor, level: float) -> float:

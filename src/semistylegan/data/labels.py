@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from semistylegan.data.columns import in_words
+from semistylegan.data.columns import between_commas, in_words
 from semistylegan.data.table import Table
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
@@ -130,20 +130,14 @@ def choose_rows(labels: Labels, fraction: float, seed: int) -> npt.NDArray[np.in
 
 def hold_out_parts(space: FactorSpace, spec: str) -> list[str]:
     """The parts of a `--hold-out`, with commas between; a comma in the name of a value parts nothing."""
-    out, pieces = [], spec.split(",")
-    while pieces:
-        joined = (",".join(pieces[:n]) for n in range(len(pieces), 1, -1))
-        part = next((text for text in joined if _is_setting(space, text)), pieces[0])
-        out.append(part.strip())
-        del pieces[: part.count(",") + 1]
-    return out
 
+    def is_setting(text: str) -> bool:
+        try:
+            return bool(space.parse_settings([text]))
+        except UserError:
+            return False
 
-def _is_setting(space: FactorSpace, text: str) -> bool:
-    try:
-        return bool(space.parse_settings([text.strip()]))
-    except UserError:
-        return False
+    return between_commas(spec, is_setting)
 
 
 def held_out_rows(labels: Labels, space: FactorSpace, spec: str, seed: int) -> npt.NDArray[np.int64]:

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from semistylegan import progress
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
 from semistylegan.metrics import code_intervals
 from semistylegan.metrics.code_intervals import SHARE, Found, named
 from semistylegan.metrics.controllability import leakage, mean_errors
 from semistylegan.metrics.disentanglement import BINS, mig_decoded
-from semistylegan.metrics.fidelity import kid_interval, precision_recall, quick_frechet_distance
+from semistylegan.metrics.fidelity import frechet_distance, kid_interval, precision_recall, quick_frechet_distance
 from semistylegan.metrics.information import Floats, Ints, Mask, require_varying, varying
 from semistylegan.metrics.intervals import PARTS, RESAMPLES, bootstrap, by_parts, of_share
 from semistylegan.metrics.readings import Readings, own_kinds
@@ -103,8 +104,18 @@ def of_precision_recall(r: Readings, scores: list[float]) -> Found:
 
 
 def of_fid(r: Readings) -> Found:
+    real, drawn = r.inception_features
     more: dict[str, Any] = {"resamples": FID_RESAMPLES, "seed": r.seed, "paired": False, "within": (0.0, np.inf)}
-    return {"fid": bootstrap(quick_frechet_distance, *r.inception_features, **more)}
+    # Covariances of 2,048 features take seconds, however few the images are.
+    distance = frechet_distance if max(len(real), len(drawn)) < real.shape[1] else quick_frechet_distance
+    with progress.bar("FID of images drawn again", FID_RESAMPLES + 1) as advance:
+
+        def told(a_ND: Floats, b_MD: Floats) -> float:
+            value = distance(a_ND, b_MD)
+            advance()
+            return value
+
+        return {"fid": bootstrap(told, real, drawn, **more)}
 
 
 def of_edits(r: Readings) -> Found:

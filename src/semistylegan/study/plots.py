@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from semistylegan.study.plan import Setting, Study, option, shown
 from semistylegan.study.table import SCORES, Result, fields_of, name_of, spread
@@ -39,6 +41,8 @@ VARIABLES = {
 }
 """The page's name of a colour."""
 MARKS = "osD^vPX"
+DASHED, DOTTED = (0, (4, 3)), (0, (1, 2))
+"""Level lines; those of scores that bear a mark in the table."""
 PAIRS = (("mig", "mig_gen"), ("l2", "l2_gen"))
 """E's score and G's, of the trade-off."""
 STYLE: Any = {
@@ -111,10 +115,21 @@ def plot(study: Study, results: Sequence[Result], fields: Sequence[str]) -> Figu
     for i, field in enumerate(fields):
         axes = figure.add_subplot(rows, columns, i + 1)
         panel(axes, study, results, field)
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    if len(names) > 1:
-        figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
+    legend(figure, study)
     return figure
+
+
+def legend(figure: Figure, study: Study) -> None:
+    """One for all panels, of the lines that any of them has; level lines are dashed there, whichever bear a mark."""
+    found: dict[str, Artist] = {}
+    for axes in figure.axes:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            if isinstance(handle, Line2D) and handle.get_marker() == "None":
+                handle = Line2D([], [], color=handle.get_color(), linestyle=DASHED, linewidth=handle.get_linewidth())
+            found[name] = handle
+    names = [name for name, _ in lines_of(study) if name in found]
+    if len(names) > 1:
+        figure.legend([found[n] for n in names], names, loc="outside lower center", ncols=min(len(names), 4))
 
 
 def panel(axes: Axes, study: Study, results: Sequence[Result], field: str) -> None:
@@ -134,8 +149,8 @@ def panel(axes: Axes, study: Study, results: Sequence[Result], field: str) -> No
         x, mean = [place for place, _ in told], [t.mean for _, t in told]
         low, high = [min(t.each) for _, t in told], [max(t.each) for _, t in told]
         if first and not any(first in s.values for s in settings):  # it stands outside of the axis
-            dashes = (1, 2) if told[0][1].marks else (4, 3)
-            axes.axhline(mean[0], color=colour, linestyle=(0, dashes), linewidth=1.2, label=name)
+            dashes = DOTTED if told[0][1].marks else DASHED
+            axes.axhline(mean[0], color=colour, linestyle=dashes, linewidth=1.2, label=name)
             axes.axhspan(low[0], high[0], color=colour, alpha=0.08, linewidth=0)
             continue
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -242,7 +257,5 @@ def trade_off(study: Study, results: Sequence[Result], pairs: Sequence[tuple[str
         axes.set_ylabel(f"{name_of(of_g)} of the generator")
         axes.margins(0.12)
         axes.locator_params(nbins=5)
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    if len(names) > 1:
-        figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4))
+    legend(figure, study)
     return figure

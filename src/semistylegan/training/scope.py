@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from semistylegan.data.columns import between_commas
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import held_out_rows, hold_out_parts
 from semistylegan.errors import UserError
@@ -157,12 +158,7 @@ def own_with_classes(config: TrainConfig, space: FactorSpace) -> FactorSpace:
 
 def listed(names: str, space: FactorSpace) -> list[str]:
     """`"a, b"` -> ["a", "b"]; a factor's name may hold commas itself."""
-    parts, found = names.split(","), []
-    while parts:
-        count = next((n for n in range(len(parts), 1, -1) if ",".join(parts[:n]).strip() in space.names), 1)
-        found.append(",".join(parts[:count]).strip())
-        parts = parts[count:]
-    return found
+    return between_commas(names, lambda text: text in space.names)
 
 
 def kept_factors(chosen: str | None, space: FactorSpace, stays: Callable[[Factor], bool]) -> tuple[str, ...]:

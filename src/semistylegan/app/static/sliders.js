@@ -431,7 +431,7 @@ function python() {
 }
 
 function command() {
-  const sets = Object.entries(settings()).map(([name, value]) => ` --set ${quote(`${name}=${value}`)}`).join("");
+  const sets = Object.entries(settings()).map(([name, value]) => ` --set${name.startsWith("-") ? "=" : " "}${quote(`${name}=${value}`)}`).join("");
   const device = model.device && ` --device ${model.device}`;
   if (!state.image) return `semistylegan generate ${model.quoted}${sets} --seed ${state.seed} --count 1${device} --out picture.png`;
   const file = quote(images.get(state.image)?.file ?? "image.png");
