@@ -22,7 +22,8 @@ from semistylegan.editing import Model
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.inversion import edited, invert
-from semistylegan.models.checkpoint import save_model
+from semistylegan.models.build import build_networks
+from semistylegan.models.checkpoint import Networks, save_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder, Trunk
 from semistylegan.models.fine import FineGenerator
@@ -281,6 +282,15 @@ def test_what_another_device_found_is_kept_apart(taught: Path, tmp_path: Path, m
     elsewhere.invert(image, steps=1)
     here, there = sorted(p.stem for p in tmp_path.iterdir())
     assert there == f"{here}-meta"
+
+
+def test_networks_that_are_being_trained_are_searched_too() -> None:
+    """Their weights ask for gradients; those of `load` do not."""
+    space = FactorSpace.grid({"a": 3, "b": 4})
+    config = ModelConfig.of_size("tiny", 16, 3, space.code_width)
+    G, _, E = build_networks(config)
+    found = invert(Networks(config, space, G, E), torch.zeros(1, 3, 16, 16), steps=2)
+    assert 0 < found.error < 1
 
 
 def test_edit_changes_what_was_asked(taught: Path) -> None:

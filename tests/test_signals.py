@@ -13,7 +13,7 @@ import pytest
 
 PARENT = """
 import multiprocessing, pathlib, queue, signal, sys, time
-from semistylegan.signals import end_with_parent
+from semistylegan.data import rendering
 from semistylegan.study import running
 
 def told(*_):
@@ -34,7 +34,7 @@ DEVICES = "devices = queue.SimpleQueue(); devices.put(''); running.GRACE = 0.2; 
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="for systems that fork")
-@pytest.mark.parametrize(("start", "signalled"), [("end_with_parent()", False), (DEVICES, True)])
+@pytest.mark.parametrize(("start", "signalled"), [("rendering._start_worker(None)", False), (DEVICES, True)])
 def test_a_worker_ends_with_a_parent_that_is_killed(tmp_path: Path, start: str, signalled: bool) -> None:
     command = [sys.executable, "-c", PARENT.replace("START", start), str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -519,10 +519,10 @@ def test_a_single_baseline_is_a_level_line_in_the_range_of_its_seeds() -> None:
 
 
 def test_the_legend_has_each_line_of_any_panel_and_level_lines_alike() -> None:
-    """MIG of `all-labels` bears a mark, and so is dotted; of `info` there is no MIG."""
+    """MIG of `all-labels` bears a mark, and so is dotted; each baseline has one score alone."""
     study = plan({"gamma_g": (1.0, 5.0)}, baselines=("all-labels", "info"))
-    told = {"": {"mig": 0.4}, "all-labels": {"mig": 0.6, "note": SEEN}, "info": {}}
-    results = [Result(j, {"mig_gen": 0.5} | told[j.setting.baseline]) for j in study.jobs]
+    told = {"": {"mig": 0.4, "mig_gen": 0.5}, "all-labels": {"mig": 0.6, "note": SEEN}, "info": {"mig_gen": 0.5}}
+    results = [Result(j, told[j.setting.baseline]) for j in study.jobs]
     figure = draw(study, results)["plot"]
 
     def dashes(lines: Sequence[Any]) -> list[Any]:
