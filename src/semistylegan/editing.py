@@ -1,7 +1,7 @@
 """The stateful use of a model: generate, encode, edit, traverse. What `ssg.load` returns.
 
 Outside, images are uint8 ndarrays (N x) H x W x C and factors have values in their own units; inside, levels and codes
-(see `factors.py`).
+(see `semistylegan.factors`).
 """
 
 from __future__ import annotations

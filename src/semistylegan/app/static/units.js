@@ -1,4 +1,4 @@
-// A factor in the units of its user: value <-> level, steps, and words. The same arithmetic as factors.py.
+// A factor in the units of its user: value <-> level, steps, and words. The same arithmetic as factors/factor.py.
 
 const between = (low, x, high) => Math.min(high, Math.max(low, x));
 
