@@ -15,6 +15,7 @@ from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import save_png
 from semistylegan.errors import UserError
+from semistylegan.metrics.code_intervals import Found
 from semistylegan.metrics.inception import Inception
 from semistylegan.metrics.information import TooFew, checked_count
 from semistylegan.metrics.oracle import Oracle, oracle_for
@@ -91,40 +92,57 @@ def evaluate(
     if "edit" in fields:
         save_png(run.path / "edits.png", readings.edits[2])
     for name, found in fields.items():
-        per_factor = found.pop("per_factor", {})
-        row = {"kimg": kimg, **found, **({"per_factor": per_factor} if per_factor else {})}
-        protocol = protocol_of(name, readings, identity)
-        if spans := {key: [i.low, i.high] for key, i in intervals[name].items()}:
-            row["ci95"], protocol["ci95"] = spans, protocol_of_intervals(name)
-            result["ci95"] = {**result.get("ci95", {}), **spans}
-        files.append_jsonl(run.path / f"metric-{name}.jsonl", {**row, "protocol": protocol})
-        result.update(found)
-        result.setdefault("protocols", {})[name] = {k: v for k, v in protocol.items() if k not in SAME}
-        for factor, values in per_factor.items():
-            result.setdefault("per_factor", {}).setdefault(factor, {}).update(values)
+        write_row(run.path, result, name, found, intervals[name], protocol_of(name, readings, identity), kimg)
+    document = document_of(run, result, data, readings, oracle, kimg) | identity
+    document["note"] = note(document, readings, notes)
+    files.write_json(run.path / "metrics.json", document)
+    return document
+
+
+def write_row(
+    run: Path,
+    result: dict[str, Any],
+    name: str,
+    found: Fields,
+    intervals: Found,
+    protocol: dict[str, Any],
+    kimg: float,
+) -> None:
+    """A metric's fields as a row of `metric-<name>.jsonl`, and into `result`, beside those of the others."""
+    per_factor = found.pop("per_factor", {})
+    row = {"kimg": kimg, **found, **({"per_factor": per_factor} if per_factor else {})}
+    if spans := {key: [i.low, i.high] for key, i in intervals.items()}:
+        row["ci95"], protocol["ci95"] = spans, protocol_of_intervals(name)
+        result["ci95"] = {**result.get("ci95", {}), **spans}
+    files.append_jsonl(run / f"metric-{name}.jsonl", {**row, "protocol": protocol})
+    result.update(found)
+    result.setdefault("protocols", {})[name] = {k: v for k, v in protocol.items() if k not in SAME}
+    for factor, values in per_factor.items():
+        result.setdefault("per_factor", {}).setdefault(factor, {}).update(values)
+
+
+def document_of(
+    run: Run, result: dict[str, Any], data: Dataset, readings: Readings, oracle: Oracle | None, kimg: float
+) -> dict[str, Any]:
+    """`metrics.json` of these results, but for what identifies them and the note."""
     labelled = len(readings.own.labelled_rows)
+    per_factor = result.get("per_factor", {name: {} for name in data.space.names})
     document = {
-        **{field: result.pop(field, None) for field in ALWAYS},
+        **{field: result.get(field) for field in ALWAYS},
         "label_fraction": labelled / len(data),
         "labelled_images": labelled,
         "kimg": kimg,
         "seconds": seconds_at(run, kimg),
-        "per_factor": {
-            factor: {"mae": None, "mae_gen": None, **values}
-            for factor, values in result.pop("per_factor", {name: {} for name in data.space.names}).items()
-        },
-        **result,
-        **identity,
+        "per_factor": {name: {"mae": None, "mae_gen": None, **values} for name, values in per_factor.items()},
+        **{key: value for key, value in result.items() if key not in (*ALWAYS, "per_factor")},
         "metrics_version": VERSION,
         "encoder_images": len(readings.rows) if readings.enough else None,
+        "oracle_l2": readings.oracle_l2,
     }
-    document["oracle_l2"] = readings.oracle_l2
     if oracle is not None:
         if len(readings.factors) < len(data.space):  # those of an editor
             document["oracle_l2_all"] = oracle.l2
         document["oracle_error"] = dict(zip(data.space.names, oracle.error, strict=True))
-    document["note"] = note(document, readings, notes)
-    files.write_json(run.path / "metrics.json", document)
     return document
 
 
