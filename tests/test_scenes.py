@@ -305,6 +305,15 @@ def test_every_pose_of_the_kitchen_has_the_same_vertices_in_number() -> None:
 # -- the variant ------------------------------------------------------------------------------------------------------
 
 
+def test_leaves_of_the_kitchens_plants_hang_over_their_pots() -> None:
+    """A leaf that bends several times about itself is a knot in the pot's middle."""
+    leaves, pots = (kitchen.things()[name].mesh.vertices for name in ("leaves", "clay"))
+    for low, high in ((0, 1.8), (1.8, 3)):  # the one on the worktop, the one on the cupboards
+        plant, pot = (v[(v[:, 2] > low) & (v[:, 2] < high), :2] for v in (leaves, pots))
+        assert (plant.min(axis=0) < pot.min(axis=0) - 0.03).all()
+        assert (plant.max(axis=0) > pot.max(axis=0) + 0.03).all()
+
+
 def test_a_library_that_ends_the_process_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library = tmp_path / "libLLVM-19.so"
     library.write_bytes(b"no library at all")

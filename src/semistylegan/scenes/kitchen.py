@@ -120,4 +120,5 @@ STAGE = Stage(
     sky=(0.20, 0.21, 0.235),
     lights=kitchen_room.lights,
     exposure=1.3,
+    version=3,
 )

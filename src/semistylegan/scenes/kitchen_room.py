@@ -412,10 +412,10 @@ def _leaves() -> Iterator[Mesh]:
     """Herbs in a pot beside the fridge, a trailing plant on the upper cupboards."""
     rng = np.random.default_rng(7)
     for i in range(16):
-        blade = leaf(0.17 + 0.06 * rng.random(), 0.05, 40 + 40 * rng.random())
+        blade = leaf(0.17 + 0.06 * rng.random(), 0.05, 0.45 + 0.45 * rng.random())
         yield blade.turned("x", 25 + 40 * rng.random()).turned("z", 47.0 * i).moved(-0.90, WALL - 0.26, TOP + 0.13)
     for i in range(22):
-        blade = leaf(0.16 + 0.10 * rng.random(), 0.06, 60 + 60 * rng.random())
+        blade = leaf(0.16 + 0.10 * rng.random(), 0.06, 0.65 + 0.7 * rng.random())
         yield blade.turned("x", 10 + 50 * rng.random()).turned("z", 137.5 * i).moved(-0.70, WALL - 0.2, 2.40)
 
 

@@ -115,7 +115,7 @@ def sheet(points_NM3: Array, uv_NM2: Array | None = None) -> Mesh:
 
 
 def leaf(length: float, width: float, bend: float, steps: int = 10) -> Mesh:
-    """A leaf from the origin along +y that rises, then bends down by `bend` (0 straight, 1 a quarter turn); open."""
+    """A leaf from the origin along +y that rises, then bends down (`bend` 0: not at all; 1: its tip hangs); open."""
     along, across = np.meshgrid(np.linspace(0, 1, steps + 1), np.linspace(-1, 1, 7), indexing="ij")
     half = 0.5 * width * np.sin(np.pi * along**0.75) ** 0.9
     angle = np.radians(35 - 125 * bend * along)
