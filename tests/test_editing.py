@@ -92,7 +92,7 @@ def test_load_takes_a_run_and_a_checkpoint(checkpoint: Path) -> None:
 def test_load_takes_the_folder_in_which_one_stands(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the run around it, whose prior and images an editor are read from."""
     asked = []
-    monkeypatch.setattr(editing, "_labelled_prior", lambda run, space: asked.append(run))
+    monkeypatch.setattr("semistylegan.training.prior._labelled_prior", lambda run, space: asked.append(run))
     monkeypatch.chdir(checkpoint)
     ssg.load(".")
     assert asked == [checkpoint.parent.resolve()]

@@ -20,6 +20,7 @@ from semistylegan.metrics import oracle as oracle_module
 from semistylegan.metrics.edits import Asked, nearest_pictures, other_values, psnr, ssim, true_pictures
 from semistylegan.metrics.intervals import Interval
 from semistylegan.metrics.oracle_network import Plan
+from semistylegan.metrics.subject import of_run
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import Networks, load_model
 from semistylegan.models.config import ModelConfig
@@ -387,6 +388,7 @@ def test_eval_measures_edits_of_what_was_held_out(made_zip: Path, tmp_path: Path
     data = Dataset.open(made_zip)
     held_out = np.setdiff1d(np.arange(64), training_rows(run.config, data))
     oracle = quick(data, torch.device("cpu"))
-    readings = evaluate_module.readings_of(run, load_model(run.checkpoint()), data, oracle, 100, 0)
+    subject = of_run(run, data, run.checkpoint(), load_model(run.checkpoint()))
+    readings = subject.readings(oracle, 100, 0)
     assert len(held_out) == 32
     assert np.isin(readings.edited, held_out).all()

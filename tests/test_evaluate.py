@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +31,6 @@ from semistylegan.metrics.evaluate import (
     metric_names,
     on_snapshot,
     quick,
-    readings_of,
 )
 from semistylegan.metrics.fidelity import quick_frechet_distance
 from semistylegan.metrics.intervals import bootstrap
@@ -40,6 +40,7 @@ from semistylegan.metrics.protocol import SEEN, coarse_factors, note, protocol_o
 from semistylegan.metrics.readings import Readings, other_levels, own_kinds
 from semistylegan.metrics.score_intervals import intervals_of
 from semistylegan.metrics.scores import QUICK, unmeasurable
+from semistylegan.metrics.subject import EVERY_IMAGE, UNSEEN, of_run, subject_of
 from semistylegan.models.checkpoint import Networks, save_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder, Trunk
@@ -657,12 +658,120 @@ def test_the_note_says_when_mig_is_too_low_for_want_of_images(tmp_path: Path, wo
     assert again["note"] == scores["note"] and set(again["protocols"]) == {"mig", "mig_gen", "l2"}
 
 
+def readings_of(run: Path, model: Networks, data: Dataset) -> Readings:
+    """What there is to measure of a run with these networks."""
+    return of_run(Run(run), data, run / "checkpoint-000001", model).readings(ORACLE, 400, 0)
+
+
 def test_the_protocol_names_what_was_held_out(tmp_path: Path) -> None:
     data = Dataset.open(write_world(tmp_path / "world.zip"))
     run = make_run(tmp_path, tmp_path / "world.zip", hold_out="shape=a")
-    r = readings_of(Run(run), networks(), data, ORACLE, 400, 0)
+    r = readings_of(run, networks(), data)
     assert len(r.rows) == 30 and protocol_of("l2", r, IDENTITY)["hold_out"] == "shape=a"
     assert "hold_out" not in protocol_of("l2_gen", r, IDENTITY), "what is drawn from z does not depend on it"
+
+
+# -- a model on other data -------------------------------------------------------------------------------------------
+
+
+OTHER = FactorSpace((Factor.scalar("y", 2), *SPACE.factors[::-1]))
+"""One factor more, and the others the other way round."""
+
+
+def write_others(path: Path, space: FactorSpace = OTHER, side: int = 16) -> Path:
+    """Of the world's pictures those with an x in the middle, under other names."""
+    with ZipWriter(path, space) as writer:
+        for i, (shape, hue, x) in enumerate(SPACE.levels_of_indices(SPACE.values_of(np.arange(SPACE.total)))):
+            colour = colours(np.array([[shape, hue, x]]))[0].astype(np.uint8)
+            image = np.ascontiguousarray(np.broadcast_to(colour, (side, side, 3)))
+            levels = {"shape": shape, "hue": hue, "x": x, "y": i % 2}
+            if 0 < x < 1:
+                writer.add(f"other{i:06d}.png", image, np.array([levels[name] for name in space.names]))
+    return path
+
+
+def test_a_model_is_measured_on_other_data(tmp_path: Path) -> None:
+    run, other = make_run(tmp_path, write_world(tmp_path / "world.zip")), write_others(tmp_path / "other.zip")
+    evaluate(run, ["l2"], 100, device="cpu")
+    before = (run / "metrics.json").read_bytes(), (run / "metric-l2.jsonl").read_bytes()
+    scores = evaluate(run, ["mig", "l2", "l2_gen"], 100, device="cpu", data_path=other, out=tmp_path / "scores")
+    assert before == ((run / "metrics.json").read_bytes(), (run / "metric-l2.jsonl").read_bytes())
+    assert json.loads((tmp_path / "scores" / "metrics.json").read_text(encoding="utf-8")) == scores
+    assert scores["encoder_images"] == 54 and scores["labelled_images"] is scores["label_fraction"] is None
+    assert (scores["kimg"], scores["model"], scores["data"]) == (2, str(run), str(other))
+    assert UNSEEN in scores["note"] and SEEN not in scores["note"] and "have no names" not in scores["note"]
+    assert list(scores["per_factor"]) == list(SPACE.names)
+    assert scores["protocols"]["l2"]["split"] == "held-out" and scores["protocols"]["l2"]["hold_out"] == EVERY_IMAGE
+    row = lines(tmp_path / "scores" / "metric-l2.jsonl")[0]
+    assert row["protocol"]["data_fingerprint"] == scores["data_fingerprint"] == Dataset.open(other).fingerprint()
+    again = evaluate(run, ["mig"], 100, device="cpu", data_path=other, out=tmp_path / "scores")
+    assert (again["l2"], again["per_factor"]) == (scores["l2"], scores["per_factor"]), "what was measured before stays"
+    more = write_others(tmp_path / "more.zip", SPACE)
+    assert evaluate(run, ["mig"], 100, device="cpu", data_path=more, out=tmp_path / "scores")["l2"] is None
+
+
+def test_a_model_reads_other_data_by_its_own_factors(tmp_path: Path) -> None:
+    """Whatever other factors the data have, and in whatever order."""
+    run, other = make_run(tmp_path, write_world(tmp_path / "world.zip")), write_others(tmp_path / "other.zip")
+    subject = subject_of(run, None, other, tmp_path / "scores", torch.device("cpu"))
+    r = dataclasses.replace(subject, networks=networks()).readings(ORACLE, 100, 0)
+    assert r.named and METRICS["l2"].measure(r)["l2"] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_model_that_was_handed_on_is_measured_with_its_prior(tmp_path: Path) -> None:
+    run, other = make_run(tmp_path, write_world(tmp_path / "world.zip")), write_others(tmp_path / "other.zip")
+    alone = tmp_path / "alone"
+    shutil.copytree(run / "checkpoint-000002", alone)
+    (alone / "prior.csv").write_text("file_name,shape,hue,x\n0,b,60,0.25\n1,b,0,1\n", encoding="utf-8")
+    subject = subject_of(alone, None, other, tmp_path / "scores", torch.device("cpu"))
+    asked = subject.readings(ORACLE, 50, 0).generated_levels.numpy()
+    assert np.unique(asked, axis=0) == pytest.approx(np.array([[1, 0, 1], [1, 1 / 6, 0.25]]))
+    assert subject.kimg is None and subject.seconds is None
+
+
+@pytest.mark.parametrize(
+    ("space", "side", "says"),
+    [
+        (OTHER.only(["y", "x", "hue"]), 16, "unknown factor 'shape': known are y, x, hue"),
+        (OTHER, 32, "its images have 32 px and 3 channels, those of .* 16 px and 3; import them with --resolution 16"),
+        (
+            FactorSpace((*SPACE.factors[:2], Factor.scalar("x", 5, 0, 10))),
+            16,
+            "x is scalar, a number from 0 to 10; the ",
+        ),
+        (FactorSpace((*SPACE.factors[:2], Factor.circular("x", 5, 0, 1))), 16, "x is circular, .* knows it as scalar"),
+    ],
+)
+def test_other_data_that_do_not_fit_are_told(tmp_path: Path, space: FactorSpace, side: int, says: str) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    other = write_others(tmp_path / "other.zip", space, side)
+    with pytest.raises(UserError, match=says):
+        evaluate(run, ["l2"], 100, device="cpu", data_path=other, out=tmp_path / "scores")
+    assert not (tmp_path / "scores").exists()
+
+
+def test_where_scores_on_other_data_cannot_go(tmp_path: Path) -> None:
+    world = write_world(tmp_path / "world.zip")
+    run, scores, other = make_run(tmp_path, world), tmp_path / "scores", write_others(tmp_path / "other.zip")
+    own = "was trained on it, and is measured on it without --out"
+    for path, data, out, says in (
+        (run, None, scores, "give other data as --data"),
+        (run, other, run, f"--out {run}: a run, a model or a file"),
+        (run, other, other, "a run, a model or a file"),
+        (run, world, scores, own),
+        (run / "checkpoint-000002", world, scores, own),
+        (
+            run / "checkpoint-000002",
+            None,
+            None,
+            "a model, not a run; to measure it on other data give --data PATH --out",
+        ),
+        ("kitchen-editor", other, None, "a model, not a run"),
+        ("kitchens", other, scores, "no such model"),
+    ):
+        with pytest.raises(UserError, match=re.escape(says)):
+            evaluate(path, ["l2"], 100, device="cpu", data_path=data, out=out)
+    assert not scores.exists()
 
 
 class Editor(PerfectG):
@@ -880,21 +989,21 @@ def test_generated_codes_follow_the_prior_of_the_training(tmp_path: Path, kinds:
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"), labelled=31, prior="labelled", factor_kinds=kinds)
     codes = SPACE.with_kinds("own" if kinds == "own" else "scalar")
     data = Dataset.open(tmp_path / "world.zip")
-    r = readings_of(Run(run), networks(PerfectG(codes), space=codes), data, ORACLE, 400, 0)
+    r = readings_of(run, networks(PerfectG(codes), space=codes), data)
     expected = data.labels.level_NF[:31].astype(float)
     if kinds == "scalar":
         expected = SPACE.scalar_levels(expected)
     assert np.unique(r.generated.asked_NK, axis=0) == pytest.approx(np.unique(expected, axis=0), abs=1e-6)
     assert protocol_of("mig_gen", r, IDENTITY)["prior"] == "labelled"
     plain = make_run(tmp_path / "plain", tmp_path / "world.zip")
-    assert readings_of(Run(plain), networks(), data, ORACLE, 400, 0).prior is None
+    assert readings_of(plain, networks(), data).prior is None
 
 
 def test_an_editor_is_measured_with_the_prior_of_its_factors(tmp_path: Path) -> None:
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"), labelled=31, prior="labelled")
     data = Dataset.open(tmp_path / "world.zip")
     chosen = SPACE.only(SPACE.names[1:])
-    prior = readings_of(Run(run), networks(space=chosen), data, ORACLE, 400, 0).prior
+    prior = readings_of(run, networks(space=chosen), data).prior
     assert prior is not None
     np.testing.assert_array_equal(prior.level_NF[prior.labelled_rows], data.labels.level_NF[:31, 1:])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from semistylegan.editing import PRETRAINED
+from semistylegan.models.checkpoint import PRETRAINED
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "semistylegan"

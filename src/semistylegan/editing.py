@@ -7,14 +7,12 @@ Outside, images are uint8 ndarrays (N x) H x W x C and factors have values in th
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import itertools
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +22,14 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from semistylegan.data.labels import Labels, read_csv
+from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import from_pillow, load_image, resize, to_channels, to_tensor, to_uint8, untile
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray, Value
 from semistylegan.inversion import Found, OnProgress, edited, edited_in_one_pass, invert, seeded
-from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, find_checkpoint, load_model
+from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, find_model, load_model
 from semistylegan.training.device import pick_device
-from semistylegan.training.run import LABELS, Run
-
-PRETRAINED = ("sprites", "living-room", "kitchen", "kitchen-editor")
-"""Models that ship with the package, each in the folder of its name under `semistylegan/pretrained`."""
+from semistylegan.training.prior import prior_of
 
 ImageArray = npt.NDArray[np.uint8]
 Images = ImageArray | Image | Sequence[ImageArray | Image]
@@ -43,8 +38,6 @@ BATCH = 32
 """Images that pass the networks at once."""
 EXAMPLES = "examples.png"
 """In the folder of an editor that was handed on: images to begin with."""
-PRIOR = "prior.csv"
-"""In the folder of a model that was handed on: the labels that its codes were drawn from, without names of images."""
 REMEMBERED = 16
 """Inversions that a model keeps, so that the next edit of the same image is instant."""
 
@@ -61,25 +54,14 @@ def load(path_or_name: str | Path, device: str | torch.device = "cpu") -> Model:
     Raises:
         UserError: neither; lists what would work. The model's files are damaged; names the file. No such device.
     """
-    path = Path(path_or_name)
-    if path.exists():
-        checkpoint = find_checkpoint(path)
-    elif str(path_or_name) in PRETRAINED:
-        checkpoint = Path(str(files("semistylegan") / "pretrained" / str(path_or_name)))
-    else:
-        raise UserError(
-            f"{path_or_name}: no such model; give the folder of a run or of a checkpoint, or a name "
-            f"({', '.join(PRETRAINED)})"
-        )
+    checkpoint = find_model(path_or_name)
     where = pick_device(str(device))
     networks = load_model(checkpoint, where)
-    run = checkpoint.resolve().parent  # "." has no other parent than itself
-    own = checkpoint / PRIOR
-    prior = _read_rows(own, networks.space) if own.is_file() else _labelled_prior(run, networks.space)
-    model = Model(networks, checkpoint, where, prior)
+    model = Model(networks, checkpoint, where, prior_of(checkpoint, networks.space))
     if model.edits_in_one_pass:
         model.examples = _cut(checkpoint / EXAMPLES, model, 0)
-        model.starts = _cut(run / "reals.png", model, 255) if model.examples is None else model.examples
+        of_the_run = checkpoint.resolve().parent / "reals.png"
+        model.starts = _cut(of_the_run, model, 255) if model.examples is None else model.examples
     return model
 
 
@@ -454,28 +436,3 @@ def _cut(sheet_file: Path, model: Model, background: int) -> ImageArray | None:
         return None
     images = untile(to_channels(load_image(sheet_file), model.channels), model.resolution, background)
     return images if len(images) else None
-
-
-def _read_rows(path: Path, space: FactorSpace) -> Labels | None:
-    """The rows of a table as they stand, whatever images they name; None where there is none."""
-    with path.open(encoding="utf-8", newline="") as file:
-        names = [row["file_name"] for row in csv.DictReader(file)]
-    return read_csv(path, names, space)[1] if names else None
-
-
-def _labelled_prior(run: Path, space: FactorSpace) -> Labels | None:
-    """The labelled rows of a run whose codes were drawn from them; None for every other prior, and outside of a run.
-
-    Raises:
-        UserError: a damaged `labels.csv`; names it.
-    """
-    try:
-        if Run(run).document()["train"].get("prior") != "labelled":
-            return None
-    except (UserError, AttributeError):
-        return None  # a checkpoint by itself
-    if not (path := run / LABELS).is_file():
-        return None
-    own = Run(run).label_space(space)
-    labels = _read_rows(path, own)
-    return labels if labels is None or own.kinds == space.kinds else labels.as_scalars(own)

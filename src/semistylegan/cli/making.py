@@ -186,14 +186,16 @@ class Train(Command):
 class Eval(Command):
     """Measures a run: how well the encoder reads the factors, the generator obeys them, the images match.
 
-    The scores are appended to metric-NAME.jsonl, with their protocol, and put together in metrics.json.
+    The scores are appended to metric-NAME.jsonl, with their protocol, and put together in metrics.json. With --out any
+    model is measured on other labelled data, of which its training saw nothing.
 
     Example:
       semistylegan eval runs/sprites --metrics mig,l2
+      semistylegan eval kitchen-editor --data kitchen64.zip --metrics edit,l2 --out scores
     """
 
     run_path: RunFolder
-    """Folder of a run."""
+    """Folder of a run; with --out also of a checkpoint, or the name of a model that ships with the package."""
     metrics: Annotated[str, arg(metavar="A,B,C")] = "default"
     """Names with commas between, `default` (those that take seconds), or `all`."""
     images: Annotated[int, arg(metavar="N")] = 10_000
@@ -209,7 +211,10 @@ class Eval(Command):
     kimg: Annotated[float | None, arg(metavar="KIMG")] = None
     """Measure the checkpoint after this many thousand images, not the newest."""
     data: Annotated[Path | None, arg(metavar="PATH")] = None
-    """Where the run's data are now, if they have moved since it was trained, or if it was trained elsewhere."""
+    """Where the run's data are now, if they have moved since it was trained, or if it was trained elsewhere; with --out
+    other data."""
+    out: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Measure on other data, which --data names, and write the scores here."""
 
     def run(self) -> Path:
         from semistylegan.cli.tables import print_metrics
@@ -217,8 +222,8 @@ class Eval(Command):
 
         names = list(DEFAULT) if self.metrics == "default" else [n.strip() for n in self.metrics.split(",")]
         options = (self.images, self.seed, self.device, self.inception, self.inception_sha256, self.kimg, self.data)
-        print_metrics(evaluate(self.run_path, names, *options))
-        return self.run_path / "metrics.json"
+        print_metrics(evaluate(self.run_path, names, *options, self.out))
+        return (self.out or self.run_path) / "metrics.json"
 
 
 @dataclass(frozen=True)

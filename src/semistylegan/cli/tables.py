@@ -22,7 +22,7 @@ Row = dict[str, float | str]
 
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:
-    """The scores of a run, then the errors of each factor."""
+    """The scores of a model, then the errors of each factor."""
     from semistylegan.report.scores import MORE, TILES
 
     console = Plain()
@@ -124,6 +124,8 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 
 def _title(metrics: Mapping[str, Any]) -> str | None:
+    if "model" in metrics:
+        return f"{metrics['model']} on {metrics['data']}"
     if "kimg" not in metrics:
         return None
     labelled = f", {metrics['labelled_images']} labelled images" if "labelled_images" in metrics else ""

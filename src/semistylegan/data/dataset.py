@@ -133,9 +133,13 @@ class Dataset:
 
     def only(self, names: Sequence[str]) -> Dataset:
         """The same images with the labels of these factors alone, in the data's order."""
-        space = self.space.only(names)
-        labels = self.labels.columns([self.space.position(name) for name in space.names])
-        return Dataset(self.store, space, labels, self._images)
+        return self.arranged(self.space.only(names).names)
+
+    def arranged(self, names: Sequence[str]) -> Dataset:
+        """The same images with the labels of these factors alone, in the order of `names`."""
+        columns = [self.space.position(name) for name in names]
+        space = FactorSpace(tuple(self.space[i] for i in columns))
+        return Dataset(self.store, space, self.labels.columns(columns), self._images)
 
     def fingerprint(self) -> str:
         """32 hexadecimal digits that change with the images' names and files, the factors and the labels.

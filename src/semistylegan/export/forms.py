@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from semistylegan import __version__
 from semistylegan.data.labels import labels_csv
 from semistylegan.data.pictures import save_png, tile
-from semistylegan.editing import EXAMPLES, PRIOR, ImageArray, Model
+from semistylegan.editing import EXAMPLES, ImageArray, Model
 from semistylegan.errors import UserError
 from semistylegan.export import card
 from semistylegan.factors import FactorSpace
@@ -33,6 +33,7 @@ from semistylegan.files import atomic_path, make_folder, sha256_of, write_json, 
 from semistylegan.models.checkpoint import CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE, checkpoints
 from semistylegan.models.generator import Generator
 from semistylegan.models.stylegan import Growing
+from semistylegan.training.prior import PRIOR
 from semistylegan.training.run import Run
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE
 

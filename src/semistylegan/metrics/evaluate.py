@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from semistylegan import files, progress
 from semistylegan.data.dataset import Dataset
@@ -23,17 +20,17 @@ from semistylegan.metrics.protocol import note, protocol_of
 from semistylegan.metrics.readings import Readings
 from semistylegan.metrics.score_intervals import intervals_of, protocol_of_intervals
 from semistylegan.metrics.scores import DEFAULT, METRIC_OF, METRICS, QUICK, VERSION, Fields, unmeasurable
-from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, kimg_of, load_model
+from semistylegan.metrics.subject import UNSEEN, Subject, full_data, of_run, subject_of
+from semistylegan.models.checkpoint import WEIGHTS_FILE, Networks, load_model
 from semistylegan.training.device import pick_device
 from semistylegan.training.loop import OnSnapshot
 from semistylegan.training.run import Run
-from semistylegan.training.scope import training_rows
 
 __all__ = ["DEFAULT", "METRICS", "evaluate", "on_snapshot", "quick"]
 
 ALWAYS = ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", "oracle_l2")
 """Fields that `metrics.json` always has; null where one was not or could not be measured."""
-SAME = ("seed", "weights_sha256", "metrics_version")
+SAME = ("seed", "weights_sha256", "data_fingerprint", "metrics_version")
 """Entries that all protocols in `metrics.json` share: they stand there once."""
 
 
@@ -47,14 +44,15 @@ def evaluate(
     inception_sha256: str | None = None,
     kimg: float | None = None,
     data_path: Path | None = None,
+    out: Path | None = None,
 ) -> dict[str, Any]:
-    """Measures the newest checkpoint of a run, or an earlier one.
+    """Measures the newest checkpoint of a run, or an earlier one; or any model on other data.
 
     E is measured on labelled images whose labels training did not read, G by the data set's oracle. What was measured
     before, of the same weights and by the same protocol, stays in `metrics.json`.
 
     Args:
-        run_path: folder of the run.
+        run_path: folder of the run; with `out` also of a checkpoint, or the name of a model that ships.
         metrics: a name or names of METRICS, fields of `metrics.json`, or `all`.
         images: how many images to read and to generate, at most.
         seed: fixes which.
@@ -63,50 +61,54 @@ def evaluate(
         inception_sha256: the hash that it must have, or its beginning.
         kimg: of the checkpoint to measure; None is the newest.
         data_path: where the run's data are now; None is where they were when it was trained.
+        out: a folder for the scores: the data at `data_path` are others, of which training saw nothing.
 
     Returns:
         What `metrics.json` now holds.
 
     Raises:
-        UserError: an unknown metric, not a run, no checkpoint, or data that is not there or no longer the same.
+        UserError: an unknown metric, not a run, no checkpoint, or data that is not there or no longer the same; with
+            `out` no data, or data that do not fit the model.
     """
     names = metric_names(metrics, fid=inception is not None)
     where = pick_device(device)
     network = None if inception is None else Inception(inception, inception_sha256, where)
     require_images(images)
     seed = checked_count("seed", seed, 0)
-    run = Run(Path(run_path))
-    run.document()
-    checkpoint = run.checkpoint(kimg)
-    data = full_data(run, data_path)
-    networks = load_model(checkpoint, where)
-    oracle = oracle_for(data, where)
-    readings = readings_of(run, networks, data, oracle, images, seed)
+    subject = subject_of(run_path, kimg, data_path, out, where)
+    folder = out or Path(run_path)
+    oracle = oracle_for(subject.data, where)
+    readings = subject.readings(oracle, images, seed)
     readings.inception = network
-    kimg = kimg_of(checkpoint)
-    identity = {"weights_sha256": files.sha256_of(checkpoint / WEIGHTS_FILE), "images": images, "seed": seed}
+    identity = {"weights_sha256": files.sha256_of(subject.checkpoint / WEIGHTS_FILE), "images": images, "seed": seed}
+    if subject.other is not None:
+        identity["data_fingerprint"] = subject.other
     fields, notes = measured(names, readings)
     intervals = {name: intervals_of(name, found, readings) for name, found in fields.items()}
     # Only now: another `eval` may have written its scores while these were measured.
-    result = earlier(run.path, identity, None if oracle is None else oracle.l2)
+    folder.mkdir(parents=True, exist_ok=True)
+    result = earlier(folder, identity, None if oracle is None else oracle.l2)
     if "edit" in fields:
-        save_png(run.path / "edits.png", readings.edits[2])
+        save_png(folder / "edits.png", readings.edits[2])
     for name, found in fields.items():
-        write_row(run.path, result, name, found, intervals[name], protocol_of(name, readings, identity), kimg)
-    document = document_of(run, result, data, readings, oracle, kimg) | identity
+        write_row(folder, result, name, found, intervals[name], protocol_of(name, readings, identity), subject.kimg)
+    document = document_of(subject, result, readings, oracle) | identity
+    if subject.other is not None:
+        document |= {"model": str(run_path), "data": str(data_path)}
+        notes = [UNSEEN, *notes]
     document["note"] = note(document, readings, notes)
-    files.write_json(run.path / "metrics.json", document)
+    files.write_json(folder / "metrics.json", document)
     return document
 
 
 def write_row(
-    run: Path,
+    folder: Path,
     result: dict[str, Any],
     name: str,
     found: Fields,
     intervals: Found,
     protocol: dict[str, Any],
-    kimg: float,
+    kimg: float | None,
 ) -> None:
     """A metric's fields as a row of `metric-<name>.jsonl`, and into `result`, beside those of the others."""
     per_factor = found.pop("per_factor", {})
@@ -114,25 +116,24 @@ def write_row(
     if spans := {key: [i.low, i.high] for key, i in intervals.items()}:
         row["ci95"], protocol["ci95"] = spans, protocol_of_intervals(name)
         result["ci95"] = {**result.get("ci95", {}), **spans}
-    files.append_jsonl(run / f"metric-{name}.jsonl", {**row, "protocol": protocol})
+    files.append_jsonl(folder / f"metric-{name}.jsonl", {**row, "protocol": protocol})
     result.update(found)
     result.setdefault("protocols", {})[name] = {k: v for k, v in protocol.items() if k not in SAME}
     for factor, values in per_factor.items():
         result.setdefault("per_factor", {}).setdefault(factor, {}).update(values)
 
 
-def document_of(
-    run: Run, result: dict[str, Any], data: Dataset, readings: Readings, oracle: Oracle | None, kimg: float
-) -> dict[str, Any]:
+def document_of(subject: Subject, result: dict[str, Any], readings: Readings, oracle: Oracle | None) -> dict[str, Any]:
     """`metrics.json` of these results, but for what identifies them and the note."""
-    labelled = len(readings.own.labelled_rows)
+    data = subject.data
+    labelled = len(subject.own.labelled_rows) if subject.other is None else None
     per_factor = result.get("per_factor", {name: {} for name in data.space.names})
     document = {
         **{field: result.get(field) for field in ALWAYS},
-        "label_fraction": labelled / len(data),
+        "label_fraction": None if labelled is None else labelled / len(data),
         "labelled_images": labelled,
-        "kimg": kimg,
-        "seconds": seconds_at(run, kimg),
+        "kimg": subject.kimg,
+        "seconds": subject.seconds,
         "per_factor": {name: {"mae": None, "mae_gen": None, **values} for name, values in per_factor.items()},
         **{key: value for key, value in result.items() if key not in (*ALWAYS, "per_factor")},
         "metrics_version": VERSION,
@@ -184,7 +185,8 @@ def on_snapshot(images: int = 2000, device: str = "auto") -> OnSnapshot:
         if not held:
             data = full_data(run)
             held.append((data, oracle_for(data, where)))
-        readings = readings_of(run, load_model(checkpoint, where), *held[0], images, 0)
+        data, oracle = held[0]
+        readings = of_run(run, data, checkpoint, load_model(checkpoint, where)).readings(oracle, images, 0)
         identity = {"weights_sha256": files.sha256_of(checkpoint / WEIGHTS_FILE), "images": images, "seed": 0}
         fields, notes = measured(QUICK, readings)
         for why in notes:
@@ -246,36 +248,6 @@ def require_images(images: int) -> None:
         raise UserError(f"--images {images}: at least 100 are needed")
 
 
-def full_data(run: Run, path: Path | None = None) -> Dataset:
-    """The run's data set with all its labels; `path` is given where it has moved.
-
-    Raises:
-        UserError: not there, or not what the run was trained on.
-    """
-    if path is None and not Path(run.config.data).exists():
-        raise UserError(f"{run.config.data}: not there, and {run.path} was trained on it; give its place as --data")
-    data = Dataset.open(path or run.config.data)
-    if run.document().get("data_fingerprint") != data.fingerprint():
-        raise UserError(
-            f"{data.path}: has changed since {run.path} was trained on it; its scores would mean nothing; "
-            f"put the old data back or train again"
-        )
-    return data
-
-
-def readings_of(run: Run, networks: Networks, data: Dataset, oracle: Oracle | None, images: int, seed: int) -> Readings:
-    """What there is to measure of a run."""
-    own, config = run.labels(data), run.config
-    held_out = np.setdiff1d(np.arange(len(data)), training_rows(config, data))
-    prior = None
-    if config.prior == "labelled" and set(networks.space.names) <= set(data.space.names):
-        space = data.space.only(networks.space.names)  # an editor knows some of the factors
-        prior = own.columns([data.space.position(name) for name in space.names])
-        if networks.space.kinds != space.kinds:
-            prior = prior.as_scalars(space)
-    return Readings(networks, data, oracle, own, prior, images, seed, held_out, config.hold_out)
-
-
 def earlier(run: Path, identity: dict[str, Any], oracle: float | None) -> dict[str, Any]:
     """What `metrics.json` holds of the same weights, number of images, seed, oracle and version of the measures;
     nothing where they differ."""
@@ -300,9 +272,3 @@ def oracle_of(document: dict[str, Any]) -> Any:
 def version_of(document: dict[str, Any]) -> Any:
     """The `scores.VERSION` by which `metrics.json` was measured."""
     return document.get("metrics_version", 1)
-
-
-def seconds_at(run: Run, kimg: float) -> float | None:
-    """Seconds of training up to there, from `stats.jsonl`; null where it does not say."""
-    told = [row["seconds"] for row in run.stats() if row.get("kimg", math.inf) <= kimg + 1e-6 and "seconds" in row]
-    return float(told[-1]) if told else None

@@ -61,7 +61,7 @@ def protocol_of(name: str, r: Readings, identity: dict[str, Any]) -> dict[str, A
         protocol |= by_images(g.read_NF, r.codes.indices_of_levels(g.asked_NK, BINS), r.factors)
     if name in ("l2", "l2_gen", "leakage") and not r.named:
         protocol["alignment"] = ALIGNED
-    whose = {"seed": identity["seed"], "weights_sha256": identity["weights_sha256"]}
+    whose = {key: identity[key] for key in ("seed", "weights_sha256", "data_fingerprint") if key in identity}
     return protocol | whose | {"metrics_version": VERSION}
 
 

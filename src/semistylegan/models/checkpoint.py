@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -23,6 +24,8 @@ from semistylegan.models.generator import Generator
 from semistylegan.models.stylegan import Growing
 
 CONFIG_FILE, FACTORS_FILE, WEIGHTS_FILE = "config.json", "factors.json", "model.safetensors"
+PRETRAINED = ("sprites", "living-room", "kitchen", "kitchen-editor")
+"""Models that ship with the package, each in the folder of its name under `semistylegan/pretrained`."""
 
 
 @dataclass(frozen=True)
@@ -132,3 +135,19 @@ def find_checkpoint(path: Path) -> Path:
     if not (complete := checkpoints(path)):
         raise UserError(f"{path}: holds no finished checkpoint; give a run that has trained, or train it first")
     return complete[-1]
+
+
+def find_model(path_or_name: str | Path) -> Path:
+    """The checkpoint folder of a model: as :func:`find_checkpoint`, or of one that ships. A path that exists wins.
+
+    Raises:
+        UserError: neither; lists what would work.
+    """
+    if (path := Path(path_or_name)).exists():
+        return find_checkpoint(path)
+    if str(path_or_name) in PRETRAINED:
+        return Path(str(files("semistylegan") / "pretrained" / str(path_or_name)))
+    raise UserError(
+        f"{path_or_name}: no such model; give the folder of a run or of a checkpoint, or a name "
+        f"({', '.join(PRETRAINED)})"
+    )
