@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import dataclasses
 import errno
+import inspect
 import io
 import json
 import os
+import pkgutil
 import re
 import shlex
 import signal
@@ -23,10 +25,13 @@ import tyro
 from PIL import Image
 
 from semistylegan import __version__
-from semistylegan.cli import edit, making, parsing, program, train_options, using
+from semistylegan.cli import edit, exporting, making, parsing, program, train_options, using
 from semistylegan.cli.program import COMMANDS, main
+from semistylegan.cli.tables import print_metrics
+from semistylegan.data.importing import Recipe
 from semistylegan.demo import finished_metrics
 from semistylegan.errors import UserError
+from semistylegan.factors import FactorSpace
 from semistylegan.files import atomic_path, write_json
 from semistylegan.metrics.disentanglement import BINS
 from semistylegan.training.config import PRESETS, TrainConfig
@@ -135,6 +140,109 @@ def test_settings_may_be_given_several_times() -> None:
     assert command.settings == ("hue=0.3", "shape=ring")
     assert command.image == (Path("a.png"), Path("b.png"))
     assert edit.Edit.parse("edit", ["run", "a.png", "--set=x=-1", "--out", "x"]).settings == ("x=-1",)
+
+
+@pytest.mark.parametrize(
+    ("words", "called", "told"),
+    [
+        (
+            "demo --out o --seed 3 --kimg 2 --count 80 --images 50 --device cuda:1",
+            "demo.run_demo",
+            {"seed": 3, "kimg": 2.0, "count": 80, "images": 50, "device": "cuda:1"},
+        ),
+        (
+            "render sprites --out o.zip --resolution 32 --count 9 --seed 3 --shard 1/4 --workers 2 --cluster ray",
+            "data.rendering.render_dataset",
+            {"resolution": 32, "count": 9, "seed": 3, "shard": (1, 4), "workers": 2, "cluster": "ray"},
+        ),
+        (
+            (
+                "eval r --metrics 'mig, fid' --images 9 --seed 4 --device mps --inception i.onnx --inception-sha256 ab "
+                "--kimg 2 --data d.zip --out o"
+            ),
+            "metrics.evaluate.evaluate",
+            {"metrics": ["mig", "fid"], "images": 9, "seed": 4, "device": "mps", "inception": Path("i.onnx")}
+            | {"inception_sha256": "ab", "kimg": 2.0, "data_path": Path("d.zip"), "out": Path("o")},
+        ),
+        (
+            (
+                "sweep --data d --out o --over gamma-g=1 --seeds 1,2 --baselines info,all-labels --images 50 "
+                "--workers 2 --cluster ray --metrics mig,sap"
+            ),
+            "study.sweep",
+            {"over": {"gamma_g": (1.0,)}, "seeds": [1, 2], "baselines": ["info", "all-labels"], "images": 50}
+            | {"workers": 2, "cluster": "ray", "metrics": ["mig", "sap"]},
+        ),
+        (
+            (
+                "import folder --source PHOTOS --out o.zip --resolution 32 --fit pad --crop 20 --filter box "
+                "--count 9 --seed 3 --factors a,b --workers 2"
+            ),
+            "data.importing.import_dataset",
+            {"name": "folder", "workers": 2}
+            | {"recipe": Recipe(32, "pad", crop=20, filter="box", count=9, seed=3, factors=("a", "b"))},
+        ),
+        (
+            "export m --format safetensors --half --out o --examples PHOTOS",
+            "export.forms.export_safetensors",
+            {"half": True, "examples": "the examples"},
+        ),
+        (
+            "export m --format web --out o --examples PHOTOS --runtime r.tgz",
+            "export.web.export_web",
+            {"package": Path("r.tgz"), "examples": "the examples"},
+        ),
+        ("label d --factors a --choose spread --seed 3", "app.desk.Desk", {"choice": "spread", "seed": 3}),
+        ("app m --steps 7", "app.sliders.make_app", {"model": "the model", "given": "m", "steps": 7}),
+        ("app m --device mps", "editing.load", {"device": "mps"}),
+        (
+            "traverse m --out o.png --columns 3 --seed 4 --factor hue",
+            "editing.Model.traverse",
+            {"seed": 4, "columns": 3, "settings": {}, "only": ("hue",)},
+        ),
+    ],
+    ids=lambda value: value.partition(" ")[0] if isinstance(value, str) else "",
+)
+def test_options_reach_what_is_called(
+    sprites_folder: Path,
+    words: str,
+    called: str,
+    told: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place, _, name = f"semistylegan.{called}".rpartition(".")
+    owner = pkgutil.resolve_name(place)
+    signature, heard = inspect.signature(getattr(owner, name)), list[dict[str, object]]()
+
+    def hear(*args: object, **more: object) -> None:
+        heard.append(signature.bind(*args, **more).arguments)
+        raise UserError("heard")
+
+    if called != "editing.load":
+        model = type("Model", (), {"factors": FactorSpace(()), "traverse": hear}) if "Model" in called else None
+        monkeypatch.setattr("semistylegan.editing.load", lambda *_: model() if model else "the model")
+    monkeypatch.setattr(owner, name, hear)
+    monkeypatch.setattr(exporting.Export, "example_images", lambda *_: "the examples")
+    assert main(shlex.split(words.replace("PHOTOS", shlex.quote(str(sprites_folder))))) == 2
+    assert capsys.readouterr().err == "semistylegan: heard\n"
+    assert {key: heard[0].get(key) for key in told} == told
+
+
+def test_what_is_measured_of_a_snapshot_reaches_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[object] = []
+
+    def train(config: TrainConfig, *more: object) -> Run:
+        heard.extend(more)
+        return Run(Path(config.out))
+
+    monkeypatch.setattr("semistylegan.metrics.evaluate.on_snapshot", lambda images, device: (images, device))
+    monkeypatch.setattr("semistylegan.training.train", train)
+    assert run("train", "--data", "d", "--out", "o", "--snap-images", 50, "--device", "mps", "--reschedule") == 0
+    assert run("train", "--data", "d", "--out", "o") == 0
+    assert heard == [(50, "mps"), True, None, False]
+    with pytest.raises(UserError, match="--processes 0: must be over 0"):
+        making.Train.parse("train", ["--data", "d", "--out", "o", "--processes", "0"])
 
 
 def parse_train(*args: str) -> TrainConfig:
@@ -419,6 +527,25 @@ def test_check_refuses_what_cannot_be_trained_on(tmp_path: Path, capsys: pytest.
     said = capsys.readouterr()
     assert "broken.png" in said.out
     assert "cannot be trained on" in said.err.splitlines()[-1]
+
+
+def test_scores_are_printed_under_their_heads(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    errors = {"mae": 0.1, "mae_constant": 0.2, "mae_gen": 0.3, "mae_gen_constant": 0.4}
+    print_metrics({"mig": 0.5, "ci95": {"mig": [0.25, 0.75]}, "per_factor": {"hue": errors}})
+    lines = [re.findall(r"[\w.]+", line) for line in capsys.readouterr().out.splitlines()]
+    assert ["MIG", "0.500", "0.250", "to", "0.750", "higher"] in lines
+    assert lines.index(["hue", "0.100", "0.200", "0.300", "0.400"]) == 2 + lines.index(
+        ["factor", "encoder", "constant", "generator", "constant"]
+    )
+    editor = {"mae": 0.1, "mae_constant": 0.2, "mae_gen": None, "edit_error": 0.3, "edit_error_constant": 0.4}
+    print_metrics({"per_factor": {"hue": editor}})
+    lines = [re.findall(r"[\w.]+", line) for line in capsys.readouterr().out.splitlines()]
+    assert ["hue", "0.100", "0.200", "0.300", "0.400"] in lines
+    print_metrics({"kimg": None, "model": "m", "data": "d.zip", "labelled_images": None, "mig": 0.5})
+    assert capsys.readouterr().out.splitlines()[0].strip() == "m on d.zip"
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**31)])

@@ -24,7 +24,7 @@ from semistylegan.data.dataset import Dataset
 from semistylegan.data.labels import read_csv
 from semistylegan.data.pictures import load_image, save_png
 from semistylegan.data.writing import ZipWriter
-from semistylegan.editing import load
+from semistylegan.editing import Model, load
 from semistylegan.factors import Factor
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
@@ -163,6 +163,11 @@ def test_the_first_named_keeps_its_name_and_capitals_do_not_count(photos: Path, 
     ]
 
 
+def test_an_image_given_with_its_folder_is_edited_once_below_it(photos: Path) -> None:
+    names = image_files([photos, photos / "sub" / "0.png"])
+    assert list(names.values()) == [Path("0.png"), Path("1.png"), Path("2.png"), Path("sub/0.png")]
+
+
 @pytest.mark.parametrize(
     ("given", "out", "said"),
     [
@@ -195,6 +200,12 @@ def test_drawn_images_take_no_one_s_place(semi: Path, photos: Path, tmp_path: Pa
     for count in (3, 2, 4):
         assert generate("--count", count, "--out", tmp_path / "g") == 0
     assert len(list((tmp_path / "g").iterdir())) == 4
+
+
+def test_a_grid_has_as_many_rows_as_columns(semi: Path, tmp_path: Path) -> None:
+    for count, rows, columns in ((9, 3, 3), (12, 4, 3), (1, 1, 1)):
+        assert main(["generate", str(semi), "--count", str(count), "--out", str(tmp_path / "g.png")]) == 0
+        assert load_image(tmp_path / "g.png").shape == (rows * 18 - 2, columns * 18 - 2, 3)
 
 
 def write_dataset(path: Path) -> None:
@@ -245,6 +256,8 @@ def test_a_sweep_is_a_strip_of_the_input_and_the_edits(editor: Path, photos: Pat
     assert np.array_equal(tiles[0], load_image(photos / "1.png"))
     assert edit(editor, photos / "1.png", "--set", "hue=90", "--set", "scale=#4", "--out", one) == 0
     assert np.array_equal(tiles[5], load_image(one))
+    assert edit(editor, photos / "1.png", "--sweep", "scale", "--columns", 3, "--set", "hue=90", "--out", strip) == 0
+    assert load_image(strip).shape[1] == 4 * 18 - 2 and np.array_equal(load_image(strip)[:16, -16:], load_image(one))
 
 
 def test_strength(editor: Path, photos: Path, tmp_path: Path) -> None:
@@ -256,6 +269,21 @@ def test_strength(editor: Path, photos: Path, tmp_path: Path) -> None:
     assert np.array_equal(at(0, 90), at(0, 270))
     assert not np.array_equal(at(1, 90), at(1, 270))
     assert not np.array_equal(at(0.5, 90), at(1, 90))
+
+
+def test_the_search_takes_as_many_steps_as_are_asked_for(
+    semi: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[Any, ...]] = []
+
+    def hear(self: Any, image: Any, settings: Any, strength: float, steps: int, on_progress: Any) -> Any:
+        heard.append((settings, strength, steps))
+        return image
+
+    monkeypatch.setattr(Model, "edit", hear)
+    words = ("--set", "hue=90", "--strength", 0.5, "--steps", 7, "--out", tmp_path / "out.png")
+    assert edit(semi, photos / "0.png", *words) == 0
+    assert heard == [({"hue": "90"}, 0.5, 7)]
 
 
 def test_an_inversion_is_kept_for_the_next_edit(

@@ -20,7 +20,7 @@ from semistylegan import editing, inversion
 from semistylegan.data.sheet import font_for
 from semistylegan.editing import Model
 from semistylegan.errors import UserError
-from semistylegan.factors import Factor, FactorSpace
+from semistylegan.factors import Factor, FactorSpace, Value
 from semistylegan.inversion import edited, invert
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import Networks, save_model
@@ -503,6 +503,53 @@ def test_traversal_files(model: Model, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "t.gif"]
 
 
+def rows_of_colours() -> list[tuple[Factor, list[Value], np.ndarray]]:
+    """A line, a circle and classes; image `column` of row `row` is of the colour (250, row, column) alone."""
+    rows: list[tuple[Factor, list[Value]]] = [
+        (Factor.scalar("size", 4, 0.0, 30.0), [0.0, 10.0, 20.0, 30.0]),
+        (Factor.circular("hue", 3), [0.0, 120.0, 240.0]),
+        (Factor.categorical("shape", ("ring", "oval")), ["ring", "oval"]),
+    ]
+    return [
+        (factor, values, np.array([(250, row, column) for column in range(len(values))], np.uint8)[:, None, None])
+        for row, (factor, values) in enumerate(rows)
+    ]
+
+
+def places(picture: Image.Image, colour: tuple[int, int, int]) -> np.ndarray:
+    """The middle of what has a colour: y, x; nothing where nothing has it."""
+    found = np.argwhere((np.asarray(picture) == colour).all(2))
+    return (found.min(0) + found.max(0)) / 2 if len(found) else found
+
+
+def test_a_sheet_has_a_row_for_each_factor_and_its_values_from_left_to_right() -> None:
+    rows = rows_of_colours()
+    sheet = grids.draw_sheet(rows)
+    at = [[places(sheet, (250, row, column)) for column in range(len(rows[row][1]))] for row in range(3)]
+    step = grids.MIN_SIDE + grids.GAP
+    assert [[x - at[0][0][1] for _, x in line] for line in at] == [[i * step for i in range(len(line))] for line in at]
+    heights = [{y for y, _ in line} for line in at]
+    assert all(len(ys) == 1 for ys in heights) and min(heights[0]) < min(heights[1]) < min(heights[2])
+    assert [grids._side(np.zeros((1, n, n, 3))) for n in (16, 64, 96, 128)] == [96, 128, 96, 128]
+
+
+def test_a_moving_sheet_shows_each_value_under_its_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines run to and fro and rest at their ends, circles go round, classes come one after the other."""
+    written: list[str] = []
+    plain = grids._shortened
+    monkeypatch.setattr(grids, "_shortened", lambda text, *more: written.append(text) or plain(text, *more))
+    rows = rows_of_colours()
+    frames = grids.draw_frames(rows)
+    orders = [[0, 0, 1, 2, 3, 3, 2, 1], [0, 1, 2], [0, 0, 0, 0, 1, 1, 1, 1]]
+    assert len(frames) == 16 and len(written) == 16 * 3 * 2
+    for time, frame in enumerate(frames):
+        for row, ((factor, values, _), order) in enumerate(zip(rows, orders, strict=True)):
+            now = order[time % len(order)]
+            seen = [column for column in range(len(values)) if len(places(frame, (250, row, column)))]
+            assert seen == [now]
+            assert written[(time * 3 + row) * 2 :][:2] == [factor.name, show_value(factor, values[now])]
+
+
 def test_letters_that_pillow_s_font_lacks_are_drawn() -> None:
     font = font_for(["grün", "Жук"], 13)
     assert len({bytes(font.getmask(letter)) for letter in "üoЖß−"}) == 5
@@ -523,6 +570,7 @@ def test_values_as_people_read_them() -> None:
     assert show_value(SPACE["hue"], 210.0) == "210°" and show_value(SPACE["hue"], 359.4) == "359°"
     assert show_value(SPACE["hue"], 359.96) == "0°"
     assert show_value(SPACE["scale"], 0.2900001) == "0.29"
+    assert show_value(Factor.scalar("size", 5, 0.0, 0.5), 0.125) == "0.125"
     assert show_value(SPACE["depth"], -1.5) == "−1.5 m"
     assert show_value(SPACE["depth"], -0.001) == "0.0 m"
     assert show_value(FactorSpace.grid({"pose": 4})["pose"], 2.0) == "2"

@@ -300,6 +300,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     written = json.loads((tmp_path / "codes.metrics.json").read_text(encoding="utf-8"))
     assert written["mig"] == metrics.mig(CODES, MANY) and written["sap"] == metrics.sap(CODES, MANY, 2)
     assert len(written["file_sha256"]) == 64 and written["seed"] == 2
+    words = ["--metrics", "mig", "--images", "100", "--out", str(tmp_path / "few.json")]
+    assert main(["eval-codes", str(tmp_path / "codes.npz"), *words]) == 0
+    assert json.loads((tmp_path / "few.json").read_text(encoding="utf-8"))["images"] == 100
     assert main(["eval-codes", str(tmp_path / "none.npz")]) == 2
     assert "none.npz: no such file" in capsys.readouterr().err
     np.savez(tmp_path / "nan.npz", codes=CODES * np.nan, factors=MANY)

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 
+from semistylegan.cli.exporting import MOST_EXAMPLES
 from semistylegan.cli.program import main
 from semistylegan.data.labels import Labels
 from semistylegan.data.pictures import save_png
@@ -134,11 +135,13 @@ def test_an_editor_is_handed_on_with_images_to_begin_with(tmp_path: Path, capsys
     assert again.examples is not None and np.array_equal(again.examples, images), "what came with it goes on with it"
     assert main(args) == 0
     assert load(tmp_path / "out").starts is None, "none asked for: those of the earlier export go"
-    for i in range(30):
+    for i in range(MOST_EXAMPLES - 4):
         save_png(tmp_path / "photos" / f"more-{i}.png", images[0])
     capsys.readouterr()
     assert main([*args, "--examples", str(tmp_path / "photos")]) == 2
-    assert "photos: holds 35 images; choose 24 at most" in capsys.readouterr().err
+    assert "photos: holds 25 images; choose 24 at most" in capsys.readouterr().err
+    (tmp_path / "photos" / "more-0.png").unlink()
+    assert main([*args, "--examples", str(tmp_path / "photos")]) == 0
     assert main([*args[:3], "onnx", "--out", str(tmp_path / "o"), "--examples", str(tmp_path / "photos")]) == 2
     assert "--examples: not with --format onnx" in capsys.readouterr().err
 

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from semistylegan import active
 from semistylegan.app import desk as desk_module
+from semistylegan.app import queue as queue_module
 from semistylegan.app.desk import SHOWN, Desk, sentence
 from semistylegan.app.labelling import alone, make_app
 from semistylegan.app.questions import Question, ask, whole_space
@@ -32,7 +33,7 @@ from semistylegan.data.check import check
 from semistylegan.data.dataset import Dataset
 from semistylegan.data.pictures import decode_image, read_header, save_png
 from semistylegan.data.storage import open_store
-from semistylegan.data.table import Table
+from semistylegan.data.table import MAX_CATEGORIES, Table
 from semistylegan.data.writing import ZipWriter
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
@@ -125,6 +126,12 @@ def test_classes_come_up_on_the_way() -> None:
         Question("shape", question.factor).grown("oval")
 
 
+def test_a_question_grows_to_as_many_classes_as_a_table_may_have() -> None:
+    question = Question("n", Factor.categorical("n", [str(i) for i in range(MAX_CATEGORIES - 1)]), grows=True)
+    with pytest.raises(UserError, match="no more are taken"):
+        question.grown("a").grown("b")
+
+
 # -- which image comes next --------------------------------------------------------------------------------------------
 
 
@@ -164,6 +171,35 @@ def test_what_was_skipped_comes_last_and_what_is_undone_comes_again(sprites_fold
     assert queue.next("a") is None
     queue.label(others[0], False)
     assert queue.next("a") == others[0]
+
+
+def test_what_is_skipped_once_more_goes_behind_the_others_that_were_skipped(sprites_folder: Path) -> None:
+    queue = Queue(open_store(sprites_folder), done=range(10))
+    images = []
+    for _ in range(4):
+        image = queue.next("a")
+        assert image is not None
+        images.append(image)
+        queue.skip(image)
+    assert images[:2] == images[2:] and set(images) == {10, 11}
+
+
+def test_one_window_keeps_its_skipped_image_and_no_other_gets_it(sprites_folder: Path) -> None:
+    queue = Queue(open_store(sprites_folder), done=range(11))
+    assert queue.next("a") == 11
+    queue.skip(11)
+    assert queue.next("a") == 11, "there is no other one"
+    assert queue.next("b") is None
+    queue.label(11, True)
+    queue.label(11, False)  # undone: it was answered, and is no skipped one
+    assert not queue.skipped
+
+
+def test_the_seed_decides_the_order(sprites_folder: Path, photos: Path) -> None:
+    store = open_store(sprites_folder)
+    assert len({Queue(store, [], seed=seed).next("a") for seed in range(9)}) > 2
+    shown = [Desk(photos, "n", seed=seed).next("a")["item"]["image"] for seed in (1, 1, 2, 3)]
+    assert shown[0] == shown[1] and len(set(shown)) > 1
 
 
 def test_what_was_left_open_comes_again_in_the_next_sitting_alone_and_last(photos: Path) -> None:
@@ -270,6 +306,24 @@ def test_a_pool_is_looked_at_in_the_background(choice: Any, tmp_path: Path) -> N
     queue._thread.join(20)
     assert queue.next("a") == 7
     queue.close()
+
+
+def test_what_is_labelled_is_looked_at_wherever_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large set the pool is a part; until enough of it is read, images are drawn."""
+    for i in range(12):
+        save_png(tmp_path / f"{i:03d}.png", np.full((16, 16, 3), 20 * i, np.uint8))
+    monkeypatch.setattr(queue_module, "POOL", 4)
+    monkeypatch.setattr(queue_module, "FIRST", 4)
+    store = open_store(tmp_path)
+    drawn = Queue(store, [])._order.tolist()
+    queue = Queue(store, drawn[8:], "spread")
+    queue._look()
+    assert queue._rows == [*drawn[:4], *sorted(drawn[8:])]
+    away = {i: min(abs(i - j) for j in drawn[8:]) for i in drawn[:4]}
+    assert away[queue.next("a") or 0] == max(away.values())
+    few = Queue(store, [], "spread")
+    few._rows, few._features = drawn[1:4], [active.look(store.decode(i)) for i in drawn[1:4]]
+    assert few.next("a") == drawn[0]
 
 
 def test_only_what_is_asked_for_is_doubted(tmp_path: Path) -> None:
@@ -465,6 +519,49 @@ def test_undo_restores_the_bytes(photos: Path) -> None:
         assert refused.value.status == status
 
 
+def test_an_undone_label_is_whole_or_not_as_it_was_before(photos: Path) -> None:
+    (photos / "metadata.csv").write_text("file_name,shape,size\n000.png,ring,1\n001.png,ring,\n")
+    desk = Desk(photos, "shape=ring|square,size:0..10")
+    for image, values in ((0, {"shape": "square"}), (1, {"size": 2})):
+        number = desk.save("w", image, desk.look(image)["cells"], values)["undo"]
+        assert image in desk.queue.done
+        desk.undo("w", number)
+    assert 0 in desk.queue.done and 1 not in desk.queue.done
+
+
+def test_what_another_program_has_labelled_since_is_not_undone(photos: Path) -> None:
+    desk = Desk(photos, "shape=ring|square")
+    number = desk.save("w", 5, {}, {"shape": "ring"})["undo"]
+    (photos / "metadata.csv").write_text("file_name,shape\n005.png,square\n")
+    with pytest.raises(Refused, match="labelled anew"):
+        desk.undo("w", number)
+    assert rows_of(photos / "metadata.csv") == {"005.png": {"shape": "square"}}
+    (photos / "metadata.csv").write_text("file_name,shape\n005.png,ring\n007.png,ring\n")
+    assert desk.look(7)["values"] == {"shape": "ring"}
+
+
+def test_an_answer_can_be_taken_back_and_changed(photos: Path) -> None:
+    desk = Desk(photos, "shape=ring|square,size:0..1")
+    desk.save("w", 5, {}, {"shape": "ring", "size": 1})
+    answer = desk.save("w", 5, desk.look(5)["cells"], {"shape": "square", "size": None})
+    shape, size = answer["questions"]
+    assert (shape["categories"], shape["known"], size["known"]) == ([["ring", 0], ["square", 1]], 1, 0)
+    assert rows_of(photos / "metadata.csv") == {"005.png": {"shape": "square", "size": ""}}
+    answer = desk.save("w", 5, desk.look(5)["cells"], {"shape": None, "size": None})
+    assert answer["labelled"] == 0 and not any(rows_of(photos / "metadata.csv").get("005.png", {}).values())
+
+
+def test_a_sitting_ends_before_its_labels_can_no_longer_be_undone(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "REMEMBERED", 1)
+    desk = Desk(photos, "shape=ring|square")
+    desk.save("w", 5, {}, {"shape": "ring"})
+    with pytest.raises(Refused, match="1 labels in one sitting") as refused:
+        desk.save("w", 6, {}, {"shape": "ring"})
+    assert refused.value.status == 507 and list(rows_of(photos / "metadata.csv")) == ["005.png"]
+
+
 def test_no_window_undoes_what_another_one_did(photos: Path) -> None:
     desk = Desk(photos, "shape=ring|square")
     number = desk.save("a", 5, {}, {"shape": "ring"})["undo"]
@@ -581,8 +678,10 @@ def test_a_full_disk_is_said_and_loses_nothing(photos: Path, monkeypatch: pytest
             desk.save("a", 6, {}, {"shape": "square"})
         assert refused.value.status == 507
     assert desk.progress()["labelled"] == 1
+    desk.save("a", 7, {}, {"shape": "square"})
+    assert list(rows_of(photos / "metadata.csv")) == ["005.png", "007.png"], "what was refused is not written later"
     desk.save("a", 6, {}, {"shape": "square"})
-    assert len(rows_of(photos / "metadata.csv")) == 2
+    assert len(rows_of(photos / "metadata.csv")) == 3
 
 
 @pytest.mark.parametrize(
@@ -709,11 +808,42 @@ def test_a_model_fills_in_what_it_reads(photos: Path) -> None:
     assert desk.look(0)["read"] == {"shape": "ring", "size": 10.0}
 
 
+def test_what_a_model_reads_is_an_answer_that_can_be_given(photos: Path) -> None:
+    """The nearest step, and no class that is not one here."""
+
+    class Model:
+        factors = FactorSpace((Factor.categorical("shape", ("ring", "star")), Factor.scalar("size", None, 0, 20)))
+        checkpoint = Path("run/checkpoint-000001")
+
+        def fit(self, image: Any) -> Any:
+            return image[None]
+
+        def read_levels(self, images: Any) -> Any:
+            return np.array([[1.0, 0.2]])
+
+    model: Any = Model()
+    assert Desk(photos, "shape=ring|square,size:0..10/3", model).look(0)["read"] == {"size": 5.0}
+    assert Desk(photos, "size:0..10", model).look(0)["read"] == {"size": 4.0}
+
+
 def test_the_sentence_above_the_page() -> None:
     assert sentence(37, 60, 1000) == "37 of 60 labelled: enough to start training at about 50"
     assert sentence(50, 60, 1000).startswith("50 of 60 labelled: enough to start training")
     assert sentence(300, 300, 1000) == "300 labelled: as many as most trainings need"
     assert sentence(20, 20, 20) == "all 20 labelled"
+
+
+def test_the_goal_is_a_part_of_all_within_bounds(photos: Path) -> None:
+    desk = Desk(photos, "shape=ring|square")
+    desk.values = {i: {"shape": "ring"} for i in range(40)}
+    assert desk.progress()["enough"], "all there are"
+    desk.values.popitem()
+    assert not desk.progress()["enough"]
+    goals = []
+    for images in (12, 1000, 4000, 100_000):
+        desk.store = range(images)  # type: ignore[assignment]
+        goals.append(desk.goal)
+    assert goals == [12, 60, 100, 300]
 
 
 def test_a_second_server_is_refused(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -736,6 +866,17 @@ def test_mistakes_of_the_command(args: list[str], said: str, photos: Path, capsy
     assert main(["label", *(str(photos) if a == "DATA" else a for a in args), "--no-open"]) == 2
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1
+
+
+def test_nothing_is_looked_at_any_more_once_the_server_has_ended(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed: list[str] = []
+    monkeypatch.setattr(Queue, "close", lambda self: closed.append(self.choice))
+    monkeypatch.setattr(Queue, "start", lambda self: None)
+    monkeypatch.setattr("semistylegan.app.server.serve", lambda *_, **__: None)
+    assert main(["label", str(photos), "--factors", "shape=a|b", "--choose", "spread", "--no-open"]) == 0
+    assert closed == ["spread"] and capsys.readouterr().out.startswith("0 of 40 images carry labels: ")
 
 
 # -- the server and the page -------------------------------------------------------------------------------------------

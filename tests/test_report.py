@@ -30,10 +30,11 @@ from semistylegan.models.encoder import Encoder, Trunk
 from semistylegan.models.stylegan2 import StyleGAN2
 from semistylegan.report import page as page_module
 from semistylegan.report import walks, write_report
-from semistylegan.report.curves import Chart, Line, charts, counts, nice_ticks
+from semistylegan.report.curves import MOST_POINTS, Chart, Line, _thinned, bars, charts, counts, nice_ticks
 from semistylegan.report.facts import constant_level, gather, scores_of
 from semistylegan.report.html import heading, percent, share_of
-from semistylegan.report.words import command
+from semistylegan.report.scores import leakage
+from semistylegan.report.words import command, key_facts
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.run import Run
 
@@ -199,16 +200,51 @@ def test_the_same_run_gives_the_same_page(folder: Path) -> None:
     assert read(folder / "run")[0] == read(folder / "run")[0]
 
 
+def test_what_the_starting_image_has_is_framed(folder: Path) -> None:
+    facts = gather(folder / "run")
+    text = walks.traversals(facts)
+    for seed, panel in enumerate(text.split('<div class="walk walk')[1:]):
+        rows = panel.split('<div class="factor">')[1:]
+        level_F = facts.model.begin(seed)[1][0].tolist()
+        for row, factor, level, (_, values, _) in zip(rows, SPACE, level_F, facts.model.traverse(seed, 8), strict=True):
+            marks = ["here" in tag for tag in re.findall(r"<li.*?>", row)]
+            away = [abs(factor.level_of(value) - level) for value in values]
+            away = [min(a, 1 - a) for a in away] if factor.kind == "circular" else away
+            assert marks == [a == min(away) for a in away]
+    assert walks._nearest(SPACE["hue"], [0.0, 120.0, 240.0], 0.9) == 0
+
+
+def test_edits_go_far_from_what_is_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape, hue, scale, _ = SPACE
+    assert [walks._other(shape, level) for level in (0.0, 2.0)] == [shape.categories[1], shape.categories[0]]
+    assert [walks._other(hue, level) for level in (0.25, 0.75)] == [270, 90]
+    assert [walks._other(scale, level) for level in (0.2, 0.9)] == pytest.approx([0.29, 0.13])
+
+
 def test_before_any_measurement(folder: Path) -> None:
     _, page = read(folder / "run")
     assert page.sections == [s for s in SECTIONS if s not in ("numbers", "errors", "training")]
     assert "Nothing has been measured yet: run semistylegan eval" in page.text
 
 
+def test_a_training_that_has_not_ended_says_how_far_it_is(folder: Path) -> None:
+    document = json.loads((folder / "run" / "config.json").read_text())
+    files.write_json(folder / "run" / "config.json", document | {"train": document["train"] | {"kimg": 9.0}})
+    assert ("Training", "4 of 9 kimg") in key_facts(gather(folder / "run"))
+
+
+def test_each_line_of_a_chart_is_its_own(folder: Path) -> None:
+    measure(folder / "run")
+    told = {str(a["aria-label"]) for tag, a in read(folder / "run")[1].tags if tag == "svg"}
+    assert "What the discriminator says: real from 0.4 to 0.4; generated from -0.4 to -0.4" in told
+    assert "The game: generator from 1.9 to 1.6; discriminator from 1 to 1" in told
+    assert "Learning from labels: L_sr, mixed from 0.5 to 0.5" in told
+
+
 def test_scores_of_an_earlier_checkpoint_say_so(folder: Path) -> None:
     measure(folder / "run")
-    (folder / "run/checkpoint-000004").rename(folder / "run/checkpoint-000009.500")
-    assert "The pictures are of a later checkpoint, at 9.5 kimg." in read(folder / "run")[1].text
+    (folder / "run/checkpoint-000004").rename(folder / "run/checkpoint-000004.500")
+    assert "The pictures are of a later checkpoint, at 4.5 kimg." in read(folder / "run")[1].text
 
 
 def test_without_the_data(folder: Path) -> None:
@@ -283,6 +319,42 @@ def test_misread_images_are_marked(folder: Path) -> None:
     assert text.count('<td class="off">') == wrong
 
 
+def test_a_misread_image_is_told_with_its_truth_where_a_label_tells_it(folder: Path) -> None:
+    """A tenth of the range is not off yet; of what no label tells nothing is."""
+    facts = gather(folder / "run")
+    read, true = np.array([0, 0.5, 0, 0.52]), np.array([2, 0.5, 1, 0.45])
+    reading = dataclasses.replace(facts.readings[0], read_F=read, true_F=true, known_F=np.ones(4, dtype=bool))
+    cells = re.findall(r"</th>(<td.*?</td>)", page_module._card(facts, reading))
+    assert cells == [
+        '<td class="off"><b>&lt;b&gt;ring&lt;/b&gt;</b><small>is tri &amp; angle</small></td>',
+        "<td>180°</td>",
+        '<td class="off"><b>0.13</b><small>is 0.29</small></td>',
+        "<td>0.1 m</td>",
+    ]
+    known = np.array([False, True, True, True])
+    assert page_module._card(facts, dataclasses.replace(reading, known_F=known)).count('class="off"') == 1
+
+
+def test_readings_are_of_the_images_they_stand_beside(tmp_path: Path) -> None:
+    """With `--factor-kinds scalar`, too: the truth is then told as the codes are."""
+    run = make(tmp_path, SPACE, channels=1) / "run"
+    data, model = Dataset.open(tmp_path / "data.zip"), gather(run).model
+    images = data.images(range(60)).permute(0, 2, 3, 1).numpy()
+    for reading in gather(run).readings:
+        row = data.names.index(reading.name)
+        assert (reading.image == images[row]).all() and (reading.true_F == data.labels.level_NF[row]).all()
+        assert reading.read_F == pytest.approx(model.read_levels(images[row : row + 1])[0], abs=1e-5)
+    codes = SPACE.with_kinds("scalar")
+    config = dataclasses.replace(ModelConfig.of_size("tiny", 16, 1, codes.code_width), z_dim=4)
+    save_model(run / "checkpoint-000004", config, codes, StyleGAN2(config), Encoder(config, Trunk(config)))
+    files.write_json(run / "factors.json", codes.to_json() | {"labels": SPACE.to_json()["factors"]})
+    document = json.loads((run / "config.json").read_text())
+    files.write_json(run / "config.json", document | {"train": document["train"] | {"factor_kinds": "scalar"}})
+    for reading in gather(run).readings:
+        level_F = data.labels.level_NF[data.names.index(reading.name)]
+        assert reading.true_F == pytest.approx([level_F[0] / 2, level_F[1] * 12 / 11, *level_F[2:]])
+
+
 def test_errors_take_one_line(tmp_path: Path, folder: Path) -> None:
     shutil.rmtree(folder / "run/checkpoint-000004")
     (tmp_path / "empty").mkdir()
@@ -325,6 +397,14 @@ def test_labels_are_those_of_the_data_whatever_kinds_the_codes_have(tmp_path: Pa
     assert page_module.labels(gather(run)) == before and "tri &amp; angle" in before
 
 
+def test_blank_cells_are_no_labels(folder: Path) -> None:
+    rows = (folder / "run" / "labels.csv").read_text(encoding="utf-8").splitlines()
+    cells = rows[-1].rsplit(",", 2)
+    (folder / "run" / "labels.csv").write_text("\n".join([*rows[:-1], f"{cells[0]},{cells[1]},"]), encoding="utf-8")
+    labelled = gather(folder / "run").labelled
+    assert (labelled.count, len(labelled.levels["scale"]), len(labelled.levels["depth"])) == (12, 12, 11)
+
+
 def test_a_run_whose_end_was_moved_says_so_beside_its_command(folder: Path) -> None:
     assert "--reschedule" not in read(folder / "run")[0]
     Run(folder / "run").rescheduled(3.0, 1.5)
@@ -361,7 +441,8 @@ def test_a_run_beside_others(folder: Path, tmp_path: Path) -> None:
     measure(folder / "run")
     other, elsewhere, new = (Path(shutil.copytree(folder / "run", tmp_path / n / "run")) for n in ("b<i>", "c", "d"))
     scores = json.loads((other / "metrics.json").read_text())
-    files.write_json(other / "metrics.json", scores | {"mig": 0.9, "l2": 0.2, "fd_oracle": 99.0})
+    edits = {"per_factor": {"hue": {"mae": 0.04, "mae_gen": None, "edit_error": 0.07}}}  # as an editor's
+    files.write_json(other / "metrics.json", scores | {"mig": 0.9, "l2": 0.2, "fd_oracle": 99.0} | edits)
     files.append_jsonl(other / "metric-l2.jsonl", {"kimg": 4, "l2": 0.2, "protocol": {"bins": 20, "images": 50}})
     for run, changes in ((other, {"gamma_g": 7.25}), (elsewhere, {"micro_batch": 4, "threads": 7}), (new, {})):
         document = json.loads((run / "config.json").read_text())
@@ -381,6 +462,9 @@ def test_a_run_beside_others(folder: Path, tmp_path: Path) -> None:
     }
     assert [cell for _, cell in rows["gamma-g"]] == ["3.5", "7.25", "3.5", "3.5"]
     assert "gamma-e" not in rows  # the same in all
+    assert rows["hue"][0] == ("", '<span class="e">4.0%</span> / <span class="g">30%</span>')
+    assert rows["hue"][1] == ("", '<span class="e">4.0%</span> / <span class="g">7.0%</span>')
+    assert rows["hue"][3] == ("", "–")
     assert "micro-batch" not in rows and "threads" not in rows  # says nothing about what was learned
     # The best is marked, in the direction of the score, among those measured alike and on the same data.
     assert rows["MIG ↑"] == [("", "0.412"), (" class=best", "0.900"), ("", "0.412<sup>‡</sup>"), ("", "–")]
@@ -439,6 +523,15 @@ def test_scores_beside_others_are_of_the_same_factors(folder: Path, tmp_path: Pa
         files.append_jsonl(run / "metric-l2.jsonl", {"kimg": 4, "protocol": {"images": 50, **told}})
     text = write_report(folder / "run", [other, old]).read_text(encoding="utf-8")
     assert "<td class=best>0.300</td><td>0.300<sup>†</sup></td><td class=best>0.300</td>" in text
+
+
+def test_a_protocol_without_a_version_is_of_the_first_one(folder: Path, tmp_path: Path) -> None:
+    measure(folder / "run")
+    one, two = (Path(shutil.copytree(folder / "run", tmp_path / name)) for name in ("one", "two"))
+    for run, told in ((folder / "run", {}), (one, {"metrics_version": 1}), (two, {"metrics_version": 2})):
+        files.append_jsonl(run / "metric-l2.jsonl", {"kimg": 4, "protocol": {"images": 50, **told}})
+    text = write_report(folder / "run", [one, two]).read_text(encoding="utf-8")
+    assert "<td class=best>0.300</td><td class=best>0.300</td><td>0.300<sup>†</sup></td>" in text
 
 
 def test_scores_are_compared_with_the_first_that_there_is(folder: Path, tmp_path: Path) -> None:
@@ -530,6 +623,41 @@ def test_charts() -> None:
     assert nice_ticks(0, 0.97) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     assert nice_ticks(-0.7, 1.2) == pytest.approx([-1, -0.5, 0, 0.5, 1, 1.5])
     assert nice_ticks(3, 3)[0] < 3 < nice_ticks(3, 3)[-1]
+
+
+def test_lines_stand_where_their_values_are() -> None:
+    def points(y: list[float]) -> str:
+        return re.findall(r'points="(.*?)"', charts([Chart("a", "b", [Line("x", "g", [1.0, 2.0], y)], low=0)]))[0]
+
+    assert points([0.0, 1.0]) == "240.0,166.0 446.0,8.0"
+    assert points([-1.0, 1.0]) == "240.0,166.0 446.0,8.0", "what lies below the lower end is on the chart, too"
+    many = _thinned(Line("x", "g", list(range(2 * MOST_POINTS)), [0.0, 1.0] * MOST_POINTS))
+    assert list(many.x[:2]) == [0.5, 2.5] and set(many.y) == {0.5}
+
+
+def test_bars_and_ticks_are_as_long_as_their_numbers() -> None:
+    text = bars([(SPACE["scale"], (0.104, 0.26), (0.208, 0.5)), (SPACE["hue"], (None, 0.13), (0.5, 0.25))])
+    assert re.findall(r"(?:width|left):(.*?)%", text) == ["20.00", "40.00", "50.00", "96.15", "25.00", "48.08"]
+
+
+def test_leakage_has_a_row_for_what_was_moved(folder: Path) -> None:
+    facts = gather(folder / "run")
+    found = {"hue": {"hue": 0.4, "scale": 0.1}, "scale": {"hue": 0.2, "scale": 0.3}}
+    text = leakage(dataclasses.replace(facts, metrics={"leakage": found}))
+    cells = re.findall(r'<td class="(own|other)" style="--v:(.*?)">(.*?)</td>', text)
+    assert re.findall(r'scope="row".*?>(\w+)<', text) == ["hue", "scale"]
+    assert cells == [
+        *(("own", "1.00", ".40"), ("other", "0.25", ".10")),
+        *(("other", "0.50", ".20"), ("own", "0.75", ".30")),
+    ]
+
+
+def test_counts_of_labels_stand_at_their_values() -> None:
+    def heights(factor: Factor, levels: list[float]) -> list[float]:
+        return [float(h) for h in re.findall(r'<rect.*? height="(.*?)"', counts(factor, np.array(levels)))]
+
+    assert heights(SPACE["scale"], [0.25, 1.0, 1.0]) == [0, 26, 0, 0, 52]
+    assert heights(SPACE["depth"], [0.52, 0.52, 0.99]) == [0] * 10 + [52] + [0] * 8 + [26]
 
 
 def test_an_angle_is_headed_with_both_ends() -> None:

@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import BaseModel
 
+from semistylegan.app import server
 from semistylegan.app.server import HEADERS, Limits, Refused, Worker, address, create, listen, read_image, running
 from semistylegan.data.pictures import encode_png
 from semistylegan.errors import UserError
@@ -227,6 +228,27 @@ def test_announced_bodies_together_have_a_limit() -> None:
         assert ask(port, "POST", "/size", b"x" * 50_000)[0] == 200
 
 
+def test_requests_together_have_a_limit_and_what_is_refused_takes_no_room() -> None:
+    limits = dataclasses.replace(LIMITS, requests=2, bodies_bytes=50_000, body_seconds=60.0)
+    with running(make_app(limits)) as here, ExitStack() as held:
+        port = int(here[:-1].rpartition(":")[2])
+
+        def announce(size: int) -> None:
+            raw = held.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+            raw.sendall(f"POST /size HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {size}\r\n\r\n".encode())
+            time.sleep(0.2)
+
+        announce(1000)
+        for _ in range(3):
+            assert ask(port, "POST", "/size", b"x" * 49_500)[0] == 503
+        announce(1000)
+        answer = ask(port, "POST", "/sum", b'{"a": 1, "b": 2}', **JSON)
+        assert answer[0] == 503 and "again" in sentence(answer)
+        held.close()
+        time.sleep(0.2)
+        assert ask(port, "POST", "/size", b"x" * 50_000)[0] == 200
+
+
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
@@ -345,10 +367,23 @@ def test_ports() -> None:
         assert address(taken) == f"http://127.0.0.1:{port}/"
         with pytest.raises(UserError, match=rf"--port {port}: .* choose another, or 0 for any free one"):
             listen(port)
-    with pytest.raises(UserError, match="--port 70000"):
-        listen(70000)
+    for beyond in (70000, -1):
+        with pytest.raises(UserError, match=f"--port {beyond}"):
+            listen(beyond)
     with listen(None) as first, listen(None) as second:
         assert first.getsockname()[1] != second.getsockname()[1]
+
+
+def test_what_takes_long_is_told_that_the_server_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, ended = create("nothing"), []
+
+    class Ended:
+        def run(self, sockets: list[socket.socket]) -> None:
+            ended.append(app.state.ending.is_set())
+
+    monkeypatch.setattr(server, "_server", lambda _: Ended())
+    server.serve(app, "A page", 0, browser=False)
+    assert ended == [False] and app.state.ending.is_set()
 
 
 def test_ctrl_c_ends_it_gracefully() -> None:

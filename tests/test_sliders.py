@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -23,12 +24,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import semistylegan as ssg
-from semistylegan.app.server import running
+from semistylegan.app.server import Busy, Worker, running
 from semistylegan.app.sliders import GIF_COLUMNS, KEPT, Picture, Pictures, Sliders, Walk, describe, make_app
 from semistylegan.cli.program import main
 from semistylegan.data.pictures import decode_image, encode_png, save_png, tile
 from semistylegan.editing import Model
 from semistylegan.factors import Factor, FactorSpace
+from semistylegan.files import write_json
 from semistylegan.models.build import build_networks
 from semistylegan.models.checkpoint import save_model
 from semistylegan.models.config import ModelConfig
@@ -161,8 +163,9 @@ def test_a_gif_of_an_editor_starts_from_the_picture_on_the_page(tmp_path: Path) 
     values = [factor.value_of(float(u)) for u in factor.levels(GIF_COLUMNS)]
     pictures = [Picture(seed=5, values={"shape": "ring", "light": value}) for value in values]
     save_traversal([(factor, values, sliders.images(pictures, None))], tmp_path / "x.gif")
-    gif = sliders.gif(Walk(seed=5, values={"shape": "ring"}, factor="light"))
-    assert gif == (tmp_path / "x.gif").read_bytes()
+    for own in ({}, {"light": 8.0}):  # it runs through its values whatever it is set to
+        gif = sliders.gif(Walk(seed=5, values={"shape": "ring", **own}, factor="light"))
+        assert gif == (tmp_path / "x.gif").read_bytes()
 
 
 def test_a_dropped_image_is_read_found_and_edited(served: Served, tmp_path: Path) -> None:
@@ -287,6 +290,36 @@ def test_an_inversion_stops_when_the_server_ends(checkpoint: Path) -> None:
     sliders.ending.set()
     sliders.find(sliders.image(name))
     assert sliders.image(name).found is None and sliders.image(name).done == 1
+
+
+def test_what_was_found_is_the_code_of_the_inversion(checkpoint: Path) -> None:
+    model = ssg.load(checkpoint)
+    sliders = Sliders(model, steps=2)
+    name = sliders.drop(encode_png(np.random.default_rng(2).integers(0, 255, (16, 16, 3), dtype=np.uint8)))
+    dropped = sliders.image(name)
+    sliders.find(dropped)
+    level_F = model.invert(dropped.picture, 2).level_1F[0].tolist()
+    assert dropped.found == {f.name: f.value_of(u) for f, u in zip(SPACE, level_F, strict=True)} != dropped.read
+
+
+def test_a_search_that_finds_no_place_can_be_asked_for_again(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise Busy
+
+    with running(make_app(ssg.load(checkpoint), "m", 2)) as address:
+        data = encode_png(np.zeros((16, 16, 3), np.uint8))
+        name = json.loads(ask(address, "api/images", data=data)[1])["image"]
+        with monkeypatch.context() as patch:
+            patch.setattr(Worker, "start", full)
+            assert ask(address, f"api/images/{name}/search", data=b"")[0] == 503
+        assert not json.loads(ask(address, f"api/images/{name}")[1])["searching"]
+
+
+def test_a_page_is_headed_with_the_data_that_its_model_learned(checkpoint: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(checkpoint, tmp_path / "run" / checkpoint.name))
+    write_json(tmp_path / "run" / "config.json", {"train": {"data": "data/living-room.zip", "out": "runs/a"}})
+    told = describe(ssg.load(folder), "runs/a")
+    assert (told["name"], told["title"], told["given"]) == ("living-room", "Living room", "runs/a")
 
 
 def test_what_breaks_an_inversion_is_said(

@@ -440,6 +440,14 @@ def test_the_page_shows_the_last_sheet_of_a_run(tmp_path: Path, monkeypatch: pyt
     assert shown == sheets
 
 
+def test_sheets_of_the_first_seed_are_shown_and_others_unfold(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = plan({"gamma_g": (1.0, 5.0)}, seeds=(3, 1))
+    monkeypatch.setattr(report_study, "_card", lambda r: f"<i>{r.job.setting.name} {r.job.seed}</i>")
+    text = report_study.grids(study, [Result(j, {}) for j in reversed(study.jobs)])
+    shown = re.findall(r"Seed \d|gamma-g \d \d", text)
+    assert shown == ["Seed 1", "gamma-g 1 1", "gamma-g 5 1", "Seed 3", "gamma-g 1 3", "gamma-g 5 3"]
+
+
 def test_a_figure_takes_its_colours_from_the_page() -> None:
     study = plan({"gamma_g": (1.0, 5.0)})
     assert draw(study, []) == {} and "<table" not in page(study, [])

@@ -191,7 +191,6 @@ class Eval(Command):
 
     Example:
       semistylegan eval runs/sprites --metrics mig,l2
-      semistylegan eval kitchen-editor --data kitchen64.zip --metrics edit,l2 --out scores
     """
 
     run_path: RunFolder

@@ -23,7 +23,7 @@ Row = dict[str, float | str]
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:
     """The scores of a model, then the errors of each factor."""
-    from semistylegan.report.scores import MORE, TILES
+    from semistylegan.report.scores import MORE, TILES, error_made
 
     console = Plain()
     table = Table("score", "value", "95%", "better", title=_title(metrics), title_justify="left")
@@ -40,7 +40,8 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
         factor = Column("factor", overflow="fold")
         table = Table(factor, "encoder", "constant", "generator", "constant", title=title, title_justify="left")
         for name, errors in per_factor.items():
-            told = [_number(errors.get(key)) for key in ("mae", "mae_constant", "mae_gen", "mae_gen_constant")]
+            made = error_made(errors)
+            told = [_number(errors.get(key)) for key in ("mae", "mae_constant", made, f"{made}_constant")]
             if told != ["-"] * 4:
                 table.add_row(name, *told)
         if table.row_count:

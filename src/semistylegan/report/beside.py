@@ -13,7 +13,7 @@ from semistylegan.errors import UserError
 from semistylegan.metrics.scores import METRIC_OF
 from semistylegan.report.facts import history_of, protocol_of, scores_of
 from semistylegan.report.html import ImageArray, escape, percent, section, sheet, whole
-from semistylegan.report.scores import MORE, TILES
+from semistylegan.report.scores import MORE, TILES, error_made
 from semistylegan.training.config import FREE_TO_CHANGE
 from semistylegan.training.run import LABELS, Run, number
 
@@ -190,7 +190,7 @@ def _errors(columns: Sequence[Column]) -> str:
             entry = (c.metrics.get("per_factor") or {}).get(name) or {}
             both = [
                 f'<span class="{colour}">{percent(v)}</span>'
-                for colour, key in (("e", "mae"), ("g", "mae_gen"))
+                for colour, key in (("e", "mae"), ("g", error_made(entry)))
                 if (v := number(entry.get(key))) is not None
             ]
             cells.append(f"<td>{' / '.join(both) or '–'}</td>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -88,6 +89,11 @@ MORE: tuple[tuple[str, str, Better, str], ...] = (
     ("edit_drift", "Edit drift", "lower", "how far the factors not asked for move in an edit"),
     ("edit_ssim", "Edit SSIM", "higher", "likeness of an edited image and its true picture, 1 at most"),
 )
+
+
+def error_made(entry: Mapping[str, Any]) -> str:
+    """Which error of `per_factor` says how G obeys a factor: an editor has that of its edits, often that alone."""
+    return "mae_gen" if entry.get("mae_gen") is not None else "edit_error"
 
 
 def numbers(facts: Facts) -> str:
