@@ -40,7 +40,7 @@ from semistylegan.metrics.protocol import SEEN, coarse_factors, note, protocol_o
 from semistylegan.metrics.readings import Readings, other_levels, own_kinds
 from semistylegan.metrics.score_intervals import intervals_of
 from semistylegan.metrics.scores import QUICK, unmeasurable
-from semistylegan.metrics.subject import EVERY_IMAGE, UNSEEN, of_run, subject_of
+from semistylegan.metrics.subject import EVERY_IMAGE, UNSEEN, of_run, subject_of, with_factors_of
 from semistylegan.models.checkpoint import Networks, save_model
 from semistylegan.models.config import ModelConfig
 from semistylegan.models.encoder import Encoder, Trunk
@@ -716,6 +716,21 @@ def test_a_model_reads_other_data_by_its_own_factors(tmp_path: Path) -> None:
     subject = subject_of(run, None, other, tmp_path / "scores", torch.device("cpu"))
     r = dataclasses.replace(subject, networks=networks()).readings(ORACLE, 100, 0)
     assert r.named and METRICS["l2"].measure(r)["l2"] == pytest.approx(0, abs=1e-6)
+    assert r.held_out.tolist() == list(range(54)), "of none of them training saw anything"
+    with pytest.raises(UserError, match="no checkpoint after 1 kimg; there are 2"):
+        subject_of(run, 1, other, tmp_path / "scores", torch.device("cpu"))
+
+
+def test_the_factors_of_a_model_and_of_other_data_may_be_written_otherwise(world: Dataset) -> None:
+    """In another unit, as classes, with the paper's kinds; of an editor in the model's order alone."""
+    shape, hue, x = SPACE
+    renamed = FactorSpace((shape, dataclasses.replace(hue, unit="turns"), dataclasses.replace(x, as_classes=True)))
+    for space in (renamed, SPACE.with_kinds("scalar"), SPACE.only(["hue"])):
+        assert with_factors_of(networks(space=space), world, Path()).space == SPACE.only(space.names)
+    turned = FactorSpace((x, hue))
+    assert with_factors_of(networks(space=turned), world, Path()).space == turned
+    with pytest.raises(UserError, match="factors in the order hue, x; the editor's is x, hue"):
+        with_factors_of(networks(Editor(), space=turned), world, Path())
 
 
 def test_a_model_that_was_handed_on_is_measured_with_its_prior(tmp_path: Path) -> None:
