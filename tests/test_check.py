@@ -54,6 +54,19 @@ def test_a_long_name_leaves_room_for_the_rest(tmp_path: Path) -> None:
     assert all(word in text for word in ("categorical", "aaaa", "100.00%", "aaaa: 8", "size")) and "…" not in text
 
 
+def test_of_many_classes_the_first_are_shown(tmp_path: Path) -> None:
+    space = FactorSpace((Factor.categorical("species", [f"species-{i}" for i in range(5000)]),))
+    with ZipWriter(tmp_path / "a.zip", space) as out:
+        for i in range(16):
+            out.add(f"{i}.png", np.full((32, 32, 3), i, np.uint8), np.array([i]))
+    report = check(tmp_path / "a.zip")
+    console = Console(width=80, record=True, file=io.StringIO())
+    report.print(console)
+    text = console.export_text()
+    assert "5000:" in text and "species-1" in text and text.count("\n") < 40
+    assert report.to_json()["factors"][0]["range"].endswith("species-4999"), "--json has them all"
+
+
 def test_partial_labels_are_counted(sprites_folder: Path) -> None:
     report = check(sprites_folder)
     known = Dataset.open(sprites_folder).labels.known_NF

@@ -80,6 +80,17 @@ def test_one_image_gives_one_image(editor: Path, photos: Path, tmp_path: Path, c
     assert load_image(out).shape == (16, 16, 3)
 
 
+@pytest.mark.filterwarnings("default")
+def test_photographs_are_held_as_small_as_the_model_wants_them(
+    editor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_png(tmp_path / "in" / "a.png", np.full((200, 300, 3), 90, np.uint8))
+    seen, plain = [], Model.edit
+    monkeypatch.setattr(Model, "edit", lambda self, image, *more: seen.append(image.shape) or plain(self, image, *more))
+    assert edit(editor, tmp_path / "in", "--set", "hue=90", "--out", tmp_path / "out") == 0
+    assert seen == [(16, 16, 3)]
+
+
 def test_a_folder_gives_a_folder(editor: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (photos / "._0.png").write_bytes(b"what macOS leaves")

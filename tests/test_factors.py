@@ -429,3 +429,10 @@ def test_numbers_beyond_the_grid_are_a_users_error() -> None:
         with pytest.raises(UserError, match="images are numbered 0 to 11"):
             space.values_of(index)
     assert type(space.index_of([2, 3])) is int
+
+
+def test_of_many_categories_a_message_names_a_few() -> None:
+    factor = Factor.categorical("species", [f"species-{i:04d}" for i in range(5000)])
+    assert len(factor.describe_range()) < 400 and "(5,000 in all)" in factor.describe_range()
+    with pytest.raises(UserError, match=r"^species=specis-4321: not a category; known are .*; such as .*species-4321"):
+        factor.level_of("specis-4321")

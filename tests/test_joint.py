@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semistylegan.data.joint import choose_prior, constant, pairs, require_learnable
+from semistylegan.data import joint
+from semistylegan.data.joint import _meetings, choose_prior, constant, pairs, require_learnable
 from semistylegan.data.labels import Labels
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
@@ -114,6 +115,36 @@ def test_factors_that_go_together() -> None:
     assert found(almost) == [("shape", "hue", False)]
     assert found(numbers) == [("x", "weight", False)]
     assert found(half) == found(lopsided) == found(lambda *_: None) == []
+
+
+def test_numbers_of_which_some_are_blank_are_compared_by_the_rest() -> None:
+    space = FactorSpace((Factor.scalar("a"), Factor.scalar("b"), Factor.scalar("c")))
+    level = np.random.default_rng(0).random((60, 3)).astype(np.float32)
+    known = np.ones(level.shape, np.bool_)
+    level[:30, 1] = level[:30, 0] ** 3  # the same order where both are known
+    known[30:45, 0] = known[45:, 1] = False
+    assert [(p.a, p.b) for p in pairs(space, Labels(level, known))] == [(0, 1)]
+    known[45:, 1] = True
+    known[30:32, 0] = True  # two rows more, in another order
+    level[30:32, :2] = [[0.01, 0.99], [0.99, 0.01]]
+    assert not list(pairs(space, Labels(level, known)))
+
+
+def test_meetings_are_counted_alike_whether_there_could_be_many_or_few() -> None:
+    few = np.random.default_rng(0).integers(0, 5, (2, 1000))
+    many = few * 10_000
+    for one, two in zip(_meetings(*few), _meetings(*many), strict=True):
+        assert two.tolist() in (one.tolist(), (one * 10_000).tolist())
+
+
+def test_many_pairs_are_compared_under_a_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(joint, "MANY", 3)
+    space = FactorSpace(tuple(Factor.categorical(f"a{f}", ("no", "yes")) for f in range(3)))
+    labels = Labels(np.zeros((200, 3), np.float32), np.ones((200, 3), np.bool_))
+    assert not list(pairs(space, labels)) and choose_prior(space, labels)
+    assert capsys.readouterr().err.count("comparing factors: 3 of 3") == 2
 
 
 def test_a_table_of_many_columns_takes_no_minutes() -> None:

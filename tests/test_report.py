@@ -632,7 +632,8 @@ def test_lines_stand_where_their_values_are() -> None:
     assert points([0.0, 1.0]) == "240.0,166.0 446.0,8.0"
     assert points([-1.0, 1.0]) == "240.0,166.0 446.0,8.0", "what lies below the lower end is on the chart, too"
     many = _thinned(Line("x", "g", list(range(2 * MOST_POINTS)), [0.0, 1.0] * MOST_POINTS))
-    assert list(many.x[:2]) == [0.5, 2.5] and set(many.y) == {0.5}
+    assert list(many.x[:2]) == [0, 2.5] and many.x[-1] == 2 * MOST_POINTS - 1, "it ends where the run does"
+    assert set(many.y) == {0.5}
 
 
 def test_bars_and_ticks_are_as_long_as_their_numbers() -> None:

@@ -220,6 +220,25 @@ def test_plans_that_cannot_be_are_one_line(over: dict[str, Any], more: dict[str,
 # -- how it is summed up -----------------------------------------------------------------------------------------------
 
 
+class Counted(dict[str, Any]):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def get(self, *key: Any) -> Any:
+        self.asked += 1
+        return super().get(*key)
+
+
+def test_scores_of_a_run_are_read_once(tmp_path: Path) -> None:
+    """Each cell of a study's tables asks every run for its own."""
+    job = plan({"gamma_g": (1.0,)}).jobs[0]
+    result = Result(job, Counted(mig=0.5))
+    assert result.scores == {"mig": 0.5}
+    asked = result.metrics.asked  # type: ignore[attr-defined]
+    assert result.scores == {"mig": 0.5} and result.metrics.asked == asked  # type: ignore[attr-defined]
+
+
 def made_up(study: Study) -> list[Result]:
     """MIG 0.1, 0.2, ... in the order of the plan; the last run failed."""
     results = [
@@ -405,6 +424,16 @@ def test_plots_and_page_of_any_study(over: dict[str, Any]) -> None:
     text = page(study, results)
     assert text.startswith("<!DOCTYPE html>") and "http" not in re.sub(r"https://arxiv|http://www.w3", "", text)
     assert "diverged, at kimg 1" in text
+
+
+def test_of_many_values_the_plots_name_a_few() -> None:
+    study = plan({"gamma_g": tuple(float(i) for i in range(100))})
+    figures = draw(study, [Result(j, {"mig": 0.5, "mig_gen": 0.5}) for j in study.jobs])
+    axes = figures["plot"].axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == [str(i) for i in range(0, 100, 7)]
+    assert axes.get_xticks().tolist() == list(range(0, 100, 7))
+    named = [text.get_text() for text in figures["trade-off"].axes[0].texts]
+    assert named == [str(i) for i in range(0, 100, 7)]
 
 
 def test_the_page_of_a_study_names_every_length_and_size() -> None:

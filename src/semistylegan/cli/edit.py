@@ -77,8 +77,9 @@ class Edit(Command):
         for target in targets:
             if target.exists() and identity(target) in given:
                 raise UserError(f"--out {self.out}: {target} is an image to be edited; give another name or folder")
-        # All are read before the first is edited: a file that is no image stops it at once, with nothing written.
-        images = [load_image(file) for file in files]
+        # All are read before the first is edited: a file that is no image stops it at once, with nothing written. They
+        # are held as small as the model wants them.
+        images = [model.single(load_image(file))[0] for file in files]
         steps = 1 if model.edits_in_one_pass else max(self.steps, 1)
         with bar("editing", total=steps * len(images)) as advance:
             for image, target in zip(images, targets, strict=True):
@@ -89,8 +90,6 @@ class Edit(Command):
                     advance((done - before) * steps / max(total, 1))
                     before = done
 
-                if self.sweep is not None:
-                    image = model.single(image)[0]
                 edited = [model.edit(image, settings, self.strength, self.steps, tell) for settings in edits]
                 save_png(target, edited[0] if self.sweep is None else tile([image, *edited], len(edited) + 1, gap=2))
                 if not before:  # one pass, or found before

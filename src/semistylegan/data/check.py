@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ from semistylegan.files import json_text, write_text
 
 TURNS = ("angle", "rotat", "orient", "azimuth", "heading", "hue", "yaw")
 """In names of numbers that may go around a circle."""
+RANGE = 200
+"""Most characters of the values of a factor."""
 NAME = 32
 """Letters of a factor's name that a person sees in one line; longer ones go on in the next."""
 SHOWN = 30
@@ -113,6 +116,7 @@ class Report:
             for f in self.factors:
                 values = f.range.removeprefix("one of ").removeprefix("a number from ")
                 values = values if f.values is None else f"{f.values}: {values}"
+                values = textwrap.shorten(values, RANGE, placeholder=" …")
                 fewest = "" if f.smallest is None else f"{f.smallest[0]}: {f.smallest[1]:,}"
                 table.add_row(f.name, f.kind, values, f"{f.labelled:,}", f"{f.share:.2%}", fewest)
             console.print(table)
@@ -281,7 +285,7 @@ def _line(factor: Factor, labels: Labels, f: int) -> FactorLine:
     return FactorLine(
         factor.name,
         factor.kind,
-        factor.describe_range(),
+        f"one of {', '.join(factor.categories)}" if factor.kind == "categorical" else factor.describe_range(),
         factor.size,
         labelled,
         labelled / max(len(labels), 1),

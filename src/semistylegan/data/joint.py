@@ -16,12 +16,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from semistylegan import progress
 from semistylegan.data.labels import Labels
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, FloatArray, IntArray
 
 Prior = Literal["grid", "labelled"]
 
+MANY = 1000
+"""So many pairs of factors are compared under a bar."""
 MIN_ROWS = 100
 """With fewer labelled rows no shape of their distribution is claimed."""
 CHANCE = 1e-3
@@ -56,7 +59,8 @@ def constant(space: FactorSpace, labels: Labels) -> list[int]:
 def pairs(space: FactorSpace, labels: Labels) -> Iterator[Pair]:
     """Factors that always or almost always move together, as far as enough rows know both to say so."""
     index = [factor.index_of_level(labels.level_NF[:, f]) for f, factor in enumerate(space)]
-    for a, b in itertools.combinations(range(len(space)), 2):
+    ranks = _ranks(space, labels)
+    for a, b in _combinations(space):
         both = labels.known_NF[:, a] & labels.known_NF[:, b]
         one, two, count = _meetings(index[a][both], index[b][both])
         kinds = len(np.unique(one)), len(np.unique(two))
@@ -65,7 +69,7 @@ def pairs(space: FactorSpace, labels: Labels) -> Iterator[Pair]:
         enough = count.sum() >= 3 * len(count)
         if enough and len(count) == kinds[0] == kinds[1]:
             yield Pair(a, b, always=True)
-        elif (enough and _shared(one, two, count) > ALMOST) or _same_ranks(space, labels, a, b, both):
+        elif (enough and _shared(one, two, count) > ALMOST) or _same_ranks(ranks.get(a), ranks.get(b), both):
             yield Pair(a, b, always=False)
 
 
@@ -106,7 +110,7 @@ def choose_prior(space: FactorSpace, labels: Labels) -> tuple[Prior, str]:
         if total >= MIN_ROWS and len(even) > 1 and stats.chisquare(count, even * total).pvalue < certain:
             departure = float(np.abs(count / total - even).sum() / 2)
             strongest = max(strongest, (departure, f"the values of {factor.name} are not equally frequent"))
-    for a, b in itertools.combinations(range(len(space)), 2):
+    for a, b in _combinations(space):
         both = labels.known_NF[:, a] & labels.known_NF[:, b]
         table = _crossed(groups[a][both], groups[b][both])
         if both.sum() >= MIN_ROWS and min(table.shape) > 1:
@@ -137,17 +141,43 @@ def _even(factor: Factor) -> npt.NDArray[np.float64]:
     return np.bincount(_groups(factor, factor.level_of_index(np.arange(factor.size)))) / factor.size
 
 
-def _same_ranks(space: FactorSpace, labels: Labels, a: int, b: int, both: npt.NDArray[np.bool_]) -> bool:
-    """Whether two numbers have nearly the same order."""
-    if both.sum() < 20 or not space[a].kind == space[b].kind == "scalar":
+def _combinations(space: FactorSpace) -> Iterator[tuple[int, int]]:
+    """Every two factors, with a bar where there are many."""
+    with progress.quiet_bar("comparing factors", math.comb(len(space), 2), MANY) as advance:
+        for both in itertools.combinations(range(len(space)), 2):
+            yield both
+            advance()
+
+
+def _ranks(space: FactorSpace, labels: Labels) -> dict[int, FloatArray]:
+    """Ranks of each factor that is a number, among the rows that know it; 0 in the others."""
+    out: dict[int, FloatArray] = {}
+    for f, factor in enumerate(space):
+        if factor.kind == "scalar":
+            known = labels.known_NF[:, f]
+            out[f] = np.zeros(len(known))
+            out[f][known] = stats.rankdata(labels.level_NF[known, f])
+    return out
+
+
+def _same_ranks(a: FloatArray | None, b: FloatArray | None, both: npt.NDArray[np.bool_]) -> bool:
+    """Whether two numbers have nearly the same order, by their ranks; of None that is never said."""
+    if both.sum() < 20 or a is None or b is None:
         return False
-    return abs(stats.spearmanr(labels.level_NF[both, a], labels.level_NF[both, b]).statistic) > math.sqrt(ALMOST)
+    if not both.all():
+        a, b = stats.rankdata(a[both]), stats.rankdata(b[both])
+    return abs(np.corrcoef(a, b)[0, 1]) > math.sqrt(ALMOST)
 
 
 def _meetings(a: IntArray, b: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """The pairs of values that occur, and how often each does. Quick: 40 factors have 780 pairs."""
     width = int(b.max(initial=0)) + 1
-    pair, count = np.unique(a * width + b, return_counts=True)
+    if (int(a.max(initial=0)) + 1) * width <= len(a):  # counting all there could be is faster than sorting
+        counted = np.bincount(a * width + b)
+        pair = np.flatnonzero(counted)
+        count = counted[pair]
+    else:
+        pair, count = np.unique(a * width + b, return_counts=True)
     return pair // width, pair % width, count
 
 

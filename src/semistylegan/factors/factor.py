@@ -23,6 +23,8 @@ FIELDS = ("name", "kind", "range", "size", "grid", "categories", "unit", "as_cla
 """What an entry of `factors.json` may say of a factor (`grows`: to the page that labels, see `app.desk`)."""
 MAX_SIZE = 1_000_000
 """Most values of a factor; what counts them has as many entries."""
+LISTED = 20
+"""Most categories that a message names."""
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -181,7 +183,9 @@ class Factor:
             composed = [unicodedata.normalize("NFC", c) for c in (*self.categories, category or "")]
             if composed[-1] in composed[:-1]:
                 return float(composed.index(composed[-1]))
-            known = ", ".join(self.categories)
+            known = _listed(self.categories)
+            if near := difflib.get_close_matches(str(value), self.categories[LISTED:], 3):
+                known += f"; such as {', '.join(near)}"
             if isinstance(value, int | float | np.number) and not isinstance(value, bool):
                 known += ', or a value index such as "#1"'
             raise UserError(f"{self.name}={value}: not a category; known are {known}")
@@ -234,9 +238,9 @@ class Factor:
         return np.arange(count) / count if self.kind == "circular" else np.linspace(0.0, 1.0, count)
 
     def describe_range(self) -> str:
-        """For messages: "a number from 0.13 to 0.29", or the categories."""
+        """For messages: "a number from 0.13 to 0.29", or the categories (of many the first ones)."""
         if self.kind == "categorical":
-            return "one of " + ", ".join(self.categories)
+            return "one of " + _listed(self.categories)
         unit = f" {self.unit}".replace(" °", "°") if self.unit else ""
         if self.size == 1:
             return f"always {self.low:g}{unit}"
@@ -313,6 +317,12 @@ class Factor:
             return Factor.scalar(self.name, None, self.low, self.high, self.unit)
         last = self.low + (self.size - 1) * (self.high - self.low) / self.size
         return Factor.scalar(self.name, self.size, self.low, last, self.unit)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names with commas between; of more than LISTED the first ones and how many there are."""
+    more = f", ... ({len(names):,} in all)" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
 
 
 def _digits(value: Any) -> str | None:

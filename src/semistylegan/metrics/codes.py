@@ -92,13 +92,14 @@ def evaluate_codes(
     wanted = [name for name in CODE_METRICS if "all" in metrics or name in metrics]
     with progress.bar("measuring codes", len(wanted)) as advance:
         for name in wanted:
+            advance(0, note=name)
             try:
                 out |= (scores := scores_of(name, sample))
             except UserError as error:
                 notes.append(f"{name} is left out: {error}.")
             else:
                 spans |= intervals_of(name, scores, sample) if intervals else {}
-            advance(1, note=name)
+            advance(1)
     if not out:
         raise UserError(f"nothing could be measured: {notes[0]}")
     if "mig" in out:

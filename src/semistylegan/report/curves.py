@@ -85,7 +85,7 @@ def _chart(drawn: Chart, width: int) -> str:
         parts.append(
             f'<text class="c-{line.colour}" x="{width - RIGHT + 7}" y="{end + 3.5:.1f}">{escape(line.name)}</text>'
         )
-    spoken = "; ".join(f"{line.name} from {line.y[0]:.3g} to {line.y[-1]:.3g}" for line in shown)
+    spoken = "; ".join(f"{line.name} from {line.y[0]:.3g} to {line.y[-1]:.3g}" for line in drawn.lines if len(line.x))
     return (
         f'<figure class="chart"><h3>{escape(drawn.title)}</h3><p>{escape(drawn.note)}</p>'
         f'<svg viewBox="0 0 {width} {HEIGHT}" role="img" aria-label="{escape(f"{drawn.title}: {spoken}")}">'
@@ -193,6 +193,7 @@ def _thinned(line: Line) -> Line:
     if len(x) > MOST_POINTS:
         groups = np.array_split(np.arange(len(x)), MOST_POINTS)
         x, y = np.array([x[g].mean() for g in groups]), np.array([y[g].mean() for g in groups])
+        x[0], x[-1] = line.x[0], line.x[-1]
     return Line(line.name, line.colour, x.tolist(), y.tolist())
 
 

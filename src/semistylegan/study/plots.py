@@ -43,6 +43,8 @@ VARIABLES = {
 MARKS = "osD^vPX"
 DASHED, DOTTED = (0, (4, 3)), (0, (1, 2))
 """Level lines; those of scores that bear a mark in the table."""
+LABELLED = 16
+"""Most values that are named along an axis, or beside a line."""
 PAIRS = (("mig", "mig_gen"), ("l2", "l2_gen"))
 """E's score and G's, of the trade-off."""
 STYLE: Any = {
@@ -163,7 +165,8 @@ def panel(axes: Axes, study: Study, results: Sequence[Result], field: str) -> No
     title, better = SCORES[field]
     axes.set_title(f"{title} ({better} is better)")
     if first:
-        axes.set_xticks(list(places.values()), list(places))
+        step = math.ceil(len(places) / LABELLED)
+        axes.set_xticks(range(0, len(places), step), list(places)[::step])
         axes.set_xlabel(option(first))
         axes.set_xlim(-0.3, len(places) - 0.7)
     else:
@@ -240,7 +243,8 @@ def trade_off(study: Study, results: Sequence[Result], pairs: Sequence[tuple[str
             marked = [bool(e.marks or g.marks) for _, e, g in told]
             axes.errorbar(x, y, dy, dx, color=colour, lw=1.3, elinewidth=0.8, label=name, **points(mark, 5, marked))
             hollow(axes, x, y, colour, mark, 5, marked)
-            for setting, e, g in told:
+            step = math.ceil(len(told) / LABELLED)
+            for setting, e, g in told[::step]:
                 if first and first in setting.values:
                     axes.annotate(
                         shown(setting.values[first]),

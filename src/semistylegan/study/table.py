@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import math
 import re
@@ -72,14 +73,14 @@ class Result:
     failed: str = ""
     """Why, in one line."""
 
-    @property
+    @functools.cached_property  # every cell of a study's tables, plots and page asks for them
     def scores(self) -> dict[str, float]:
         """Field of `metrics.json` -> number, of all that are measured."""
         skipped = {*NO_SCORES, *RUN_FACTS, "label_fraction"}
         out = {field: number(self.metrics.get(field)) for field in [*SCORES, *self.metrics] if field not in skipped}
         return {field: value for field, value in out.items() if value is not None}
 
-    @property
+    @functools.cached_property
     def split(self) -> str:
         """The images that the encoder was measured on: `held-out`, `all labelled` where it learned their labels."""
         if not self.scores.keys() & OF_IMAGES:
