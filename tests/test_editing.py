@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFont
 
 import semistylegan as ssg
 from semistylegan import editing, inversion
-from semistylegan.data.sheet import font_for
+from semistylegan.data import fonts
+from semistylegan.data.fonts import font_for
 from semistylegan.editing import Model
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace, Value
@@ -553,6 +554,54 @@ def test_a_moving_sheet_shows_each_value_under_its_image(monkeypatch: pytest.Mon
 def test_letters_that_pillow_s_font_lacks_are_drawn() -> None:
     font = font_for(["grün", "Жук"], 13)
     assert len({bytes(font.getmask(letter)) for letter in "üoЖß−"}) == 5
+
+
+@pytest.fixture
+def a_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The one font of this machine: it has 形, a full square, 色, half of one, and nothing else."""
+    from fontTools.fontBuilder import FontBuilder
+    from fontTools.pens.ttGlyphPen import TTGlyphPen
+    from matplotlib.font_manager import FontEntry, fontManager
+
+    glyphs = {}
+    for name, right in ((".notdef", 100), ("form", 1000), ("hue", 500)):
+        pen = TTGlyphPen(None)
+        for i, point in enumerate(((0, 0), (0, 1000), (right, 1000), (right, 0))):
+            (pen.lineTo if i else pen.moveTo)(point)
+        pen.closePath()
+        glyphs[name] = pen.glyph()
+    made = FontBuilder(1000)
+    made.setupGlyphOrder(list(glyphs))
+    made.setupCharacterMap({ord("形"): "form", ord("色"): "hue"})
+    made.setupGlyf(glyphs)
+    made.setupHorizontalMetrics(dict.fromkeys(glyphs, (1000, 0)))
+    made.setupHorizontalHeader(ascent=1000, descent=0)
+    made.setupNameTable({"familyName": "Squares", "styleName": "Regular"})
+    made.setupOS2()
+    made.setupPost()
+    made.save(tmp_path / "squares.ttf")
+    (tmp_path / "pixels.ttf").write_bytes(b"no font")
+    boxes = FontEntry(fname=str(tmp_path / "LastResort.ttf"))
+    others = [FontEntry(fname=str(tmp_path / name), weight=400) for name in ("pixels.ttf", "squares.ttf")]
+    monkeypatch.setattr(fontManager, "ttflist", [boxes, *others])
+    fonts._font_with.cache_clear()
+    return tmp_path / "squares.ttf"
+
+
+def test_letters_are_drawn_with_a_font_of_the_machine_that_has_them(a_font: Path) -> None:
+    font = font_for(["形色"], 20)
+    assert isinstance(font, ImageFont.FreeTypeFont) and Path(str(font.path)) == a_font
+    ink = [np.asarray(font.getmask(letter, mode="L")).astype(bool).sum() for letter in "形色"]
+    assert ink[0] == pytest.approx(2 * ink[1], rel=0.1)
+    assert font_for(["grün"], 20) != font, "what the usual one has is drawn with it"
+
+
+@pytest.mark.usefixtures("a_font")
+def test_letters_that_no_font_has_are_told_once() -> None:
+    with pytest.warns(UserWarning, match="no font on this machine has all of '形文': boxes stand for them"):
+        font = font_for(["Жук 形文"], 20)
+    assert isinstance(font, ImageFont.FreeTypeFont) and "DejaVuSans" in str(font.path), "the one that lacks fewest"
+    font_for(["Жук 形文"], 13)
 
 
 def test_mp4_without_ffmpeg(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

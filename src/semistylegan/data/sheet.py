@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import string
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
+from semistylegan.data.fonts import font_for
 from semistylegan.data.pictures import ImageArray, resize, to_channels
 from semistylegan.data.storage import ZipStore
 from semistylegan.files import atomic_path
@@ -24,8 +24,6 @@ MARGIN = 130
 """Pixels at the left for the names."""
 NOTE = ("Software", "semistylegan contact sheet")
 """By which a sheet is known; a picture of the user's is left alone."""
-PLAIN = frozenset(string.printable + "©«°±´·»…’")
-"""What Pillow's own font has letters for."""
 
 
 def contact_sheet(scene: Scene, data: Path, resolution: int, path: Path, name_of: Callable[[int], str]) -> None:
@@ -64,15 +62,6 @@ def is_contact_sheet(path: Path) -> bool:
             return NOTE in getattr(image, "text", {}).items()
     except OSError:
         return False
-
-
-def font_for(texts: Iterable[str], size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font, or matplotlib's where a text has letters that it lacks."""
-    if set("".join(texts)) <= PLAIN:
-        return ImageFont.load_default(size)
-    import matplotlib
-
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
 
 
 def _enlarged(image: ImageArray) -> ImageArray:

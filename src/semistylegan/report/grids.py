@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from semistylegan.data.fonts import Font, font_for
 from semistylegan.data.pictures import to_channels
-from semistylegan.data.sheet import font_for
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, Value
 from semistylegan.files import atomic_path
@@ -24,7 +24,6 @@ from semistylegan.files import atomic_path
 ImageArray = npt.NDArray[np.uint8]
 Traversal = Sequence[tuple[Factor, Sequence[Value], ImageArray]]
 """What `Model.traverse` returns: factor, its values, N x H x W x C."""
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 PAPER, INK, SOFT = (251, 250, 247), (27, 26, 24), (94, 90, 83)
 MIN_SIDE = 96
