@@ -315,6 +315,17 @@ def test_a_damaged_entry_is_named(compression: int, place: int, tmp_path: Path) 
     assert [Path(p.file).name for p in check(path).problems] == ["1.png"]
 
 
+def test_a_damaged_entry_that_reads_well_is_named(tmp_path: Path) -> None:
+    """A table has no checksum of its own, as a PNG has: that of the zip tells."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as out:
+        out.writestr("a.png", PNG)
+        out.writestr("metadata.csv", "file_name,size\na.png,1\n")
+    path.write_bytes(path.read_bytes().replace(b"a.png,1", b"a.png,3"))
+    with pytest.raises(UserError, match=r"a\.zip/metadata\.csv: damaged in the zip; copy or make the zip again"):
+        Dataset.open(path)
+
+
 def test_two_entries_of_one_name(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as out:
         out.writestr("a.png", PNG)

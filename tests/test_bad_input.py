@@ -221,6 +221,10 @@ ZIPS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "an absolute path": (zipped({"a.png": PNG, "/tmp/b.png": PNG}), ("'/tmp/b.png'", "climbs out")),
     "a path with a drive": (zipped({"a.png": PNG, "C:\\b.png": PNG}), ("climbs out",)),
     "a link": (linked(), ("'b.png'", "is a link", "with the file itself")),
+    "a password": (
+        zipped(PLAIN, overwrite(lambda d: d.rindex(DIRECTORY) + 8, b"\1")),
+        ("'c.png'", "is encrypted", "without a password"),
+    ),
     "a bomb": (BOMB, ("'b.png'", "unpacks to 83,886,080 bytes", "make the zip again without it")),
     "cut off": (zipped(PLAIN)[:-40], ("not a zip, or cut off", "make it again")),
     "nothing": (b"", ("not a zip", "make it again")),

@@ -72,6 +72,7 @@ def test_partial_labels_are_counted(sprites_folder: Path) -> None:
     known = Dataset.open(sprites_folder).labels.known_NF
     assert report.ok and report.labelled == 10
     assert [f.labelled for f in report.factors] == known.sum(axis=0).tolist()
+    assert [f.share for f in report.factors] == (known.sum(axis=0) / 12).tolist(), "of all images"
 
 
 def test_every_problem_at_once(sprites_folder: Path) -> None:
@@ -230,6 +231,14 @@ def test_the_command_that_it_names_mends_the_sizes(packed: bool, tmp_path: Path)
         out.unlink()
 
 
+def test_an_odd_image_is_compared_with_one_of_the_usual_size(tmp_path: Path) -> None:
+    for i, side in enumerate((16, 32, 32, 32)):
+        save_png(tmp_path / f"{i}.png", render(i, side))
+    (problem,) = check(tmp_path).problems
+    assert Path(problem.file).name == "0.png"
+    assert problem.what == "16 x 16 pixels, colour, where 1.png is 32 x 32 pixels, colour"
+
+
 def test_photographs_of_many_sizes_are_one_problem(tmp_path: Path) -> None:
     for i in range(40):
         save_png(tmp_path / "a" / f"{i:02d}.png", np.zeros((40 + i, 70, 3), np.uint8))
@@ -304,6 +313,9 @@ def test_the_factors_as_they_were_understood(sprites_folder: Path) -> None:
     assert after.space == before.space and (after.labels.level_NF == before.labels.level_NF).all()
     with pytest.raises(UserError, match="exists"):
         write_factors(sprites_folder)
+    packed = shutil.make_archive(str(sprites_folder), "zip", sprites_folder)
+    with pytest.raises(UserError, match=r"sprites\.zip: is a zip; factors\.json can be written into a folder alone"):
+        write_factors(packed)
 
 
 def test_factors_are_written_a_line_each_with_letters_as_they_are(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -129,6 +130,23 @@ def test_the_oldest_cache_files_go_first(cached: Path, sprites_zip: Path, monkey
     assert len(list(cached.iterdir())) == 3
 
 
+def test_a_cache_file_that_is_read_is_no_old_one(cached: Path, sprites_zip: Path) -> None:
+    Dataset.open(sprites_zip).images(range(256))
+    (file,) = cached.iterdir()
+    os.utime(file, (1e9, 1e9))
+    Dataset.open(sprites_zip)
+    assert file.stat().st_mtime > time.time() - 3600
+
+
+def test_a_cache_file_of_other_images_is_not_read(cached: Path, sprites_zip: Path) -> None:
+    plain = Dataset.open(sprites_zip, cache_bytes=0).images(range(256))
+    Dataset.open(sprites_zip).images(range(256))
+    (file,) = cached.iterdir()
+    for other in (np.zeros((255, 3, 32, 32), np.uint8), np.zeros((256, 3, 32, 32), np.int8)):
+        np.save(file, other)
+        assert (Dataset.open(sprites_zip).images(range(256)) == plain).all()
+
+
 def test_what_killed_processes_left_in_the_cache_goes_after_a_day(cached: Path, sprites_zip: Path) -> None:
     cached.mkdir()
     for name, age in ((".images-old.npy.x.npy", 2e5), (".images-new.npy.x.npy", 0)):
@@ -193,6 +211,21 @@ def test_the_fingerprint_sees_every_change(sprites_folder: Path, tmp_path: Path)
     assert Dataset.open(sprites_folder).fingerprint() != first
     data = Dataset.open(sprites_folder)
     assert data.with_labels(data.labels.keep([1, 2])).fingerprint() != data.fingerprint()
+
+
+def test_the_fingerprint_sees_names_ranges_and_what_is_known(tmp_path: Path) -> None:
+    for name in ("0.png", "1.png"):
+        save_png(tmp_path / "a" / name, render(0, 16))
+    prints = [Dataset.open(tmp_path / "a").fingerprint()]
+    (tmp_path / "a" / "1.png").rename(tmp_path / "a" / "2.png")
+    prints.append(Dataset.open(tmp_path / "a").fingerprint())
+    for label, top in (("", 1), ("0", 1), ("0", 2)):  # an unknown level is stored as 0
+        (tmp_path / "a" / "metadata.csv").write_text(f"file_name,size\n0.png,{label}\n")
+        (tmp_path / "a" / "factors.json").write_text(
+            json.dumps({"factors": [{"name": "size", "kind": "scalar", "range": [0, top]}]})
+        )
+        prints.append(Dataset.open(tmp_path / "a").fingerprint())
+    assert len(set(prints)) == 5
 
 
 @pytest.mark.parametrize(("size", "fitting"), [((31, 31), 16), ((48, 32), 32), ((8, 8), 16), ((1100, 1300), 128)])

@@ -6,8 +6,10 @@ import copy
 import dataclasses
 import json
 import shutil
+import warnings
 from collections import OrderedDict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -262,6 +264,22 @@ def test_images_of_other_sizes_and_channels(model: Model) -> None:
         model.edit(np.stack([image, image]), {"hue": 0})
 
 
+def test_of_the_first_and_the_second_size_a_warning_says_so(model: Model) -> None:
+    said = []
+    for side in (32, 32, 20, 32, 24, 20, 40):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.encode(np.zeros((side, side, 3), np.uint8))
+        said.append([str(warning.message)[:24] for warning in caught])
+    assert said == [["images of 32 x 32 pixels"], [], ["images of other sizes re"], [], [], [], []]
+
+
+def test_a_circle_is_shown_in_even_steps_where_they_are_half_of_the_columns() -> None:
+    shown = {size: len(editing._spread(Factor.circular("hue", size), 8)) for size in (6, 8, 12, 44, 45, 22, 13)}
+    assert shown == {6: 6, 8: 8, 12: 6, 44: 4, 45: 5, 22: 8, 13: 8}
+    assert editing._spread(Factor.circular("hue", 44), 8).tolist() == [0, 0.25, 0.5, 0.75]
+
+
 def test_inversion_finds_an_image_of_its_own(taught: Path) -> None:
     model = ssg.load(taught)
     image = model.generate(seed=11)[0]
@@ -335,6 +353,57 @@ def test_the_second_edit_of_an_image_needs_no_search(model: Model, monkeypatch: 
     assert len(model._found) == 3
 
 
+def test_an_edit_leaves_what_was_found_as_it_is(model: Model) -> None:
+    """Each edit of an image starts from the image, not from the edit before."""
+    image = model.generate(seed=2)[0]
+    alone = copy.deepcopy(model).edit(image, {"shape": "cross"}, steps=2)
+    for value in (0, 180):
+        model.edit(image, {"hue": value, "scale": 0.29}, steps=2)
+    assert np.array_equal(model.edit(image, {"shape": "cross"}, steps=2), alone)
+
+
+def test_an_edit_needs_no_place_to_keep_what_was_found(model: Model, tmp_path: Path) -> None:
+    image, model.kept = model.generate(seed=2)[0], tmp_path / "a file" / "kept"
+    (tmp_path / "a file").touch()
+    assert model.edit(image, {"hue": 0}, steps=1).shape == image.shape
+    found = model.invert(image, steps=1)
+    (tmp_path / "damaged").write_bytes(b"half of a file")
+    found.save(tmp_path / "whole")
+    there = [inversion.Found.load(tmp_path / name, model.device) for name in ("whole", "damaged", "missing")]
+    assert there[0] is not None and torch.equal(there[0].z_1Z, found.z_1Z) and there[1:] == [None, None]
+
+
+def test_strength_is_a_finite_number(model: Model) -> None:
+    for strength in (np.inf, -np.inf, np.nan):
+        with pytest.raises(UserError, match=f"strength {strength}: give a number"):
+            model.edit(model.generate()[0], {"hue": 0}, strength=strength, steps=0)
+
+
+def test_strength_goes_on_beyond_the_value() -> None:
+    """Of a generator whose styles are its code, and whose pixels are its styles."""
+    G = SimpleNamespace(mapping=lambda z, code: code, synthesis=lambda w: w[:, 0, :, None, None].expand(-1, -1, 4, 4))
+    networks: Any = SimpleNamespace(G=G, space=FactorSpace((Factor.scalar("a"),)))
+    nothing = torch.zeros(1, 1)
+    found = inversion.Found(nothing, torch.tensor([[0.2]]), torch.zeros(1, 1, 1), torch.zeros(1, 1, 4, 4))
+    drawn = [edited(networks, found, torch.tensor([[0.6]]), strength).mean().item() for strength in (0, 0.5, 1, 2, -1)]
+    assert drawn == pytest.approx([0.2, 0.4, 0.6, 1.0, -0.2])
+
+
+def test_distance_is_of_pixels_and_of_features_by_their_size_in_the_target() -> None:
+    networks: Any = SimpleNamespace(E=SimpleNamespace(trunk=lambda img: [10 * img, img[..., :2, :2] ** 2]))
+    distance = inversion._Distance(networks, torch.full((1, 3, 4, 4), 0.5))
+    far = distance(torch.stack([torch.full((3, 4, 4), value) for value in (0.5, 0.6)]))
+    assert far.tolist() == pytest.approx([0, 0.1 + 0.3 * (0.2 + 0.44) / 2], abs=1e-4)
+
+
+def test_another_seed_searches_from_other_starts(model: Model) -> None:
+    img = _float(model.generate(seed=3)[0])
+    one, two = (invert(model.networks, img, steps=0, seed=seed) for seed in (0, 1))
+    assert not torch.equal(one.z_1Z, two.z_1Z)
+    with pytest.raises(UserError, match="seed -1: give a whole number"):
+        invert(model.networks, img, steps=0, seed=-1)
+
+
 def test_the_inversion_that_was_used_last_is_forgotten_last(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(editing, "REMEMBERED", 2)
     one, two, three = (np.full((16, 16, 3), i, np.uint8) for i in range(3))
@@ -394,6 +463,8 @@ def test_the_first_quarter_of_the_starts_takes_the_encoder_at_its_word(
     read = SPACE.encode(SPACE.decode(model.networks.E(img)))
     own = torch.isclose(code_KC, read, atol=1e-6).all(dim=1)
     assert own[:24].all() and not own[24:48].all() and not own[48:].all()
+    scalars = code_KC[:, SPACE.slices[SPACE.position("scale")].start :]
+    assert scalars.min() >= 0 and scalars.max() <= 1 and len(scalars.unique()) > 20
 
 
 def test_a_search_ends_with_its_best_start(model: Model) -> None:

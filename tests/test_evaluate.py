@@ -678,12 +678,12 @@ OTHER = FactorSpace((Factor.scalar("y", 2), *SPACE.factors[::-1]))
 """One factor more, and the others the other way round."""
 
 
-def write_others(path: Path, space: FactorSpace = OTHER, side: int = 16) -> Path:
+def write_others(path: Path, space: FactorSpace = OTHER, side: int = 16, channels: int = 3) -> Path:
     """Of the world's pictures those with an x in the middle, under other names."""
     with ZipWriter(path, space) as writer:
         for i, (shape, hue, x) in enumerate(SPACE.levels_of_indices(SPACE.values_of(np.arange(SPACE.total)))):
             colour = colours(np.array([[shape, hue, x]]))[0].astype(np.uint8)
-            image = np.ascontiguousarray(np.broadcast_to(colour, (side, side, 3)))
+            image = np.ascontiguousarray(np.broadcast_to(colour, (side, side, 3))[..., :channels])
             levels = {"shape": shape, "hue": hue, "x": x, "y": i % 2}
             if 0 < x < 1:
                 writer.add(f"other{i:06d}.png", image, np.array([levels[name] for name in space.names]))
@@ -719,6 +719,8 @@ def test_a_model_reads_other_data_by_its_own_factors(tmp_path: Path) -> None:
     assert r.held_out.tolist() == list(range(54)), "of none of them training saw anything"
     with pytest.raises(UserError, match="no checkpoint after 1 kimg; there are 2"):
         subject_of(run, 1, other, tmp_path / "scores", torch.device("cpu"))
+    with pytest.raises(UserError, match="--kimg 1: sprites is no run with several checkpoints; leave --kimg out"):
+        subject_of("sprites", 1, other, tmp_path / "scores", torch.device("cpu"))
 
 
 def test_the_factors_of_a_model_and_of_other_data_may_be_written_otherwise(world: Dataset) -> None:
@@ -752,9 +754,13 @@ def test_a_model_that_was_handed_on_is_measured_with_its_prior(tmp_path: Path) -
         (
             FactorSpace((*SPACE.factors[:2], Factor.scalar("x", 5, 0, 10))),
             16,
-            "x is scalar, a number from 0 to 10; the ",
+            "x as scalar with 5 values, .* from 0 to 10; the model",
         ),
-        (FactorSpace((*SPACE.factors[:2], Factor.circular("x", 5, 0, 1))), 16, "x is circular, .* knows it as scalar"),
+        (
+            FactorSpace((*SPACE.factors[:2], Factor.circular("x", 5, 0, 1))),
+            16,
+            "x as circular .* knows x as scalar",
+        ),
     ],
 )
 def test_other_data_that_do_not_fit_are_told(tmp_path: Path, space: FactorSpace, side: int, says: str) -> None:
@@ -763,6 +769,60 @@ def test_other_data_that_do_not_fit_are_told(tmp_path: Path, space: FactorSpace,
     with pytest.raises(UserError, match=says):
         evaluate(run, ["l2"], 100, device="cpu", data_path=other, out=tmp_path / "scores")
     assert not (tmp_path / "scores").exists()
+
+
+def test_grey_images_are_none_of_a_model_of_colours(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    other = write_others(tmp_path / "other.zip", channels=1)
+    with pytest.raises(UserError, match=r"its images have 16 px and 1 channels, those of .* 16 px and 3"):
+        subject_of(run, None, other, tmp_path / "scores", torch.device("cpu"))
+
+
+def test_a_model_without_names_is_measured_by_all_factors_of_other_data(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"), preset="info")
+    other = write_others(tmp_path / "other.zip")
+    subject = subject_of(run, None, other, tmp_path / "scores", torch.device("cpu"))
+    assert subject.data.space == OTHER and subject.networks.space.names == ("code0", "code1", "code2")
+    assert not subject.readings(ORACLE, 100, 0).named
+
+
+def test_a_checkpoint_of_a_run_tells_its_kimg_and_a_picture_of_edits_goes_beside_the_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semistylegan.metrics.edits.INVERTED", 2)
+    monkeypatch.setattr("semistylegan.metrics.edits.INVERSION_STEPS", 1)
+    run, other = make_run(tmp_path, write_world(tmp_path / "world.zip")), write_others(tmp_path / "other.zip", SPACE)
+    before, scores = sorted(run.rglob("*")), tmp_path / "scores"
+    told = evaluate(run / "checkpoint-000002", ["edit"], 100, device="cpu", data_path=other, out=scores)
+    assert (told["kimg"], told["seconds"]) == (2, None) and told["edit_error"] is not None
+    names = ["edits.png", "metric-edit.jsonl", "metrics.json"]
+    assert sorted(p.name for p in scores.iterdir()) == names and sorted(run.rglob("*")) == before
+
+
+class Blind(PerfectG):
+    """Draws the first shape, whatever is asked."""
+
+    def forward(self, z: Tensor, code: Tensor) -> Tensor:
+        code = code.clone()
+        code[:, : SPACE[0].width] = torch.eye(SPACE[0].width)[0]
+        return super().forward(z, code)
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_what_no_label_taught_the_oracle_is_left_out_of_g_s_scores(world: Dataset, blind: bool) -> None:
+    model = networks(Blind() if blind else PerfectG())
+    oracles = ORACLE, dataclasses.replace(ORACLE, error=(None, 0.0, 0.0))
+    all_told, told = (Readings(model, world, oracle, no_labels(world), images=1000) for oracle in oracles)
+    assert METRICS["l2_gen"].measure(told)["per_factor"]["shape"]["mae_gen"] is None
+    for name in ("mig_gen", "l2_gen"):
+        whole, part = (METRICS[name].measure(r)[name] for r in (all_told, told))
+        assert part == pytest.approx({"mig_gen": 1, "l2_gen": 0}[name], abs=0.05), "hue and x obey"
+        assert (abs(whole - part) > 0.2) == blind
+        assert protocol_of(name, told, IDENTITY)["factors"] == ["hue", "x"]
+    assert set(METRICS["leakage"].measure(told)["leakage"]) == {"hue", "x"}
+    document = {"l2": None, "l2_gen": 0.0, "protocols": {"mig_gen": {}}}
+    assert "No label taught the oracle shape: the scores of" in note(document, told, [])
+    assert "taught" not in note(document, all_told, [])
 
 
 def test_where_scores_on_other_data_cannot_go(tmp_path: Path) -> None:
@@ -783,6 +843,7 @@ def test_where_scores_on_other_data_cannot_go(tmp_path: Path) -> None:
         ),
         ("kitchen-editor", other, None, "a model, not a run"),
         ("kitchens", other, scores, "no such model"),
+        (run, tmp_path, tmp_path / "deep" / "scores", "inside of the data; give a folder elsewhere"),
     ):
         with pytest.raises(UserError, match=re.escape(says)):
             evaluate(path, ["l2"], 100, device="cpu", data_path=data, out=out)

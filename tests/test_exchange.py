@@ -71,6 +71,13 @@ def test_there_and_back(form: str, data: Dataset, tmp_path: Path, monkeypatch: p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["back.zip", "data.zip", "out"]
 
 
+def test_others_may_read_what_is_written_and_images_alone_have_no_factors(tmp_path: Path) -> None:
+    save_png(tmp_path / "in" / "a" / "0.png", picture(0))
+    out = export_dataset(Dataset.open(tmp_path / "in"), "folder", tmp_path / "out")
+    assert out.stat().st_mode & 0o777 == 0o755
+    assert [p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()] == ["a/0.png"]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_names_that_differ_in_ending_or_points_alone(form: str, tmp_path: Path) -> None:
     names = [f"x{i}.{end}" for i in range(3) for end in ("png", "jpg", "webp")]

@@ -50,10 +50,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return untrained(tmp_path_factory.mktemp("model") / "checkpoint-000001")
 
 
-def untrained(folder: Path, coarse: int = 0, space: FactorSpace = SPACE, knows_source: bool = False) -> Path:
+def untrained(
+    folder: Path, coarse: int = 0, space: FactorSpace = SPACE, knows_source: bool = False, channels: int = 3
+) -> Path:
     """A model of 16 px; an editor where `coarse` is given."""
     torch.manual_seed(0)
-    config = ModelConfig.of_size("tiny", 16, 3, space.code_width)
+    config = ModelConfig.of_size("tiny", 16, channels, space.code_width)
     if coarse:
         config = dataclasses.replace(config, z_dim=0, coarse=coarse, seen=8, knows_source=knows_source)
     G, _, E = build_networks(config)
@@ -183,12 +185,19 @@ def test_the_card_says_where_it_comes_from(sprites_zip: Path, tmp_path: Path) ->
     text = card.write(load(run.path), half=True, size=1_234_567)
     assert f"semistylegan train --data {sprites_zip.name} --out run --preset semi" in text
     assert "--label-fraction 0.5" in text and "--kimg 0.016" in text and "--lr-g 0.001" in text
+    assert "--device" not in text, "what decides nothing that is learned"
     assert "--lr-d" not in text and "--r1-gamma" not in text, "what the size decides is no choice of the user's"
     assert str(tmp_path) not in text, "no path of this machine"
     assert "1.23 MB in half precision" in text and "| hue | circular | a number from 0 to 360° |" in text
     assert "## Scores" not in text and "--reschedule" not in text
     digest = __import__("hashlib").sha256((run.checkpoint() / "model.safetensors").read_bytes()).hexdigest()
-    scores = {"mig": 0.5, "weights_sha256": digest, "images": 1000, "per_factor": {"hue": {"mae": 0.1, "mae_gen": 0.2}}}
+    scores = {
+        "mig": 0.5,
+        "l2": None,
+        "weights_sha256": digest,
+        "images": 1000,
+        "per_factor": {"hue": {"mae": 0.1, "mae_gen": 0.2}},
+    }
     (run.path / "metrics.json").write_text(json.dumps(scores))
     text = card.write(load(run.path), half=False, size=1)
     assert "| MIG | 0.500 | higher |" in text and "| hue | 0.100 | 0.200 |" in text
@@ -212,6 +221,22 @@ def test_the_card_s_command_is_as_a_shell_reads_it() -> None:
     assert given["--hold-out"] == "a b=c" and given["--kimg"] == "20" and given["--size"] == "small"
 
 
+@pytest.mark.parametrize(
+    ("coarse", "channels", "words"),
+    [
+        (0, 3, "G draws colour images of 16 x 16 pixels whose factors are as asked, E"),
+        (0, 1, "G draws grey images of 16 x 16 pixels whose factors are as asked, E"),
+        (4, 3, "G changes the factors of given colour images of 16 x 16 pixels as asked, E"),
+    ],
+)
+def test_the_card_says_what_the_model_does(coarse: int, channels: int, words: str, tmp_path: Path) -> None:
+    model = load(untrained(tmp_path / "model", coarse=coarse, channels=channels))
+    text = card.write(model, half=False, size=1)
+    in_G, in_E = (sum(p.numel() for p in net.parameters()) for net in (model.networks.G, model.networks.E))
+    assert words in text and f"{in_G:,} and {in_E:,} parameters, 0.00 MB in single precision" in text
+    assert "Not yet fully grown" not in text and "## Training" not in text
+
+
 def test_the_card_s_table_holds_any_name(tmp_path: Path) -> None:
     space = FactorSpace((Factor.categorical("a|b", ("x|y", "<i>z & w</i>")),))
     text = card.write(load(untrained(tmp_path / "model", space=space)), half=False, size=1)
@@ -219,7 +244,7 @@ def test_the_card_s_table_holds_any_name(tmp_path: Path) -> None:
 
 
 def test_the_labels_that_codes_are_drawn_from_go_along(model: Model, tmp_path: Path) -> None:
-    levels = np.array([[1, 0, 0], [0, 0.25, 0.5]], np.float32)  # a cross of which no more is known, and a ring
+    levels = np.array([[1, 0, 0], [0, 0.25, 1 / 3]], np.float32)  # a cross of which no more is known, and a ring
     model.prior = Labels(levels, np.array([[True, False, False], [True, True, True]]))
     out = forms.export_safetensors(model, tmp_path / "out")
     again = load(out)
@@ -229,7 +254,8 @@ def test_the_labels_that_codes_are_drawn_from_go_along(model: Model, tmp_path: P
     forms.export_safetensors(load(model.checkpoint), out)
     assert not (out / "prior.csv").exists()
     forms.export_onnx(model, tmp_path / "onnx")
-    assert json.loads((tmp_path / "onnx" / "model.json").read_text())["prior"] == [[1, None, None], [0, 0.25, 0.5]]
+    prior = json.loads((tmp_path / "onnx" / "model.json").read_text())["prior"]
+    assert prior == [[1, None, None], [0, 0.25, pytest.approx(1 / 3, abs=1e-6)]]
 
 
 def test_the_card_says_how_precise_the_weights_are(checkpoint: Path, tmp_path: Path) -> None:
@@ -440,10 +466,16 @@ def test_a_published_site_is_brought_up_to_date(model: Model, tmp_path: Path, mo
     (out / "CNAME").write_text("example.org")
     (out / "extra").mkdir()
     (out / "extra" / "index.html").write_text("mine")
-    export_web(model, out, "After")
-    assert "<h1>After</h1>" in (out / "index.html").read_text()
+    export_web(model, out, "After & <b>")
+    page = (out / "index.html").read_text()
+    assert "<h1>After &amp; &lt;b&gt;</h1>" in page and "<title>After &amp; &lt;b&gt;</title>" in page
+    assert 'data-examples="0"' in page
+    assert "MIT License" in (out / "LICENCE-onnxruntime-web.txt").read_text()
+    texts = [p.read_text() for p in out.iterdir() if p.suffix in (".html", ".css", ".js")]
+    assert len(texts) == 10 and not any("/static/" in text or "{{" in text for text in texts), "at whatever address"
     assert (out / "CNAME").read_text() == "example.org" and (out / "extra" / "index.html").read_text() == "mine"
-    assert {p.name for p in out.iterdir()} - {"CNAME", "extra"} <= set(web.NAMES)
+    absent = {"examples.png", "generator.onnx.data", "encoder.onnx", "encoder.onnx.data"}
+    assert {p.name for p in out.iterdir()} - {"CNAME", "extra"} == set(web.NAMES) - absent
 
 
 @pytest.mark.parametrize("off", [0.002, math.nan])

@@ -121,6 +121,24 @@ def test_sizes_of_the_published_grids(space: FactorSpace, total: int, first: str
     assert (space.names[0], space.names[-1]) == (first, last)
 
 
+PUBLISHED = {
+    "isaac3d": "object_shape 3, robot_x-move 8, robot_y-move 5, camera_height 4, object_scale 4, lighting_intensity 4, "
+    "lighting_y-dir 6, object_color 4, wall_color 4",
+    "falcor3d": "lighting_intensity 5, lighting_x-dir 6, lighting_y-dir 6, lighting_z-dir 6, camera_x-pos 6, "
+    "camera_y-pos 6, camera_z-pos 6",
+    "dsprites": "color 1, shape 3, scale 6, orientation 40, position_x 32, position_y 32",
+    "shapes3d": "floor_hue 10, wall_hue 10, object_hue 10, scale 8, shape 4, orientation 15",
+    "mpi3d": "object_color 6, object_shape 6, object_size 2, camera_height 3, background_color 3, horizontal_axis 40, "
+    "vertical_axis 40",
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_factors_of_the_published_grids_in_their_order(name: str) -> None:
+    space = getattr(FactorSpace, name)()
+    assert ", ".join(f"{f.name} {f.size}" for f in space) == PUBLISHED[name]
+
+
 # -- values, in words ------------------------------------------------------------------------------------------
 
 
@@ -321,6 +339,37 @@ def test_a_factor_s_name_may_hold_the_sign_that_ends_it() -> None:
     assert space.parse_settings(["a=b=0.5"]) == {"a=b": 0.5}
 
 
+def test_without_a_grid_a_level_falls_into_even_bins() -> None:
+    weight = Factor.scalar("weight")
+    levels = np.array([0, 0.04, 0.06, 0.5, 0.97, 1.0, 1.2, -0.1])
+    assert weight.index_of_level(levels).tolist() == [0, 0, 1, 10, 19, 19, 19, 0]
+    assert weight.index_of_level(levels, 4).tolist() == [0, 0, 0, 2, 3, 3, 3, 0]
+    assert Factor.circular("yaw").index_of_level(levels[:6], 4).tolist() == [0, 0, 0, 2, 0, 0]
+    space = FactorSpace((weight, Factor.scalar("size", 3), Factor.circular("yaw")))
+    assert space.indices_of_levels(np.array([[0.6, 1.0, 0.5]]), 4).tolist() == [[2, 2, 2]]
+    assert space.indices_of_levels(np.array([[0.6, 1.0, 0.5]])).tolist() == [[12, 2, 10]]
+
+
+def test_a_value_that_rounding_put_beyond_its_range_is_its_end() -> None:
+    weight = Factor.scalar("weight", None, 0, 10)
+    assert [weight.level_of(value) for value in (10 + 9e-6, -9e-6)] == [1.0, 0.0]
+    for value in (10 + 1.1e-5, -1.1e-5):
+        with pytest.raises(UserError, match="out of range"):
+            weight.level_of(value)
+
+
+def test_names_are_told_apart() -> None:
+    for names in (("ring", "ring"), ("ring", " oval"), ("ring", "")):
+        with pytest.raises(UserError, match="factor 'shape': "):
+            Factor.categorical("shape", names)
+    with pytest.raises(UserError, match="two factors are named 'x'"):
+        FactorSpace((Factor.scalar("x"), Factor.circular("x")))
+
+
+def test_some_factors_keep_the_order_that_they_had() -> None:
+    assert EVERY_KIND.only(["yaw", "shape"]).names == ("shape", "yaw")
+
+
 def test_a_grid_says_size_and_range() -> None:
     grid = Factor.scalar_grid("light", (1, 2, 4, 8))
     short: dict[str, object] = {"name": "light", "grid": [1, 2, 4, 8]}
@@ -360,6 +409,8 @@ def test_samples_are_values_of_the_grid() -> None:
             near = factor.level_of_index(factor.index_of_level(levels[:, f]))
             np.testing.assert_allclose(levels[:, f], near, atol=1e-6)
             assert len(np.unique(levels[:, f].round(4))) == factor.size
+        else:
+            assert 0 <= levels[:, f].min() < 0.05 and 0.95 < levels[:, f].max() <= 1
 
 
 def test_a_scalar_as_classes_has_an_entry_for_each_value() -> None:
@@ -372,6 +423,13 @@ def test_a_scalar_as_classes_has_an_entry_for_each_value() -> None:
     torch.testing.assert_close(space.decode(said), torch.tensor([[0.0, 0.4], [1.0, 1.0]]))
     assert space.kinds == ("scalar", "scalar")
     assert FactorSpace.from_json(json.loads(json.dumps(space.to_json()))) == space
+
+
+def test_what_is_said_of_classes_becomes_probabilities() -> None:
+    space = FactorSpace((Factor.scalar("size", 2), Factor.categorical("shape", ("a", "b")), Factor.circular("yaw")))
+    said = torch.tensor([[0.0, math.log(3), math.log(4), 0.0, 2.0, -1.0]])
+    expected = torch.tensor([[0.25, 0.75, 0.8, 0.2, 2.0, -1.0]])
+    torch.testing.assert_close(space.with_classes(["size"]).soften(said), expected)
 
 
 def test_as_classes_needs_a_grid_and_leaves_classes_alone() -> None:
@@ -407,6 +465,7 @@ def test_on_a_line_values_stay_what_they_are_and_classes_are_their_numbers() -> 
         for index in range(factor.size or 0):
             value = index if factor.kind == "categorical" else factor.value_of(float(factor.level_of_index(index)))
             assert line.value_of(float(line.level_of_index(index))) == pytest.approx(value)
+        assert line.unit == factor.unit
 
 
 def test_factors_without_names_keep_their_kinds_and_sizes() -> None:

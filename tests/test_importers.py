@@ -112,6 +112,19 @@ def test_a_zip_as_downloaded(tmp_path: Path) -> None:
     assert ISAAC.index_of(data.indices_NF()).tolist() == [3, 700_000]
 
 
+def test_of_numbered_images_these_files_are_compared(tmp_path: Path) -> None:
+    """A picture that is no image of the data set stands before them."""
+    save_png(tmp_path / "in" / "a cover.png", picture(0))
+    for number in (3, 4):
+        save_png(tmp_path / "in" / "images" / f"{number:06d}.png", picture(number))
+    assert imported("isaac3d", tmp_path / "in", tmp_path / "a.zip").names == ["000003.png", "000004.png"]
+    save_png(tmp_path / "in" / "a cover.png", picture(1))
+    imported("isaac3d", tmp_path / "in", tmp_path / "a.zip")
+    save_png(tmp_path / "in" / "images" / "000004.png", picture(5))
+    with pytest.raises(UserError, match="have changed since"):
+        imported("isaac3d", tmp_path / "in", tmp_path / "a.zip")
+
+
 def test_samples_of_which_one_factor_is_known(tmp_path: Path) -> None:
     """The strips that the authors publish: no numbers, one value index a row, the rest blank."""
     rows = ["file_name," + ",".join(ISAAC.names)]
@@ -218,6 +231,27 @@ def test_dsprites(save: Callable[..., None], tmp_path: Path, monkeypatch: pytest
     assert data.space.names == FactorSpace.dsprites().names and data.space["shape"].categories[2] == "heart"
     assert (data.indices_NF() == classes).all()
     assert (data.images(range(len(data)))[:, 0].numpy() == images * 255).all()
+
+
+def test_dsprites_of_0_to_255_or_in_another_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = small(dsprites.SPACE, 1, 1, 1, 2, 2, 2)
+    monkeypatch.setattr(dsprites, "SPACE", space)
+    images, classes = numbered_arrays(space, (64, 64)), space.values_of(np.arange(8))
+    np.savez(tmp_path / "dsprites.npz", imgs=images, latents_classes=classes)
+    data = imported("dsprites", tmp_path, tmp_path / "a.zip")
+    assert (data.images(range(8))[:, 0].numpy() == images).all()
+    np.savez(tmp_path / "dsprites.npz", imgs=images, latents_classes=classes[[0, 1, 2, 4, 3, 5, 6, 7]])
+    refused("dsprites", tmp_path, ["latents_classes row 3", "order as published"])
+
+
+def test_an_array_in_fortran_order_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read as rows it would be images of mixed pixels."""
+    space = small(mpi3d.SIMPLE, 2, 1, 1, 1, 1, 2, 2)
+    monkeypatch.setattr(mpi3d, "SIMPLE", space)
+    np.savez(tmp_path / "a.npz", images=np.asfortranarray(numbered_arrays(space, (64, 64, 3))))
+    refused("mpi3d", tmp_path, ["a.npz", "no plain array of numbers in C order"])
+    (tmp_path / "b.npz").touch()
+    refused("mpi3d", tmp_path, ["holds a.npz and b.npz", "the one that you mean"])
 
 
 @pytest.mark.parametrize("variant", ["toy", "complex"])
@@ -354,6 +388,26 @@ def test_celeba_from_inside_its_folders(
     assert open_source("celeba", source).space.names == tuple(NAMES)
 
 
+def test_of_several_kinds_of_celeba_the_aligned_one_is_taken(tmp_path: Path) -> None:
+    faces(tmp_path / "c", size=(300, 200))
+    (tmp_path / "c" / "img_align_celeba").rename(tmp_path / "c" / "img_celeba")
+    values = faces(tmp_path / "c")
+    data = imported("celeba", tmp_path / "c", tmp_path / "a.zip", resolution=16)
+    assert (data.labels.level_NF == values).all() and data.images(range(6))[:, 0].min() > 150
+    inner = open_source("celeba", tmp_path / "c" / "img_celeba")
+    assert (len(inner), inner.first.width) == (6, 300)
+    shutil.copytree(tmp_path / "c" / "img_celeba", tmp_path / "c" / "more" / "img_celeba")
+    shutil.rmtree(tmp_path / "c" / "img_align_celeba")
+    refused("celeba", tmp_path / "c", ["000001.jpg has the same name", "name one folder"])
+
+
+def test_a_colour_image_among_grey_ones_is_told(tmp_path: Path) -> None:
+    faces(tmp_path)
+    Image.new("L", (178, 218)).save(tmp_path / "img_align_celeba" / "000001.jpg")
+    with pytest.raises(UserError, match=r"000002\.png has colours, the first images have none"):
+        imported("celeba", tmp_path, tmp_path / "a.zip", resolution=16)
+
+
 def test_raw_celeba_is_cut_to_its_largest_square(tmp_path: Path) -> None:
     faces(tmp_path / "c", size=(300, 200))
     data = imported("celeba", tmp_path / "c", tmp_path / "a.zip", resolution=32)
@@ -423,6 +477,12 @@ def test_a_table_next_to_a_zip_of_stylegan_s_counts(tmp_path: Path) -> None:
     data = imported("stylegan", tmp_path / "a.zip", tmp_path / "b.zip")
     assert data.indices_NF()[:, 0].tolist() == [1, -1, 0]
     assert (data.indices_NF() == Dataset.open(tmp_path / "a.zip").indices_NF()).all()
+
+
+def test_a_document_without_labels_is_none_of_stylegan_s(tmp_path: Path) -> None:
+    save_png(tmp_path / "0.png", picture(0))
+    (tmp_path / "dataset.json").write_text('{"label": [["0.png", 1]]}')
+    refused("stylegan", tmp_path, ["dataset.json", 'has no "labels"', "or null"])
 
 
 def photos(folder: Path) -> Path:
@@ -538,6 +598,30 @@ def test_the_resolution_that_is_taken_where_none_is_given(tmp_path: Path) -> Non
         assert imported("folder", tmp_path / str(side), tmp_path / f"{side}.zip").resolution == expected
 
 
+@pytest.mark.parametrize(
+    ("recipe", "side", "rows"),
+    [
+        ({}, 32, 32),  # the square of 32 pixels in the centre
+        ({"fit": "pad"}, 64, 32),  # all of it, between white
+        ({"crop": 16}, 16, 16),
+        ({"fit": "pad", "crop": 40}, 32, 26),  # 40 x 32 pixels of it, between white, and made smaller
+    ],
+)
+def test_the_resolution_of_what_is_cut_or_padded(recipe: dict[str, Any], side: int, rows: int, tmp_path: Path) -> None:
+    save_png(tmp_path / "in" / "a.png", np.zeros((32, 64, 3), np.uint8))
+    data = imported("folder", tmp_path / "in", tmp_path / "a.zip", **recipe)
+    assert data.resolution == side
+    assert ((data.images([0])[0, 0] < 128).sum(dim=0) == rows).all(), "black in every column"
+
+
+def test_the_smallest_picture_is_the_one_of_the_shortest_side(tmp_path: Path) -> None:
+    save_png(tmp_path / "in" / "a.png", picture(0, 64)[:40])
+    save_png(tmp_path / "in" / "b.png", picture(0, 64)[:, :20])
+    assert imported("folder", tmp_path / "in", tmp_path / "a.zip").resolution == 16
+    with pytest.raises(UserError, match="--crop 30: the images are 20 x 64 pixels, colour; give at most 20"):
+        imported("folder", tmp_path / "in", tmp_path / "b.zip", crop=30)
+
+
 # -- the import itself ---------------------------------------------------------------------------------------------
 
 
@@ -608,6 +692,29 @@ def test_killed_and_started_again(folder: Path, tmp_path: Path, monkeypatch: pyt
     assert out.read_bytes() == (tmp_path / "b.zip").read_bytes() and not parts.exists()
 
 
+def test_a_damaged_part_is_imported_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off, as by a disk that lost power, or with other images in it, as an earlier version may have cut them."""
+    imported("folder", folder, tmp_path / "whole.zip", resolution=16)
+
+    def cut(part: Path) -> None:
+        part.write_bytes(part.read_bytes()[:-100])
+
+    def other(part: Path) -> None:
+        with zipfile.ZipFile(part, "w") as file:
+            file.writestr("00.png", encode_png(picture(0)))
+
+    for spoil in (cut, other):
+        out = tmp_path / "a.zip"
+        with monkeypatch.context() as patch:
+            patch.setattr(importing, "_assemble", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                imported("folder", folder, out, resolution=16)
+        spoil(tmp_path / "a.zip.parts" / "chunk-000000.zip")
+        imported("folder", folder, out, resolution=16)
+        assert out.read_bytes() == (tmp_path / "whole.zip").read_bytes()
+        out.unlink()
+
+
 KILLED_AT_THE_END = """
 import os, sys
 from semistylegan.cli.program import main
@@ -655,6 +762,23 @@ def test_the_same_again_does_nothing_and_changed_data_is_seen(
         match=r"labels of in have changed since, or .*; delete a\.zip or give another name",
     ):
         imported("folder", tmp_path / "in", tmp_path / "a.zip")
+
+
+def test_another_recipe_is_refused(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.zip"
+    imported("folder", folder, out, resolution=16)
+    for change, words in (
+        ({"fit": "pad"}, "has fit crop, not pad"),
+        ({"crop": 24}, "has crop None, not 24"),
+        ({"filter": "box"}, "has filter lanczos, not box"),
+        ({"factors": ("hue",)}, r"has factors None, not \['hue'\]"),
+        ({"count": 20}, "has count 40, not 20"),
+    ):
+        with pytest.raises(UserError, match=words):
+            imported("folder", folder, out, resolution=16, **change)
+    imported("folder", folder, out, resolution=16, count=40, seed=3)  # all of them, whatever the seed
+    with pytest.raises(UserError, match="--filter sinc: known are lanczos, "):
+        imported("folder", folder, tmp_path / "b.zip", filter="sinc")
 
 
 KIND = {"name": "kind", "kind": "categorical", "categories": ["a", "b"]}
@@ -725,6 +849,7 @@ def test_a_damaged_image_stops_it_and_is_named(folder: Path, tmp_path: Path) -> 
         (["folder", "--workers", "0"], ["workers 0"]),
         (["folder", "--out", "a.tar"], ["a.tar", ".zip"]),
         (["folder", "--fit", "squeeze"], ["squeeze", "crop"]),
+        (["folder", "--crop", "0"], ["--crop 0", "in pixels"]),
     ],
 )
 def test_options_that_cannot_be(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,8 @@ def test_a_new_table(tmp_path: Path) -> None:
         ),
         # No line end at the end, rows in another order, a new row last.
         ("hue,file_name\n1,sub/d.png\n2,a.png", 1, {"hue": "5"}, 'hue,file_name\n1,sub/d.png\n2,a.png\n5,"b, c.png"\n'),
+        # A heading alone, that no line end follows.
+        ("file_name,hue", 0, {"hue": "5"}, "file_name,hue\na.png,5\n"),
         # A value that is the same already is not written anew.
         ('file_name,hue\na.png,"3" \n', 0, {"hue": "3"}, 'file_name,hue\na.png,"3" \n'),
         # Semicolons; blank lines stay where they are; a new column.
@@ -94,6 +97,7 @@ def test_encodings_and_decimal_commas_stay(tmp_path: Path) -> None:
         file.set(2, {"größe": file.number("0.25")})
         file.save()
         assert file.path.read_bytes() == bom + "file_name\tgröße\na.png\t0,5\nsub/d.png\t0,25\n".encode(encoding)
+    assert made(tmp_path, "file_name;a\na.png;-1,5\n").number("0.25") == "0,25"
     assert made(tmp_path, "file_name;a\na.png;1\n").number("0.25") == "0.25"
     assert made(tmp_path, "file_name,a\na.png,1\n").number("0.25") == "0.25"
 
@@ -119,6 +123,19 @@ def test_what_others_write_is_noticed(tmp_path: Path) -> None:
     file.save()
     assert not file.stale()
     file.path.unlink()
+    assert file.stale()
+
+
+def test_another_file_of_the_same_size_is_noticed(tmp_path: Path) -> None:
+    file = made(tmp_path, "file_name,hue\na.png,1\n")
+    written = file.path.stat().st_mtime_ns
+    file.path.write_text("file_name,hue\na.png,2\n")
+    os.utime(file.path, ns=(written, written + 1))
+    assert file.stale()
+    file = LabelFile(file.path, NAMES)
+    (tmp_path / "new.csv").write_text("file_name,hue\na.png,3\n")
+    os.utime(tmp_path / "new.csv", ns=(written, written + 1))
+    (tmp_path / "new.csv").replace(file.path)
     assert file.stale()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semistylegan.data.columns import infer
+from semistylegan.data.columns import in_words, infer
 from semistylegan.data.documents import read_document
 from semistylegan.data.labels import (
     Labels,
@@ -19,7 +19,7 @@ from semistylegan.data.labels import (
     parse_csv,
     read_csv,
 )
-from semistylegan.data.table import Numbers
+from semistylegan.data.table import MAX_CATEGORIES, Numbers
 from semistylegan.errors import UserError
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.files import write_text
@@ -107,6 +107,7 @@ def test_other_spellings_of_names_and_classes() -> None:
         ([0.33, 0.667, 1.0], 9, Factor.scalar("f", 3, 0.33, 1.0)),
         ([1, 2, 4, 8], 8, Factor.scalar_grid("f", [1, 2, 4, 8])),
         ([1, 2, 4, 8], 7, Factor.scalar("f", None, 1, 8)),  # too few labels to call it a grid
+        ([1, 2.05, 3], 6, Factor.scalar_grid("f", [1, 2.05, 3])),  # a twentieth of a step is no rounding
         ([5], 3, Factor.scalar("f", 1, 5, 10)),
         (list(range(64)), 64, Factor.scalar("f", 64, 0, 63)),
         (list(range(65)), 65, Factor.scalar("f", None, 0, 64)),
@@ -127,6 +128,43 @@ def test_a_number_and_its_rounding_have_one_level() -> None:
     space, labels = parsed(f"file_name,a,b\na.png,0.3,4\nb.png,{0.1 + 0.2},1\nc.png,0.1,{4 + 1e-15}\nsub/d.png,0.2,\n")
     assert [(f.size, f.low, f.high) for f in space] == [(3, 0.1, 0.3), (2, 1, 4)]
     assert labels.level_NF.tolist() == [[1, 1], [1, 0], [0, 1], [0.5, 0]]
+
+
+def test_a_cell_near_a_value_of_the_grid_is_that_value() -> None:
+    """Within a hundredth of a step; around a circle, the end of a turn is near its begin."""
+    space = FactorSpace((Factor.scalar("size", 3, 0.33, 1), Factor.circular("hue", 12)))
+    labels = parsed("file_name,size,hue\na.png,0.667,359.9\nb.png,0.7,359\n", space)[1]
+    assert labels.level_NF[0].tolist() == [0.5, 0]
+    assert labels.level_NF[1].tolist() == np.float32([0.37 / 0.67, 359 / 360]).tolist()
+    assert in_words(space["size"], 0.501) == in_words(space["size"], 0.5) == "0.665"
+
+
+def test_a_cell_may_say_which_value_of_the_grid_it_is() -> None:
+    space = FactorSpace((Factor.circular("hue", 12), Factor.scalar("size", 5, 1, 2)))
+    assert parsed("file_name,hue,size\na.png,#3,#1\n", space)[1].level_NF[0].tolist() == [0.25, 0.25]
+
+
+def test_between_commas_a_number_has_a_point() -> None:
+    space = FactorSpace((Factor.scalar("size", None, 0, 20),))
+    with pytest.raises(UserError, match="line 2: size=1,5: not a number"):
+        parsed('file_name,size\na.png,"1,5"\n', space)
+    assert parsed("file_name;size\na.png;1,5\n", space)[1].level_NF[0, 0] == np.float32(1.5 / 20)
+
+
+def test_a_class_that_is_named_as_a_number_is_that_class() -> None:
+    space, labels = parsed("file_name,kind\na.png,1.0\nb.png,x\nc.png,1\nsub/d.png,y\n")
+    assert space["kind"].categories == ("1", "1.0", "x", "y") and labels.level_NF[:, 0].tolist() == [1, 2, 0, 3]
+
+
+@pytest.mark.parametrize("count", [MAX_CATEGORIES, MAX_CATEGORIES + 1])
+def test_the_most_words_of_a_factor(count: int) -> None:
+    names = [f"{i}.png" for i in range(count)]
+    text = "file_name,word\n" + "".join(f"{name},w{i:03d}\n" for i, name in enumerate(names))
+    if count == MAX_CATEGORIES:
+        assert parse_csv(text.encode(), "m", names)[1].level_NF[:, 0].tolist() == list(range(count))
+    else:
+        with pytest.raises(UserError, match="'word' holds 257 different words, too many"):
+            parse_csv(text.encode(), "m", names)
 
 
 def test_words_and_some_numbers_are_words() -> None:
@@ -202,6 +240,13 @@ def random_labels(space: FactorSpace, n: int) -> Labels:
     return Labels(np.where(known, np.stack(columns, 1), 0).astype(np.float32), known)
 
 
+def test_columns_in_another_order_keep_their_blanks() -> None:
+    _, labels = parsed("file_name,a,b,c\na.png,,0,5\nb.png,3,1,\n")
+    found = labels.columns([2, 0])
+    assert found.known_NF[:2].tolist() == [[True, False], [False, True]]
+    assert (found.level_NF == labels.level_NF[:, [2, 0]]).all()
+
+
 def test_labels_survive_their_file(tmp_path: Path) -> None:
     names = [f"{i}, {'x' * (i % 3)}.png" for i in range(200)]
     labels = random_labels(EVERY_KIND, 200)
@@ -226,6 +271,36 @@ def test_an_image_of_unknown_value_is_not_held_out_by_value() -> None:
     """An unknown level is stored as 0."""
     space, labels = parsed("file_name,size\na.png,0\nb.png,\nc.png,1\n", FactorSpace((Factor.scalar("size"),)))
     assert held_out_rows(labels, space, "size=0", 0).tolist() == [0]
+
+
+def test_a_hold_out_of_a_value_leaves_those_beside_it() -> None:
+    names = [f"{i}.png" for i in range(4)]
+    text = "file_name,frame\n" + "".join(f"{name},{500 + i}\n" for i, name in enumerate(names))
+    space, labels = parse_csv(text.encode(), "m", names, FactorSpace((Factor.scalar("frame", 1001, 0, 1000),)))
+    assert held_out_rows(labels, space, "frame=501", 0).tolist() == [1]
+
+
+def test_a_quotation_mark_that_is_never_closed_is_told() -> None:
+    names = [f"{i}.png" for i in range(4)]
+    for text in ('0.png,ring\n1.png,"cross\n2.png,ring\n3.png,cross\n', '0.png,ring\n1.png,"cross', '0.png,a\n1.png,"'):
+        with pytest.raises(UserError, match=r"^metadata\.csv line 3: a quotation mark is never closed; close it or"):
+            parse_csv(f"file_name,kind\n{text}".encode(), "metadata.csv", names)
+    _, labels = parse_csv(b'file_name,kind\n0.png,"a\nb"\n1.png,c', "metadata.csv", names)
+    assert labels.known_NF[:, 0].tolist() == [True, True, False, False]
+
+
+def test_a_hold_out_takes_one_value_of_a_long_grid() -> None:
+    names = [f"{i:03d}.png" for i in range(200)]
+    space = FactorSpace((Factor.scalar("frame", 100_001, 0, 100_000),))
+    text = "file_name,frame\n" + "".join(f"{name},{i}\n" for i, name in enumerate(names))
+    labels = parse_csv(text.encode(), "m", names, space)[1]
+    assert held_out_rows(labels, space, "frame=50", 0).tolist() == [50]
+
+
+def test_a_hold_out_of_all_images_is_refused() -> None:
+    space, labels = parsed("file_name,kind\na.png,x\nb.png,x\nc.png,y\nsub/d.png,y\n")
+    with pytest.raises(UserError, match="--hold-out kind=x,kind=y: no image is left to train on"):
+        held_out_rows(labels, space, "kind=x,kind=y", 0)
 
 
 def test_a_hold_out_of_values_with_commas() -> None:
@@ -343,6 +418,27 @@ def test_one_hot_vectors_are_one_class() -> None:
     assert space["class"].categories == ("0", "1", "2")
     assert labels.level_NF[:, 0].tolist() == [2, 0, 0, 1]
     assert labels.known_NF[:, 0].tolist() == [True, True, False, True]
+
+
+@pytest.mark.parametrize("vectors", [[[0.5, 0.5], [0.0, 1.0]], [[1, 1], [0, 1]], [[0, 0], [0, 1]], [[1], [1]]])
+def test_vectors_that_are_not_one_hot_throughout_are_no_class(vectors: list[Any]) -> None:
+    assert from_json(entries(vectors))[0].names == ("label0", "label1")[: len(vectors[0])]
+
+
+def test_a_class_of_a_dataset_json_has_five_digits_at_most() -> None:
+    assert from_json(entries([99_999, 0]))[0]["class"].size == 100_000
+    with pytest.raises(UserError, match="class 100000 is not in 0 to 99999"):
+        from_json(entries([100_000, 0]))
+
+
+def test_numbers_of_vectors_that_recur_are_a_grid() -> None:
+    labels = [[f"{i}.png", [value]] for i, value in enumerate([1, 2, 4, 4, 2, 1])]
+    space, _ = read_document({"labels": labels}, "dataset.json", [name for name, _ in labels])
+    assert space["label0"] == Factor.scalar_grid("label0", [1, 2, 4])
+
+
+def test_a_vector_s_number_near_a_value_of_the_grid_is_that_value() -> None:
+    assert from_json(entries([[0.33], [0.667], [1.0], [0.33]]))[1].level_NF[:, 0].tolist() == [0, 0.5, 1, 0]
 
 
 @pytest.mark.parametrize("label", [True, [True, False], [0.5, False], "1", {"a": 1}])

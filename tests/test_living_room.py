@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from semistylegan.factors import FactorSpace
 from semistylegan.scenes import furniture, living_room
 from semistylegan.scenes.living_room import STAGE
 from semistylegan.scenes.meshes import Mesh, join, rounded_box
-from semistylegan.scenes.stage import Camera
+from semistylegan.scenes.stage import By, Camera
 
 GRID = list(itertools.product(range(6), repeat=3))
 Array = npt.NDArray[np.float64]
@@ -42,6 +43,20 @@ def test_factors_are_those_of_falcor3d() -> None:
     assert STAGE.factors == FactorSpace.falcor3d()
     used = [*STAGE.key.factors, *STAGE.camera.factors, *STAGE.strength.factors]
     assert sorted(used) == sorted(STAGE.factors.names)
+
+
+@pytest.mark.parametrize("by", [STAGE.key, STAGE.camera], ids=["key", "camera"])
+def test_each_factor_of_place_moves_what_it_names_and_that_way(by: By[Any]) -> None:
+    """To the right, towards the back wall, up; nothing else of where it stands."""
+    for name in by.factors:
+        axis = "xyz".index(name.partition("_")[2][0])
+        places = []
+        for value in range(6):
+            values = np.full(7, 2)
+            values[STAGE.factors.position(name)] = value
+            places.append(np.asarray(by.function(*by.values(STAGE.factors, values)).origin, dtype=float))
+        step = np.diff(places, axis=0)
+        assert (step[:, axis] > 0.1).all() and not np.delete(step, axis, axis=1).any(), name
 
 
 def test_no_camera_sees_the_key_light() -> None:

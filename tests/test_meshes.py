@@ -175,6 +175,25 @@ def test_a_sheet_faces_rows_times_columns_and_a_plane_u_times_v() -> None:
     assert {tuple(x) for x in wall.uv} == {(0, 0), (4, 0), (0, 2), (4, 2)}
 
 
+def test_textures_lie_along_u_and_v_and_along_a_profile() -> None:
+    wall = meshes.plane((0, 0, 0), (2, 0, 0), (0, 0, 1), (4, 2))
+    np.testing.assert_allclose(wall.uv, wall.vertices[:, [0, 2]] * 2, atol=1e-12)
+    pot = meshes.lathe([(0, 0), (1, 0), (1, 2), (0, 2)], 8)
+    angle = 2 * np.pi * pot.uv[:, 0]
+    radius = np.hypot(*pot.vertices[:, :2].T)
+    turned = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    np.testing.assert_allclose(pot.vertices[:, :2], turned, atol=1e-12)
+    along = np.where(pot.vertices[:, 2] == 0, radius, 4 - radius)
+    np.testing.assert_allclose(pot.uv[:, 1], along, atol=1e-12)
+
+
+def test_a_cushion_is_thicker_in_the_middle() -> None:
+    top = meshes.cushion(0.8, 0.6, 0.2, bulge=0.25).vertices
+    middle = np.abs(top[:, :2]).max(axis=1) < 1e-9
+    np.testing.assert_allclose(np.abs(top[middle, 2]), 0.1 * 1.25)
+    assert np.abs(top[np.abs(top[:, 0]) > 0.3, 2]).max() < 0.1 * 1.15
+
+
 def test_moving_turning_scaling() -> None:
     box = meshes.rounded_box(2, 1, 1, 1e-9)
     turned = box.turned("z", 90)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 
 from semistylegan.errors import UserError
 from semistylegan.factors import FactorSpace
-from semistylegan.scenes import engine, kitchen, meshes, variant
+from semistylegan.scenes import engine, kitchen, meshes, robot, variant
 from semistylegan.scenes.materials import Rgb, Texture, linear, matte, painted
 from semistylegan.scenes.stage import By, Camera, Lamp, Stage, Thing
 
@@ -300,6 +301,90 @@ def test_every_pose_of_the_kitchen_has_the_same_vertices_in_number() -> None:
             assert len(mesh.vertices) == len(first[name].vertices)
             assert (mesh.faces == first[name].faces).all()
             assert np.isfinite(mesh.vertices).all()
+
+
+def shown(values: dict[str, int], part: str = "object") -> np.ndarray:
+    """What is above the floor of a part of the kitchen's robot, V x 3; factors that are not named have their first
+    value."""
+    index = [values.get(name, 0) for name in kitchen.STAGE.factors.names]
+    by = kitchen.STAGE.poses
+    assert by is not None
+    vertices = by.function(*by.values(kitchen.STAGE.factors, np.array(index)))[part].vertices
+    return vertices[vertices[:, 2] > 0]
+
+
+def middle(vertices: np.ndarray) -> np.ndarray:
+    return (vertices.min(axis=0) + vertices.max(axis=0)) / 2
+
+
+def test_the_kitchen_shows_the_one_shape_of_the_asked_size() -> None:
+    for shape, mesh in enumerate(kitchen.SHAPES):
+        for scale, half in enumerate(kitchen.SCALES):
+            held = shown({"object_shape": shape, "object_scale": scale, "robot_x-move": 5, "robot_y-move": 2})
+            np.testing.assert_allclose(held - middle(held), half * (mesh.vertices - middle(mesh.vertices)), atol=1e-9)
+    box, ball, cone = (mesh.vertices for mesh in kitchen.SHAPES)
+    np.testing.assert_allclose(np.linalg.norm(ball, axis=1), 1.08)
+    tip, rim = cone[cone[:, 2] > 0.9], cone[cone[:, 2] < -0.8]
+    assert np.hypot(*tip[:, :2].T).max() < 0.2 and np.hypot(*rim[:, :2].T).max() > 1 and len(box) < len(ball)
+
+
+def test_the_robot_moves_what_it_holds_to_the_right_and_up() -> None:
+    right = np.array([middle(shown({"robot_x-move": x, "robot_y-move": 2})) for x in range(8)])
+    up = np.array([middle(shown({"robot_x-move": 4, "robot_y-move": y})) for y in range(5)])
+    for line, axis in ((right, 0), (up, 2)):
+        step = np.diff(line, axis=0)
+        assert (step[:, axis] > 0.1).all() and (np.abs(np.delete(step, axis, axis=1)) < 0.5 * step[:, [axis]]).all()
+    assert right[-1, 0] - right[0, 0] > 1.2 and up[-1, 2] - up[0, 2] > 0.6
+
+
+def test_the_shape_and_the_size_leave_the_arm_where_it_is() -> None:
+    for part in ("paint", "rubber"):
+        still = shown({"robot_x-move": 3}, part)
+        for other in ({"object_shape": 2}, {"object_scale": 3}):
+            assert (shown({"robot_x-move": 3, **other}, part) == still).all()
+
+
+def test_the_arm_has_links_of_one_length_and_holds_the_object_before_its_hand() -> None:
+    for target in itertools.product((-0.54, 0.12, 0.78), (-0.12,), (0.98, 1.35, 1.72)):
+        arm = robot.pose(np.array(target))
+        elbow, wrist = arm.fore.origin, arm.hand.origin
+        assert np.linalg.norm(elbow - robot.SHOULDER) == pytest.approx(robot.UPPER)
+        assert np.linalg.norm(wrist - elbow) == pytest.approx(robot.FORE)
+        assert elbow[2] > (robot.SHOULDER + wrist)[2] / 2 and elbow[1] > wrist[1], "upwards, away from the camera"
+        for placed, towards in ((arm.upper, elbow - robot.SHOULDER), (arm.fore, wrist - elbow)):
+            np.testing.assert_allclose(placed.axes[:, 2], towards / np.linalg.norm(towards), atol=1e-9)
+        for placed in arm:
+            np.testing.assert_allclose(placed.axes.T @ placed.axes, np.eye(3), atol=1e-9)
+            assert np.linalg.det(placed.axes) > 0
+        away = robot.held(arm, 0.2) - wrist
+        assert away @ (np.array(target) - wrist) > 0 and np.linalg.norm(away) == pytest.approx(robot.PALM + 0.18)
+
+
+def test_the_gripper_is_as_wide_as_what_it_holds() -> None:
+    arm = robot.pose(np.array([0.12, -0.12, 1.3]))
+    for half in kitchen.SCALES:
+        in_hand = (robot.steel(arm, half).vertices - arm.hand.origin) @ arm.hand.axes
+        fingers = in_hand[in_hand[:, 2] > 0.15]
+        assert np.abs(fingers[:, 0]).min() > half and np.abs(fingers[:, 0]).max() < half + 0.05
+        assert {-1.0, 1.0} == set(np.sign(fingers[:, 0]))
+
+
+def test_the_kitchens_light_moves_to_the_right_and_up_and_its_camera_up() -> None:
+    lamps = np.array([kitchen.key(place).origin for place in range(6)])
+    assert (np.diff(lamps[:, 0]) > 0.1).all() and (np.diff(lamps[:, 2]) > 0.1).all()
+    assert lamps[0, 0] < -1.5 and lamps[-1, 0] > 1.5 and (lamps[:, 1] < 0).all(), "on the side of the camera"
+    views = [kitchen.camera(height) for height in range(4)]
+    assert [view.origin[2] for view in views] == pytest.approx(np.linspace(1.0, 2.15, 4))
+    assert {tuple(view.origin[:2]) for view in views} == {(0.12, -3.1)}
+    assert (np.diff([kitchen.strength(value) for value in range(4)]) > 0).all()
+
+
+def test_colours_of_the_kitchen_in_their_order() -> None:
+    assert [kitchen.object_colour(value) for value in range(4)] == [{"object": c} for c in kitchen.OBJECTS]
+    assert [kitchen.wall_colour(value) for value in range(4)] == [{"wall": c} for c in kitchen.WALLS]
+    assert [int(np.argmax(c)) for c in kitchen.OBJECTS[:3]] == [2, 1, 0] and min(kitchen.OBJECTS[3]) > 0.8
+    assert [int(np.argmax(c)) for c in kitchen.WALLS] == [1, 2, 2, 0]
+    assert {"wall", "object"} <= set(kitchen.things())
 
 
 # -- the variant ------------------------------------------------------------------------------------------------------

@@ -250,6 +250,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
         ("b.png", np.zeros((0, 16, 3), np.uint8), (), "b.png: uint8 0 x 16 x 3; give uint8"),
         ("a.png", noise(0), (), "a.png: is in .*x.zip already"),
         ("../b.png", noise(0), (), "../b.png: leads out of"),
+        ("/b.png", noise(0), (), "/b.png: leads out of"),
         ("b.png", noise(0), ([1.0],), "b.png: 1 levels, but there are 2 factors; give one for each"),
         ("b.png", noise(0), ([0.0, 1.0], [True]), "b.png: 1 entries of known_F, but there are 2 factors"),
         ("b.png", noise(0), ([0.0, np.nan],), "b.png: a level is NaN or infinite"),
@@ -435,6 +436,21 @@ def test_resizing_keeps_the_centre() -> None:
     small = pictures.resize(image, 16)
     assert small.shape == (16, 16, 3) and small.min() == 255
     assert pictures.resize(image[..., :1], 8).shape == (8, 8, 1)
+
+
+def test_what_is_padded_lies_in_the_middle_of_white() -> None:
+    tall = np.arange(8, dtype=np.uint8).reshape(4, 2, 1)
+    padded = pictures.square(tall, "pad")
+    assert (padded[:, 1:3] == tall).all() and (padded[:, [0, 3]] == 255).all()
+    assert (pictures.square(tall.swapaxes(0, 1), "pad") == padded.swapaxes(0, 1)).all()
+    assert (pictures.square(tall, "pad", crop=2)[..., 0] == [[2, 3], [4, 5]]).all()
+    assert pictures.square(tall, "pad", crop=3).shape == (3, 3, 1)
+
+
+def test_colour_becomes_grey_by_brightness_and_grey_all_three() -> None:
+    image = np.full((2, 2, 3), RED, np.uint8)
+    assert (pictures.to_channels(image, 1) == round(0.299 * 200 + 0.587 * 10 + 0.114 * 30)).all()
+    assert (pictures.to_channels(image[..., :1], 3) == 200).all() and pictures.to_channels(image, 3) is image
 
 
 def test_tiles() -> None:

@@ -15,6 +15,7 @@ import sys
 import time
 import types
 from collections.abc import Sequence
+from concurrent.futures import Future
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,16 @@ def test_baselines() -> None:
     assert (alone.mix_with, alone.encoder, alone.label_fraction) == ("labelled", "separate", 0.01)
     assert (alone.gamma_e, alone.gamma_doubt) == (0.0, 0.0)  # E looks at nothing that G drew
     assert by_name["all-labels"].label_fraction is None and by_name["info"].system == "info"
+
+
+def test_a_baseline_has_the_last_word_on_what_makes_it_one() -> None:
+    fields = {"gamma_e": 2.0, "mix_with": "fakes", "label_fraction": 0.1, "beta": 3.0}
+    names = ("labels-only", "info", "all-labels")
+    jobs = plan({"gamma_g": (1.0,)}, baselines=names, fields=fields).jobs
+    _, alone, none, every = (j.config for j in jobs)
+    assert (alone.gamma_e, alone.mix_with, alone.label_fraction, alone.beta) == (0.0, "labelled", 0.1, 3.0)
+    assert (none.system, none.gamma_e) == ("info", 2.0)
+    assert (every.gamma_e, every.mix_with, every.label_fraction) == (2.0, "fakes", None)
 
 
 def test_info_beside_info_is_that_preset_as_it_is() -> None:
@@ -202,6 +213,7 @@ def test_axes_that_cannot_be_are_one_line(over: str, says: str) -> None:
         ({"lr_g": (0.001, 0.0010000001)}, {}, "two settings would be called lr-g-0.001"),
         ({"gamma_g": (-1.0,)}, {}, "gamma-g -1: --gamma-g -1.0: must be at least 0"),
         ({"gamma_g": (1.0,)}, {"seeds": ()}, "no value"),
+        ({"gamma_g": (1.0,)}, {"seeds": (0, 1, 0)}, "--seeds: 0 is given twice"),
         ({"gamma_g": (1.0,)}, {"fields": {"gamma-g": 2.0}}, "option too"),
         ({"gamma_g": (1.0,)}, {"baselines": ("best",)}, "known are labels-only"),
         ({"mix_with": ("nobody",)}, {}, "known are fakes"),
@@ -333,6 +345,26 @@ def test_scores_on_fewer_images_are_marked_and_never_the_best() -> None:
     old = [Result(r.job, {k: v for k, v in r.metrics.items() if "oco" not in k and "enc" not in k}) for r in results]
     assert "‡" not in to_markdown(study, old)
     assert "<dd>up to 1,000 real images, 1,000 generated</dd>" in page(study, old)
+
+
+def test_numbers_from_ten_on_have_two_digits() -> None:
+    for mean, said in ((-3.14159, "-3.142"), (9.9, "9.900"), (10.0, "10.00"), (123.456, "123.46")):
+        assert str(Spread(mean, math.nan, (mean,))) == said
+    assert str(Spread(12.3456, 0.0789, (12.3, 12.4), "†")) == "12.35† ± 0.08"
+
+
+def test_an_error_of_fewer_images_is_the_same_in_the_mean() -> None:
+    study = plan({"gamma_g": (1.0, 2.0)})
+    results = [Result(j, {"l2": 0.3, **of_images("l2", n)}) for j, n in zip(study.jobs, (1000, 100), strict=True)]
+    assert [str(spread(results, s, "l2")) for s in study.settings] == ["0.300", "0.300"]
+
+
+def test_names_with_a_point_keep_their_errors() -> None:
+    (job,) = plan({"gamma_g": (1.0,)}).jobs
+    result = Result(job, {"per_factor": {"x.y": {"mae": 0.1, "mae_gen": 0.2}, "x": {"mae": 0.3, "mae_gen": None}}})
+    (row,) = csv.DictReader(to_csv(plan({"gamma_g": (1.0,)}), [result]).splitlines())
+    told = {name: cell for name, cell in row.items() if name.startswith("mae")}
+    assert told == {"mae.x": "0.3", "mae.x.y": "0.1", "mae_gen.x.y": "0.2"}
 
 
 def test_a_tenth_fewer_images_are_fewer() -> None:
@@ -543,6 +575,37 @@ def test_points_stand_where_the_scores_are() -> None:
     assert list(points.get_xdata()) == [0.1, 0.4, 0.3] and list(points.get_ydata()) == [0.5, 0.6, 0.2]
 
 
+def test_the_cross_of_a_point_has_each_score_s_own_deviation() -> None:
+    study = plan({"gamma_g": (1.0,)}, seeds=(0, 1))
+    scores = [{"mig": 0.5, "mig_gen": g, "l2": e, "l2_gen": 0.3} for g, e in ((0.2, 0.1), (0.4, 0.3))]
+    figure = draw(study, [Result(j, m) for j, m in zip(study.jobs, scores, strict=True)])["trade-off"]
+    found = []
+    for axes in figure.axes:
+        across, up = (bar.get_segments()[0] for bar in axes.containers[0].lines[2])
+        found.append((np.ptp(across[:, 0]) / 2, np.ptp(up[:, 1]) / 2))
+    assert found == [pytest.approx((0, math.sqrt(0.02))), pytest.approx((math.sqrt(0.02), 0))]
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert [title.partition(" is")[0] for title in titles] == ["upper right", "lower left"]
+
+
+def test_a_point_is_hollow_where_either_score_bears_a_mark() -> None:
+    study = plan({"label_fraction": (0.0, 0.1)})
+    later = {"protocols": {"l2_gen": {"alignment": "by a table"}}}
+    scores = ({"l2": 0.1, "l2_gen": 0.2, **later}, {"l2": 0.3, "l2_gen": 0.4})
+    figure = draw(study, [Result(j, m) for j, m in zip(study.jobs, scores, strict=True)])["trade-off"]
+    hollow = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == PAPER]
+    assert [list(line.get_xdata()) for line in hollow] == [[0.1]]
+
+
+def test_a_point_stands_at_its_value_where_others_failed() -> None:
+    study = plan({"gamma_g": (1.0, 2.0, 3.0)})
+    results = [Result(study.jobs[0], {}, "diverged"), *(Result(j, {"mig": -0.1}) for j in study.jobs[1:])]
+    (axes,) = draw(study, results)["plot"].axes
+    assert list(axes.lines[0].get_xdata()) == [1, 2] and axes.get_ylim()[0] < -0.1
+    (axes,) = draw(study, [Result(j, {"mig": 0.5}) for j in study.jobs])["plot"].axes
+    assert axes.get_ylim()[0] == 0
+
+
 def test_a_single_baseline_is_a_level_line_in_the_range_of_its_seeds() -> None:
     study = plan({"gamma_g": (1.0, 5.0)}, seeds=(0, 1), baselines=("all-labels",))
     scores = {("", 0): 0.1, ("", 1): 0.2, ("all-labels", 0): 0.6, ("all-labels", 1): 0.8}
@@ -671,6 +734,10 @@ def test_what_was_trained_less_or_measured_otherwise_is_not_finished(tmp_path: P
     for field, value in (("kimg", 1.0), ("images", 101), ("seed", 1), ("oracle_l2", 0.11), ("mig", None)):
         assert found(**{field: value}) is None, field
     assert found(weights_sha256="other") is None and found(oracle_l2=None) is None
+    both = running.Measure(("mig", "sap"), 100)
+    for note, kept in (("", False), ("sap is left out: too few.", True), ("dci is left out: too few.", False)):
+        files.write_json(run / "metrics.json", {**told, "note": note})
+        assert bool(running.finished(job, both, oracle)) == kept  # type: ignore[arg-type]
 
 
 def test_what_other_measures_measured_is_measured_again_and_other_trainings_are_told(
@@ -786,6 +853,56 @@ def test_a_worker_that_is_killed_is_told_in_one_line(monkeypatch: pytest.MonkeyP
     measure: Any = [sys.executable, "-c", ""]
     with pytest.raises(UserError, match=r"--workers 1: a run's process died.* fewer --workers goes on"):
         list(running.in_pool(jobs, measure, 1, []))
+
+
+def test_a_pool_is_given_one_run_a_process_until_all_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a stand-in for the processes; GPUs are given out in turn, cores in parts."""
+    begun: list[Any] = []
+
+    class Pool:
+        def __init__(self, count: int, context: Any, start: Any, given: tuple[Any, int]) -> None:
+            devices, threads = given
+            begun.append((count, [devices.get(timeout=5) for _ in range(count)], threads))
+
+        def __enter__(self) -> Pool:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def submit(self, function: Any, job: Any, measure: Any) -> Future[Any]:
+            begun.append(job)
+            done: Future[Any] = Future()
+            done.set_result(f"{job} {measure}")
+            return done
+
+    monkeypatch.setattr(running, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(running, "cores", lambda: 7)
+    jobs, measure = list("abcde"), "as asked"
+    results = running.in_pool(jobs, measure, 3, ["cuda:0", "cuda:1"])  # type: ignore[arg-type]
+    assert sorted(filter(None, results)) == [f"{job} {measure}" for job in jobs]
+    assert begun == [(3, ["cuda:0", "cuda:1", "cuda:0"], 2), *jobs]
+    list(running.in_pool(jobs, measure, 8, []))  # type: ignore[arg-type]
+    assert begun[6] == (8, [""] * 8, 1)
+
+
+def test_a_worker_s_gpu_is_none_of_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Study.of("data.zip", tmp_path, {"gamma_g": (1.0,)}, fields={"device": "cuda"}).jobs[0]
+    seen = []
+    monkeypatch.setattr(running, "done", lambda job, measure: seen.append(job.config.device) or Result(job, {}))
+    for device in ("cuda:3", ""):
+        monkeypatch.setattr(running, "DEVICE", device)
+        assert running.done_aside(job, running.Measure((), 100)).job is job
+    assert seen == ["cuda:3", "cuda"]
+
+
+def test_a_run_is_never_further_than_its_end(tmp_path: Path) -> None:
+    job = Study.of("data.zip", tmp_path, {"gamma_g": (1.0,)}, fields={"kimg": 2.0}).jobs[0]
+    run = Path(job.config.out)
+    assert running.kimg_of(job) == 0
+    for told, kimg in ((1.5, 1.5), (2.016, 2.0)):
+        files.append_jsonl(run / "stats.jsonl", {"kimg": told})
+        assert running.kimg_of(job) == kimg
 
 
 def test_ray_is_asked_for_each_run(sprites_zip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,7 +175,7 @@ def _becomes(source: Source, recipe: Recipe) -> Iterator[str]:
     if set(sizes) == {(side, side)} and (crop or side) >= side:
         return
     words = []
-    if recipe.fit == "pad" and any(height != width for height, width in sizes):
+    if recipe.fit == "pad" and any(min(crop or height, height) != min(crop or width, width) for height, width in sizes):
         words.append("are padded with white")
     elif any(min(crop or height, height, width) < max(height, width) for height, width in sizes):
         words.append("are cut to their centre squares" + (f" of {crop} pixels" if crop else ""))

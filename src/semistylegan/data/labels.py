@@ -159,7 +159,7 @@ def held_out_rows(labels: Labels, space: FactorSpace, spec: str, seed: int) -> n
         if "=" in part:
             ((name, level),) = space.parse_settings([part]).items()
             f = space.position(name)
-            own = labels.known_NF[:, f] & (np.abs(labels.level_NF[:, f] - level) < 1e-4)
+            own = labels.known_NF[:, f] & (np.abs(labels.level_NF[:, f] - level) < 1e-6)
             if not own.any():
                 raise UserError(f"--hold-out {part}: no image has this label; give another value, or leave it out")
             out |= own

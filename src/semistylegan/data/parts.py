@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -114,11 +115,13 @@ class Parts:
         try:
             with zipfile.ZipFile(self.file(number)) as file:
                 return [file.read(name) for name in names]
-        except (zipfile.BadZipFile, KeyError):
+        except FileNotFoundError:
+            raise
+        except (zipfile.BadZipFile, KeyError, NotImplementedError, OSError, EOFError, RuntimeError, zlib.error):
             return None
 
     def _same(self, path: Path, before: dict[str, Any]) -> None:
-        for key in [*self.settings, *before]:
+        for key in sorted({**self.settings, **before}, key="source_stamp".__eq__):  # last: others say what differs
             if before.get(key) != self.settings.get(key) and key != "package":
                 if key == "source_stamp":
                     raise UserError(

@@ -33,6 +33,8 @@ MAX_CATEGORIES = 256
 _NO_VALUE = ("nan", "inf", "+inf", "-inf", "infinity", "-infinity", "n/a", "#n/a", "n.a.", "<na>", "null", "?")
 """Cells, in any case, that say that nothing is known: a blank says it without being mistaken for a class."""
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+_END = "\x00"
+"""Stands on a line of its own below a table that is read: no text holds it."""
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
@@ -260,7 +262,7 @@ class Numbers:
     def of(self, cell: str) -> int | None:
         """None where no image is meant, or several that differ in case alone."""
         name = cell.replace("\\", "/").removeprefix("./")
-        if (own := self.own.get(name)) is not None:
+        if (own := self.own.get(cell, self.own.get(name))) is not None:
             return own
         exact, folded = self.others
         name = unicodedata.normalize("NFC", name)
@@ -281,11 +283,19 @@ def _decode(data: bytes, source: str) -> str:
 
 
 def _rows(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """(line, stripped cells) of every row that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    """(line, stripped cells) of every row that is not blank.
+
+    Raises:
+        UserError: a quotation mark that is never closed, whose cell would swallow all rows below it.
+    """
+    reader = csv.reader(io.StringIO(f"{text}\n{_END}\n", newline=""), delimiter=delimiter)
     line = 1
     try:
         for row in reader:
+            if row == [_END]:
+                return
+            if row and row[-1].endswith(f"{_END}\n"):
+                raise UserError(f"{source} line {line}: a quotation mark is never closed; close it or delete it")
             if any(cell.strip() for cell in row):
                 yield line, [cell.strip() for cell in row]
             line = reader.line_num + 1

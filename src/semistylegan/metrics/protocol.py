@@ -82,7 +82,9 @@ def factors_of(name: str, r: Readings) -> list[str]:
     """The factors that a score is of: those that vary, or are known, where it is measured."""
     factors, known_NF = r.factors, r.truth[1]
     if name == "l2_gen":
-        return list(factors.names)
+        return [factors.names[f] for f in r.told]
+    if name in ("mig_gen", "leakage"):
+        return [factors.names[f] for f in r.told if factors[f].size != 1]
     if METRICS[name].of == "generator" or name in VOTES:
         return [f.name for f in (r.codes if name == "edit" else factors) if f.size != 1]
     if name == "l2":
@@ -116,6 +118,8 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
                 f"The oracle is the limit: its own L2 is {error:.3f}, learnt from {r.oracle.labelled} labelled images; "
                 f"the scores of the generator can be no better."
             )
+        if untold := [name for f, name in enumerate(r.factors.names) if f not in r.told]:
+            said.append(f"No label taught the oracle {', '.join(untold)}: the scores of the generator leave it out.")
         read = r.oracle if document.get("edit_drift") is None else r.all_oracle  # the drift is of all factors
         if read is not None and (coarse := coarse_factors(read)):
             said.append(

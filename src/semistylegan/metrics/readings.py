@@ -96,6 +96,13 @@ class Readings:
         """Whether the model's codes are the data's factors. Those of a model that saw no labels are not."""
         return self.codes.names == self.factors.names
 
+    @cached_property
+    def told(self) -> list[int]:
+        """Places of the factors that the oracle tells: not of those of which no label taught it."""
+        assert self.oracle is not None
+        untaught = {f.name for f, e in zip(self.oracle.space, self.oracle.error, strict=True) if e is None}
+        return [i for i, name in enumerate(self.factors.names) if name not in untaught]
+
     @property
     def oracle_l2(self) -> float | None:
         """The oracle's own L2 over the factors that the scores are of."""

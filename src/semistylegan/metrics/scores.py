@@ -114,13 +114,17 @@ def compared(name: str, r: Readings) -> tuple[Floats, Ints, FactorSpace]:
 
 
 def mig_of_generator(r: Readings) -> Fields:
-    g = r.generated
-    return {"mig_gen": mig_decoded(g.read_NF, r.codes.indices_of_levels(g.asked_NK, BINS), r.factors, BINS)}
+    asked_NK, told = r.codes.indices_of_levels(r.generated.asked_NK, BINS), r.told
+    if r.named:
+        asked_NK = asked_NK[:, told]
+    space = FactorSpace(tuple(r.factors[f] for f in told))
+    return {"mig_gen": mig_decoded(r.generated.read_NF[:, told], asked_NK, space, BINS)}
 
 
 def l2_of_generator(r: Readings) -> Fields:
     g = r.generated
-    known = np.ones(g.read_NF.shape, dtype=bool)
+    known = np.zeros(g.read_NF.shape, dtype=bool)
+    known[:, r.told] = True
     asked = own_kinds(g.asked_NK, r.codes, r.factors) if r.named else r.meaning.levels(g.asked_NK)
     return errors(g.read_NF, asked, r, known, "l2_gen", "mae_gen")
 
@@ -128,7 +132,7 @@ def l2_of_generator(r: Readings) -> Fields:
 def leakage_of_generator(r: Readings) -> Fields:
     before, after = r.changed
     matrix_KF = leakage_matrix(before, after, r.factors)
-    factors = several_values(r.factors)
+    factors = [f for f in several_values(r.factors) if f in r.told]
     codes = factors if r.named else several_values(r.codes)  # by scalar kinds, an angle of one value is any number
     rows = {r.codes.names[k]: {r.factors.names[f]: float(matrix_KF[k, f]) for f in factors} for k in codes}
     if not r.named:  # the diagonal is where a factor's code meets it

@@ -88,6 +88,8 @@ def subject_of(
         raise UserError(f"--out {out}: give other data as --data; a run on its own is measured into its own folder")
     if (out / CONFIG).exists() or out.is_file():
         raise UserError(f"--out {out}: a run, a model or a file; give a folder for these scores alone")
+    if data_path.is_dir() and out.resolve().is_relative_to(data_path.resolve()):
+        raise UserError(f"--out {out}: inside of the data; give a folder elsewhere")
     return of_model(path_or_name, Dataset.open(data_path), kimg, device)
 
 
@@ -112,6 +114,8 @@ def of_model(path_or_name: Path | str, data: Dataset, kimg: float | None, device
         UserError: not a model; data that the run was trained on, of another size, or with other factors.
     """
     run = Run(Path(path_or_name))
+    if kimg is not None and not run.path.exists():
+        raise UserError(f"--kimg {kimg:g}: {path_or_name} is no run with several checkpoints; leave --kimg out")
     checkpoint = find_model(path_or_name) if kimg is None else run.checkpoint(kimg)
     networks = load_model(checkpoint, device)
     fingerprint = data.fingerprint()
@@ -152,17 +156,23 @@ def with_factors_of(networks: Networks, data: Dataset, checkpoint: Path) -> Data
         known = whole[factor.name]  # refuses an unknown one
         if bare(factor) not in (bare(known), bare(known.as_scalar())):
             raise UserError(
-                f"{data.path}: {factor.name} is {known.kind}, {known.describe_range()}; the model knows it as "
-                f"{factor.kind}, {factor.describe_range()}: say so in the data's factors.json, as in "
-                f"{checkpoint / FACTORS_FILE}"
+                f"{data.path}: {told_of(known)}; the model knows {told_of(factor)}: say so in the data's "
+                f"factors.json, as in {checkpoint / FACTORS_FILE}"
             )
     if not networks.G.starts_from_image:
         return data.arranged(space.names)
     if (order := whole.only(space.names).names) != space.names:
         raise UserError(
-            f"{data.path}: factors in the order {', '.join(order)}; the editor's is {', '.join(space.names)}"
+            f"{data.path}: factors in the order {', '.join(order)}; the editor's is {', '.join(space.names)}: put the "
+            "columns of metadata.csv, and factors.json, in its order"
         )
     return data
+
+
+def told_of(factor: Factor) -> str:
+    """A factor in words."""
+    size = "" if factor.size is None else f" with {factor.size} {'uneven ' if factor.grid else ''}values"
+    return f"{factor.name} as {factor.kind}{size}, {factor.describe_range()}"
 
 
 def bare(factor: Factor) -> Factor:
