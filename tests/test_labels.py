@@ -214,6 +214,7 @@ def test_digits_with_a_line_between_are_no_number() -> None:
 
 
 def test_names_that_differ_in_case_alone_are_not_taken_for_each_other() -> None:
+    assert Numbers(["c\\d.png", "c/d.png"]).of("c\\d.png") == 0, "a name of its own, where it may hold one"
     number = Numbers(["a.png", "A.png", "b.png"])
     assert [number.of(cell) for cell in ("a.png", "A.png", "A.PNG", "B.PNG")] == [0, 1, None, 2]
 
