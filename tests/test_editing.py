@@ -632,6 +632,7 @@ def a_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The one font of this machine: it has 形, a full square, 色, half of one, and nothing else."""
     from fontTools.fontBuilder import FontBuilder
     from fontTools.pens.ttGlyphPen import TTGlyphPen
+    from matplotlib import get_data_path
     from matplotlib.font_manager import FontEntry, fontManager
 
     glyphs = {}
@@ -652,7 +653,7 @@ def a_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made.setupPost()
     made.save(tmp_path / "squares.ttf")
     (tmp_path / "pixels.ttf").write_bytes(b"no font")
-    boxes = FontEntry(fname=str(tmp_path / "LastResort.ttf"))
+    boxes = FontEntry(fname=str(Path(get_data_path(), "fonts", "ttf", "LastResortHE-Regular.ttf")))
     others = [FontEntry(fname=str(tmp_path / name), weight=400) for name in ("pixels.ttf", "squares.ttf")]
     monkeypatch.setattr(fontManager, "ttflist", [boxes, *others])
     fonts._font_with.cache_clear()

@@ -821,7 +821,7 @@ def test_what_no_label_taught_the_oracle_is_left_out_of_g_s_scores(world: Datase
         assert protocol_of(name, told, IDENTITY)["factors"] == ["hue", "x"]
     assert set(METRICS["leakage"].measure(told)["leakage"]) == {"hue", "x"}
     document = {"l2": None, "l2_gen": 0.0, "protocols": {"mig_gen": {}}}
-    assert "No label taught the oracle shape: the scores of" in note(document, told, [])
+    assert "No label taught the oracle shape: left out of the scores" in note(document, told, [])
     assert "taught" not in note(document, all_told, [])
 
 

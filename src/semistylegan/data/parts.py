@@ -117,7 +117,7 @@ class Parts:
                 return [file.read(name) for name in names]
         except FileNotFoundError:
             raise
-        except (zipfile.BadZipFile, KeyError, NotImplementedError, OSError, EOFError, RuntimeError, zlib.error):
+        except (zipfile.BadZipFile, KeyError, OSError, EOFError, RuntimeError, zlib.error):
             return None
 
     def _same(self, path: Path, before: dict[str, Any]) -> None:

@@ -119,7 +119,7 @@ def note(document: dict[str, Any], r: Readings, notes: list[str]) -> str:
                 f"the scores of the generator can be no better."
             )
         if untold := [name for f, name in enumerate(r.factors.names) if f not in r.told]:
-            said.append(f"No label taught the oracle {', '.join(untold)}: the scores of the generator leave it out.")
+            said.append(f"No label taught the oracle {', '.join(untold)}: left out of the scores of the generator.")
         read = r.oracle if document.get("edit_drift") is None else r.all_oracle  # the drift is of all factors
         if read is not None and (coarse := coarse_factors(read)):
             said.append(
