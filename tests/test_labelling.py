@@ -792,36 +792,34 @@ def test_large_images_are_sent_smaller(photos: Path) -> None:
         assert (sent == 77).all()
 
 
+class Reader:
+    """A model that reads the same of every image."""
+
+    factors = FactorSpace((Factor.categorical("shape", ("ring", "star")), Factor.scalar("size", None, 0, 20)))
+    checkpoint = Path("run/checkpoint-000001")
+
+    def __init__(self, *levels: float) -> None:
+        self.levels = levels
+
+    def fit(self, image: Any) -> Any:
+        return image[None]
+
+    def read_levels(self, images: Any) -> Any:
+        return np.array([self.levels])
+
+
 def test_a_model_fills_in_what_it_reads(photos: Path) -> None:
-    class Model:
-        factors = FactorSpace((Factor.categorical("shape", ("ring", "star")), Factor.scalar("size", None, 0, 20)))
-        checkpoint = Path("run/checkpoint-000001")
-
-        def fit(self, image: Any) -> Any:
-            return image[None]
-
-        def read_levels(self, images: Any) -> Any:
-            return np.array([[1.0 if images.mean() > 255 else 0.0, 0.9]])
-
-    desk = Desk(photos, "shape=ring|square,size:0..10/3,other:0..1", Model())  # type: ignore[arg-type]
+    model: Any = Reader(0.0, 0.9)
     # A class that is known here, a number cut off at the end of the range, nothing for what the model does not know.
-    assert desk.look(0)["read"] == {"shape": "ring", "size": 10.0}
+    assert Desk(photos, "shape=ring|square,size:0..10/3,other:0..1", model).look(0)["read"] == {
+        "shape": "ring",
+        "size": 10.0,
+    }
 
 
 def test_what_a_model_reads_is_an_answer_that_can_be_given(photos: Path) -> None:
     """The nearest step, and no class that is not one here."""
-
-    class Model:
-        factors = FactorSpace((Factor.categorical("shape", ("ring", "star")), Factor.scalar("size", None, 0, 20)))
-        checkpoint = Path("run/checkpoint-000001")
-
-        def fit(self, image: Any) -> Any:
-            return image[None]
-
-        def read_levels(self, images: Any) -> Any:
-            return np.array([[1.0, 0.2]])
-
-    model: Any = Model()
+    model: Any = Reader(1.0, 0.2)
     assert Desk(photos, "shape=ring|square,size:0..10/3", model).look(0)["read"] == {"size": 5.0}
     assert Desk(photos, "size:0..10", model).look(0)["read"] == {"size": 4.0}
 
