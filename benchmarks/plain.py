@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semistylegan import losses
-from semistylegan.training.step import split, stay, train_step
+from semistylegan.training.parts import split, stay
+from semistylegan.training.step import train_step
 
 Weights = dict[str, Tensor]
 

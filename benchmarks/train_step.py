@@ -44,9 +44,10 @@ from semistylegan.training.device import arithmetic
 from semistylegan.training.feed import own_rows
 from semistylegan.training.graphs import passes_for
 from semistylegan.training.memory import estimate, keep_freed_memory, peak_memory
+from semistylegan.training.parts import Batch, LabelledBatch, split
 from semistylegan.training.scope import SHIFT, TINT
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Batch, LabelledBatch, Passes, split, train_step
+from semistylegan.training.step import Passes, train_step
 from semistylegan.training.streams import finish
 
 STEPS = 16

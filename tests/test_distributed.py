@@ -28,17 +28,9 @@ from semistylegan.models.checkpoint import kimg_of
 from semistylegan.training import TrainConfig, memory, train
 from semistylegan.training.distributed import launch
 from semistylegan.training.memory import check_parts, estimate, notes_on_batches, parts_possible, require_memory
+from semistylegan.training.objective import Log, generate, loss_of_D_and_E, partners, read_once
+from semistylegan.training.parts import Batch, LabelledBatch, split
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import (
-    Batch,
-    LabelledBatch,
-    Log,
-    generate,
-    loss_of_D_and_E,
-    partners,
-    read_once,
-    split,
-)
 
 SPACE = FactorSpace.grid({"a": 3, "b": 4})
 

@@ -30,6 +30,8 @@ from semistylegan.scenes.sprites import FACTORS, render
 from semistylegan.study import sweep
 from semistylegan.training import Run, TrainConfig, train
 from semistylegan.training.feed import Feed, labels_and_space
+from semistylegan.training.objective import Log, generate, keeping_loss, loss_of_D_and_E, read_once, reading
+from semistylegan.training.parts import Batch, split
 from semistylegan.training.scope import (
     ISAAC3D_FINE,
     class_factors,
@@ -42,18 +44,7 @@ from semistylegan.training.scope import (
     training_rows,
 )
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import (
-    Batch,
-    Log,
-    Passes,
-    generate,
-    keeping_loss,
-    loss_of_D_and_E,
-    read_once,
-    reading,
-    split,
-    train_step,
-)
+from semistylegan.training.step import Passes, train_step
 
 SPACE = FACTORS.only(["hue", "scale"])
 

@@ -19,9 +19,10 @@ from semistylegan.metrics.inception_network import InceptionNetwork
 from semistylegan.training import TrainConfig, streams, train
 from semistylegan.training.device import arithmetic
 from semistylegan.training.graphs import Recorder, passes_for
+from semistylegan.training.parts import Batch, LabelledBatch
 from semistylegan.training.run import read_jsonl
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Batch, LabelledBatch, Passes, train_step
+from semistylegan.training.step import Passes, train_step
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 SPACE = FactorSpace.grid({"a": 3, "b": 4})

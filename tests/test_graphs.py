@@ -10,8 +10,9 @@ import torch
 from semistylegan.factors import FactorSpace
 from semistylegan.training import TrainConfig, graphs
 from semistylegan.training.graphs import Recorder, passes_for, tensors_of
+from semistylegan.training.parts import Part
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Part, Passes
+from semistylegan.training.step import Passes
 
 SPACE = FactorSpace.grid({"a": 3})
 

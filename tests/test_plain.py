@@ -15,8 +15,8 @@ import torch
 
 from semistylegan.factors import Factor, FactorSpace
 from semistylegan.training import TrainConfig
+from semistylegan.training.parts import Batch, LabelledBatch
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Batch, LabelledBatch
 
 SPACE = FactorSpace((Factor.scalar("a"), Factor.categorical("b", ("x", "y", "z")), Factor.circular("c")))
 

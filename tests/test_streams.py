@@ -10,9 +10,10 @@ import torch
 
 from semistylegan import losses
 from semistylegan.factors import FactorSpace
-from semistylegan.training import TrainConfig, step
+from semistylegan.training import TrainConfig, objective, step
+from semistylegan.training.parts import Batch, LabelledBatch
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Batch, LabelledBatch, train_step
+from semistylegan.training.step import train_step
 from semistylegan.training.streams import Aside, to_device
 
 SPACE = FactorSpace.grid({"a": 3, "b": 4})
@@ -59,7 +60,8 @@ def test_nothing_that_is_computed_beside_is_used_before_the_join(
         monkeypatch.setattr(module, name, told)
 
     state, batch = begun(preset)
-    monkeypatch.setattr(step, "Aside", Seen)
+    for module in (step, objective):
+        monkeypatch.setattr(module, "Aside", Seen)
     tell(step, "read_once", "read")
     tell(step, "generate", "generate")
     for network in (state.D, state.E):

@@ -35,16 +35,8 @@ from semistylegan.training import Run, TrainConfig, loop, train
 from semistylegan.training.device import about_precision, arithmetic
 from semistylegan.training.feed import Feed, labels_and_space
 from semistylegan.training.loop import Diverged
-from semistylegan.training.scope import completed, notes_on_labels
-from semistylegan.training.state import TrainState
-from semistylegan.training.step import (
-    Batch,
-    LabelledBatch,
+from semistylegan.training.objective import (
     Log,
-    Part,
-    Passes,
-    changes,
-    decay,
     generate,
     gradient_penalty,
     look,
@@ -52,10 +44,11 @@ from semistylegan.training.step import (
     loss_of_G,
     read_once,
     reading,
-    split,
-    train_step,
-    update_averages,
 )
+from semistylegan.training.parts import Batch, LabelledBatch, Part, changes, split
+from semistylegan.training.scope import completed, notes_on_labels
+from semistylegan.training.state import TrainState
+from semistylegan.training.step import Passes, decay, train_step, update_averages
 
 SPACE = FactorSpace.grid({"a": 3, "b": 4})
 

@@ -21,9 +21,9 @@ from semistylegan.models.stylegan import as_grown
 from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.growing import advance
+from semistylegan.training.parts import Batch, LabelledBatch
 from semistylegan.training.scope import class_factors, fine_factors, training_rows
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import Batch, LabelledBatch
 from semistylegan.training.streams import to_device
 
 Rows = TypeVar("Rows", Tensor, npt.NDArray[np.int64])

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from semistylegan.training import distributed
+from semistylegan.training.objective import gamma_e_now
+from semistylegan.training.parts import LabelledBatch, Part
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import LabelledBatch, Part, Passes, PassesOf, gamma_e_now
+from semistylegan.training.step import Passes, PassesOf
 from semistylegan.training.streams import recording_stream
 
 WARM_UP = 3

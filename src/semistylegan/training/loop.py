@@ -35,10 +35,11 @@ from semistylegan.training.memory import (
     peak_memory,
     require_memory,
 )
+from semistylegan.training.objective import reading
 from semistylegan.training.run import CONFIG, STATS, Run
 from semistylegan.training.scope import completed, notes_on_choices, notes_on_labels
 from semistylegan.training.state import COUNTERS_FILE, STATE_FILE, TrainState
-from semistylegan.training.step import reading, train_step
+from semistylegan.training.step import train_step
 from semistylegan.training.streams import finish
 
 OnSnapshot = Callable[[Path, float], None]

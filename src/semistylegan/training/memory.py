@@ -20,17 +20,9 @@ from semistylegan.models.config import ModelConfig
 from semistylegan.models.layers import GROUP, group_size
 from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
+from semistylegan.training.objective import Log, generate, gradient_penalty, loss_of_D_and_E, loss_of_G, read_once
+from semistylegan.training.parts import LabelledBatch, Part
 from semistylegan.training.state import TrainState
-from semistylegan.training.step import (
-    LabelledBatch,
-    Log,
-    Part,
-    generate,
-    gradient_penalty,
-    loss_of_D_and_E,
-    loss_of_G,
-    read_once,
-)
 
 SPARE = 2.0
 """What is needed beside weights, their moments and the kept activations (gradients on the way, R1's second graph, the
