@@ -5,12 +5,23 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from semistylegan.errors import UserError
-from semistylegan.files import append_jsonl, atomic_path, make_folder, write_json, write_text
+from semistylegan.files import (
+    append_jsonl,
+    atomic_path,
+    cache_folder,
+    held,
+    make_folder,
+    require_own,
+    write_json,
+    write_jsonl,
+    write_text,
+)
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -106,12 +117,103 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
         (tmp_path / "a.csv").chmod(0o600)
         write_text(tmp_path / "a.csv", "new")
     finally:
-        os.umask(mask)
+        left = os.umask(mask)
+    assert left == 0o027, "looking at it changes nothing"
     assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o600
 
 
 def test_json_keeps_letters_but_those_that_are_no_text(tmp_path: Path) -> None:
-    for name, there in {"Größe": "Größe", "a\udcff": "\\udcff"}.items():
+    for name, there in {"Größe": "Größe", "a\udcff": "a\\udcff"}.items():
         write_json(tmp_path / "a.json", {"name": name})
         text = (tmp_path / "a.json").read_text(encoding="utf-8")
-        assert there in text and json.loads(text) == {"name": name}
+        assert text == f'{{\n  "name": "{there}"\n}}\n' and json.loads(text) == {"name": name}
+
+
+def test_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OSError, match="a") as caught:
+        write_text(tmp_path / "a", "")
+    assert caught.value.filename == str(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_what_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "a") as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_temporary_name_is_hidden_and_ends_as_the_name_does(tmp_path: Path) -> None:
+    """Writers choose their format by it."""
+    with atomic_path(tmp_path / "a.png") as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".a.png.") and temporary.suffix == ".png"
+
+
+def test_the_data_is_on_the_disk_before_the_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[object] = []
+    replace = Path.replace
+
+    def renamed(path: Path, target: Path) -> Path:
+        steps.append("renamed")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", lambda handle: steps.append(os.fstat(handle).st_size))
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_text(tmp_path / "a.txt", "new")
+    assert steps == [3, "renamed"]
+
+
+def test_where_there_are_no_locks_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuses(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuses)
+    ran = []
+    with held(tmp_path, "taken"):
+        ran.append("on a file system without them")
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with held(tmp_path, "taken"):
+        ran.append("on Windows")
+    assert len(ran) == 2
+
+
+def test_what_is_held_is_free_after_the_block(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    with pytest.raises(ZeroDivisionError), held(tmp_path, "taken"):
+        with pytest.raises(UserError, match="taken"), held(tmp_path, "taken"):
+            pass
+        raise ZeroDivisionError
+    with held(tmp_path, "taken"):
+        pass
+
+
+def test_own_and_hidden_files_may_be_there_and_no_others(tmp_path: Path) -> None:
+    require_own(tmp_path / "new", ())
+    for name in ("config.json", ".DS_Store"):
+        (tmp_path / name).touch()
+    require_own(tmp_path, {"config.json"})
+    for name in ("b.txt", "a.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=r"holds other files \(a\.txt\); give an empty or a new folder"):
+        require_own(tmp_path, {"config.json"})
+
+
+def test_lines_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.jsonl"
+    append_jsonl(path, {"i": 0})
+    assert path.read_text() == '{"i": 0}\n'
+    write_jsonl(path, [{"i": 1}, {"i": 2}])
+    append_jsonl(path, {"i": 3})
+    for write, rows in ((append_jsonl, {"i": float("nan")}), (write_jsonl, [{"i": float("nan")}])):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            write(path, rows)
+    assert path.read_text() == '{"i": 1}\n{"i": 2}\n{"i": 3}\n'
+
+
+def test_the_folder_of_the_cache_may_be_written_from_home_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMISTYLEGAN_CACHE", "~/mine")
+    assert cache_folder() == Path.home() / "mine"

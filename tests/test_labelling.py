@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -287,6 +288,89 @@ def test_a_look_is_the_mean_of_its_cells() -> None:
     image[:2, 2:4] = 255
     looks = active.look(image).reshape(8, 8, 3)
     assert looks[0, 1].tolist() == [1, 1, 1] and looks.sum() == 3
+    wide = np.zeros((16, 32, 1), np.uint8)
+    wide[2:4, :4] = 255
+    looks = active.look(wide).reshape(8, 8)
+    assert looks[1, 0] == 1 and looks.sum() == 1
+
+
+def test_the_doubtful_are_a_fifth_rounded_and_in_their_order_where_they_are_alike() -> None:
+    assert active.doubtful(np.arange(8, dtype=np.float32), 1).tolist() == [7, 6]
+    assert active.doubtful(np.zeros(5, np.float32), 3).tolist() == [0, 1, 2]
+
+
+def test_a_window_keeps_what_it_is_offered(sprites_folder: Path) -> None:
+    queue = Queue(open_store(sprites_folder), [])
+    first = queue.next("a")
+    assert first is not None
+    queue.label(first, True)
+    second = queue.next("a")
+    assert second == queue.next("a") and queue.next("b") != second
+    queue.offer("a", first)
+    queue.label(first, False)
+    assert queue.next("a") == first
+    assert first not in {queue.next(window) for window in "cdefgh"}
+
+
+def test_a_window_that_was_told_that_none_is_left_holds_none(sprites_folder: Path) -> None:
+    queue = Queue(open_store(sprites_folder), done=range(11))
+    assert queue.next("a") == 11
+    queue.label(11, True)
+    assert queue.next("a") is None
+    queue.label(11, False)
+    assert queue.next("b") == 11
+
+
+def test_of_the_doubtful_comes_what_is_read_unlike_those_labelled(
+    sprites_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unlike in what is read, not in how large the numbers are; before any label, what is doubted most."""
+    monkeypatch.setattr(queue_module, "FIRST", 1)
+    space = FactorSpace((Factor.categorical("a", ("x", "y")),))
+    store = open_store(sprites_folder)
+
+    def queue(done: list[int]) -> Queue:
+        out = Queue(store, done, "doubt", space, lambda images: [])
+        out._rows = list(range(11))
+        said = {0: (0, 0), 3: (0.1, 0), 5: (20, 20)}
+        out._features = [np.array(said.get(i, (9, 0)), np.float32) for i in out._rows]
+        return out
+
+    assert queue([0]).next("a") == 3
+    assert queue([]).next("a") == 0
+    skipped = queue([0])
+    skipped.skip(3)
+    assert skipped.next("a") != 3
+
+
+def test_labelled_images_are_looked_at_after_the_first_ones_and_before_the_rest(
+    sprites_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "FIRST", 2)
+    monkeypatch.setattr(queue_module, "POOL", 3)
+    store = open_store(sprites_folder)
+    drawn = Queue(store, [])._order.tolist()
+    queue = Queue(store, drawn[8:], "spread")
+    queue._look()
+    assert queue._rows == [*drawn[:2], *sorted(drawn[8:])[:3], drawn[2]]
+
+
+def test_what_is_closed_looks_at_no_more(sprites_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, begun, looked = Queue(open_store(sprites_folder), [], "spread"), threading.Event(), []
+    plain = queue.store.decode
+
+    def decode(i: int) -> Any:
+        looked.append(i)
+        begun.set()
+        time.sleep(0.05)
+        return plain(i)
+
+    monkeypatch.setattr(queue.store, "decode", decode)
+    queue.start()
+    assert begun.wait(20)
+    queue.close()
+    assert queue._thread is not None and not queue._thread.is_alive()
+    assert len(looked) < 12
 
 
 @pytest.mark.parametrize("choice", ["spread", "doubt"])
@@ -875,6 +959,27 @@ def test_nothing_is_looked_at_any_more_once_the_server_has_ended(
     monkeypatch.setattr("semistylegan.app.server.serve", lambda *_, **__: None)
     assert main(["label", str(photos), "--factors", "shape=a|b", "--choose", "spread", "--no-open"]) == 0
     assert closed == ["spread"] and capsys.readouterr().out.startswith("0 of 40 images carry labels: ")
+
+
+def test_the_command_passes_on_what_it_is_told(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Any] = []
+
+    class Told(Desk):
+        def __init__(self, *told: Any) -> None:
+            said.append(told)
+            super().__init__(*told[:2])
+
+    monkeypatch.setattr(desk_module, "Desk", Told)
+    monkeypatch.setattr("semistylegan.editing.load", lambda name: f"the model {name}")
+    monkeypatch.setattr(Queue, "start", lambda self: said.append("started"))
+    monkeypatch.setattr(
+        "semistylegan.app.server.serve", lambda app, title, port, browser: said.append((title, port, browser))
+    )
+    words = ["label", str(photos), "--factors", "shape=a|b"]
+    assert main([*words, "--model", "mine", "--choose", "doubt", "--seed", "3", "--port", "99", "--no-open"]) == 0
+    assert said == [(photos, "shape=a|b", "the model mine", "doubt", 3), "started", ("Labelling page", 99, False)]
+    assert main(words) == 0
+    assert said[3:] == [(photos, "shape=a|b", None, "random", 0), "started", ("Labelling page", None, True)]
 
 
 # -- the server and the page -------------------------------------------------------------------------------------------

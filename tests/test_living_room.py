@@ -128,6 +128,65 @@ def test_vases_stand_and_are_as_high_as_asked(kind: str) -> None:
     assert np.einsum("fi,fi->", p[:, 0], np.cross(p[:, 1], p[:, 2])) > 0
 
 
+def bounds(mesh: Mesh) -> tuple[Array, Array]:
+    return mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
+
+
+def test_tables_are_as_high_as_what_stands_on_them_begins() -> None:
+    assert bounds(furniture.coffee_table(1, 2)["walnut"])[1][2] == pytest.approx(0.42)
+    assert bounds(furniture.side_tables(1, 2)["white"])[1][2] == pytest.approx(0.55)
+
+
+def test_books_lie_on_each_other_and_the_last_of_a_row_leans_against_it() -> None:
+    pile = furniture.book_stack(1, 2, 0.4, (10, -8, 21))
+    low, high = zip(*(bounds(pile[f"book{k}"]) for k in range(3)), strict=True)
+    assert low[0][2] == pytest.approx(0.4) and low[1][2] >= high[0][2] and low[2][2] >= high[1][2]
+    (last,) = furniture.books(0, 0, 0, 1, 3).values()
+    middle = bounds(last)[1][2] / 2
+    top, foot = (last.vertices[above] for above in (last.vertices[:, 2] > middle, last.vertices[:, 2] < middle))
+    assert top[:, 0].mean() < foot[:, 0].mean() - 0.01 and bounds(last)[0][2] == pytest.approx(0, abs=0.002)
+
+
+def test_what_hangs_on_a_wall_is_before_it_and_the_painting_before_its_mat() -> None:
+    low, high = bounds(furniture.box_shelf(0, 1, 0.3, 0.4, 2.0)["white"])
+    assert (low[1], high[1]) == pytest.approx((2.0 - 0.19, 2.0))
+    parts = furniture.picture(1, 1.7, 0.46, 0.60, 2.0, "mine")
+    painting, mat, (frame, back) = bounds(parts["mine"]), bounds(parts["paper"]), bounds(parts["black"])
+    assert frame[1] < painting[1][1] < mat[0][1] < back[1] == pytest.approx(2.0)
+    for axis in (0, 2):
+        assert frame[axis] < mat[0][axis] < painting[0][axis] < painting[1][axis] < mat[1][axis] < back[axis]
+
+
+def test_a_pillow_leans_back() -> None:
+    pillow = furniture.throw_pillow(0.4, "red", (0, 0, 0), 20, 0, 1)["red"].vertices
+    top, foot = pillow[pillow[:, 2] > 0.1].mean(axis=0), pillow[pillow[:, 2] < -0.1].mean(axis=0)
+    assert (top - foot)[1] / (top - foot)[2] == pytest.approx(np.tan(np.radians(20)), rel=0.2)
+
+
+def test_the_glowing_drum_is_between_the_rings_of_its_lamp() -> None:
+    drum, black = living_room.lights()["drum"], meshes()["black"].vertices
+    away = np.hypot(*(black[:, :2] - living_room.FLOOR_LAMP).T)
+    rings = black[np.abs(away - drum["radius"]) < 0.006]
+    assert rings[:, 2].min() == pytest.approx(drum["p0"][2], abs=0.006)
+    assert rings[:, 2].max() == pytest.approx(drum["p1"][2], abs=0.006)
+    assert all(drum[end][:2] == list(living_room.FLOOR_LAMP) for end in ("p0", "p1"))
+
+
+def test_the_dusk_shines_through_the_window_into_the_room() -> None:
+    y, z, width, height = living_room.WINDOW
+    to_world = living_room.lights()["dusk"]["to_world"]
+    corners = np.array([to_world @ (a, b, 0, 1) for a in (-1, 1) for b in (-1, 1)])[:, :3]
+    assert (corners[:, 0] < living_room.LEFT).all()
+    assert (corners[:, 1:].min(axis=0) < (y - width / 2, z - height / 2)).all()
+    assert (corners[:, 1:].max(axis=0) > (y + width / 2, z + height / 2)).all()
+    assert np.cross(to_world[:3, 0], to_world[:3, 1])[0] > 0 and to_world[0, 2] > 0
+    side = meshes()["side wall"]
+    p = side.vertices[side.faces]
+    area = np.linalg.norm(np.cross(p[:, 1] - p[:, 0], p[:, 2] - p[:, 0]), axis=1).sum() / 2
+    assert area == pytest.approx((living_room.BACK + 5) * living_room.TOP - width * height)
+    np.testing.assert_allclose(side.normals, np.tile([1.0, 0, 0], (len(side.normals), 1)), atol=1e-9)
+
+
 def test_merging_joins_by_material() -> None:
     a, b = rounded_box(1, 1, 1), rounded_box(2, 2, 2)
     merged = furniture.merge({"oak": a, "steel": b}, {"oak": b})

@@ -227,3 +227,41 @@ def test_the_same_seed_gives_the_same_cushion() -> None:
     first, again, other = (meshes.pillow(0.4, 0.4, 0.1, seed=s).vertices for s in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-4
+
+
+@pytest.mark.parametrize(("degrees", "sharp"), [(45, False), (55, True)])
+def test_a_corner_is_sharp_from_fifty_degrees_on(degrees: float, sharp: bool) -> None:
+    lean = math.radians(degrees)
+    pot = meshes.lathe([(0, 0), (2, 0), (2, 1), (2 - math.sin(lean), 1 + math.cos(lean))], 16)
+    at_corner = pot.normals[np.isclose(pot.vertices[:, 2], 1)]
+    assert bool(np.ptp(at_corner[:, 2]) > 0.1) == sharp
+
+
+def test_a_cylinder_is_no_higher_than_asked_though_its_bevel_is() -> None:
+    coin = meshes.cylinder(0.2, 0.01, 0.05)
+    np.testing.assert_allclose(np.ptp(coin.vertices, axis=0), (0.4, 0.4, 0.01), atol=1e-9)
+
+
+def test_wrinkles_are_as_high_as_asked_and_differ_by_seed() -> None:
+    plain, wrinkled, other = (
+        meshes.cushion(0.9, 0.7, 0.2, wrinkles=w, seed=s) for w, s in ((0, 1), (0.01, 1), (0.01, 2))
+    )
+    far = np.linalg.norm(wrinkled.vertices - plain.vertices, axis=1)
+    assert 0.003 < far.max() <= 0.01
+    assert np.abs(wrinkled.vertices - other.vertices).max() > 0.003
+
+
+def test_a_pillow_is_as_large_and_about_as_thick_as_asked() -> None:
+    size = np.ptp(meshes.pillow(0.45, 0.4, 0.16, seed=2).vertices, axis=0)
+    np.testing.assert_allclose(size[:2], (0.45, 0.4), atol=1e-9)
+    assert 0.13 < size[2] < 0.19
+
+
+def test_a_leaf_rises_straight_or_bends_until_its_tip_hangs() -> None:
+    straight, bent = (meshes.leaf(0.5, 0.1, bend, 40).vertices.reshape(41, 7, 3) for bend in (0, 1))
+    rise = math.radians(35)
+    np.testing.assert_allclose(straight[-1, 3], (0, 0.5 * math.cos(rise), 0.5 * math.sin(rise)), atol=1e-9)
+    end = bent[-1, 3] - bent[-2, 3]
+    np.testing.assert_allclose(end / np.linalg.norm(end), (0, 0, -1), atol=1e-9)
+    assert np.ptp(straight[..., 0]) == pytest.approx(0.1, rel=0.01)
+    assert (straight[1:-1, [0, -1], 2] > straight[1:-1, [3], 2]).all(), "folded upwards along the middle"

@@ -21,7 +21,7 @@ from semistylegan.data import Dataset, rendering
 from semistylegan.data.pictures import load_image, save_png
 from semistylegan.data.rendering import render_dataset
 from semistylegan.errors import UserError
-from semistylegan.factors import IntArray
+from semistylegan.factors import FactorSpace, IntArray
 from semistylegan.scenes import render as scenes
 from semistylegan.scenes import sprites, variant
 
@@ -123,6 +123,48 @@ def test_processes_render_as_the_first_one_does(tmp_path: Path, monkeypatch: pyt
     render_dataset(scene, tmp_path / "a.zip", 16, count=COUNT, workers=2)
     variant.choose.cache_clear()
     assert (Dataset.open(tmp_path / "a.zip").images(range(COUNT)) == 255).all()
+
+
+def dies(index: int, resolution: int) -> npt.NDArray[np.uint8]:
+    os._exit(1)
+
+
+def test_a_process_that_dies_is_told(tmp_path: Path) -> None:
+    scene = dataclasses.replace(SCENE, render=dies, slow=True)
+    with pytest.raises(UserError, match=r"a\.zip: a rendering process died, .* fewer --workers goes on"):
+        render_dataset(scene, tmp_path / "a.zip", 16, count=COUNT, workers=2)
+
+
+def deaf(index: int, resolution: int) -> npt.NDArray[np.uint8]:
+    """White where this process leaves Ctrl-C to the one that started it."""
+    ignores = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return np.full((resolution, resolution, 3), 255 * ignores, np.uint8)
+
+
+def test_processes_leave_an_interruption_to_the_first_one(tmp_path: Path) -> None:
+    scene = dataclasses.replace(SCENE, render=deaf, slow=True)
+    render_dataset(scene, tmp_path / "a.zip", 16, count=COUNT, workers=2)
+    assert (Dataset.open(tmp_path / "a.zip").images(range(COUNT)) == 255).all()
+
+
+def test_as_many_as_there_are_is_all(tmp_path: Path) -> None:
+    scene = dataclasses.replace(SCENE, space=FactorSpace.grid({"x": 5}))
+    render_dataset(scene, tmp_path / "a.zip", 16, count=5, seed=1, workers=1)
+    before = digest(tmp_path / "a.zip")
+    assert render_dataset(scene, tmp_path / "a.zip", 16, workers=1) == tmp_path / "a.zip"
+    assert digest(tmp_path / "a.zip") == before
+
+
+def test_a_shard_that_fails_leaves_the_folder_to_the_others(tmp_path: Path) -> None:
+    scene = dataclasses.replace(SCENE, render=lambda index, resolution: np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(UserError, match="render must give"):
+        render_dataset(scene, tmp_path / "a.zip", 16, count=COUNT, shard=(0, 2), workers=1)
+    assert [path.name for path in (tmp_path / "a.zip.parts").iterdir()] == ["settings.json"]
+
+
+def test_names_of_a_large_grid_are_of_one_length() -> None:
+    job = rendering.Job(dataclasses.replace(SCENE, space=FactorSpace.grid({"x": 2000, "y": 1000})), Path("a"), 16, 1, 0)
+    assert (job.name_of(5), job.name_of(1_999_999)) == ("0000005.png", "1999999.png")
 
 
 @pytest.mark.parametrize("n", [2, 20])

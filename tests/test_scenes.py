@@ -203,6 +203,84 @@ def test_a_lamp_may_hang_above_its_target_and_a_camera_too() -> None:
         seen.image(STAGE.factors.index_of([1, 1, 0, 0, 1]), SIDE)
 
 
+def test_the_tone_curve() -> None:
+    """Black stays black, light without end is white, and between them the closed form, rounded."""
+    light = np.repeat(np.array([-1, 0, 0.5, 2, 1e6], np.float32), 3).reshape(1, -1, 3)
+    assert engine.tone(light)[0, :, 1].tolist() == [0, 0, 188, 240, 255]
+
+
+def test_exposure_multiplies_all_light() -> None:
+    twice = engine.Engine(dataclasses.replace(STAGE, exposure=2.0)).light(1, SIDE)
+    np.testing.assert_allclose(twice, 2 * opened().light(1, SIDE), rtol=1e-5)
+
+
+def zoom(height: int) -> Camera:
+    return dataclasses.replace(camera(0), fov=(40, 20)[height])
+
+
+def test_half_the_angle_of_view_shows_things_twice_as_large() -> None:
+    e = engine.Engine(dataclasses.replace(STAGE, camera=By(zoom, "height")))
+    wide, near = (e.light(STAGE.factors.index_of([1, height, 0, 0, 1]), SIDE) for height in range(2))
+    red = [(light[..., 0] > 2 * light[..., 2]).sum() for light in (wide, near)]
+    assert 3 < red[1] / red[0] < 5
+
+
+def test_a_colour_that_changes_is_srgb_as_that_of_a_material_is() -> None:
+    """The ball in the colour that its material has: as if it had never changed."""
+    sizes = {**dict(zip(STAGE.factors.names, STAGE.factors.sizes, strict=True)), "colour": 1}
+    plain = dataclasses.replace(STAGE, factors=FactorSpace.grid(sizes), colours=())
+    expected = engine.Engine(plain).light(plain.factors.index_of([1, 0, 0, 0, 1]), SIDE)
+    np.testing.assert_allclose(opened().light(STAGE.factors.index_of([1, 0, 0, 0, 1]), SIDE), expected, atol=1e-5)
+
+
+def test_two_resolutions_take_turns() -> None:
+    e = engine.Engine(STAGE)
+    e.image(0, SIDE)
+    assert (e.image(0, 16) == engine.Engine(STAGE).image(0, 16)).all()
+    assert (e.image(0, SIDE) == image(0)).all()
+
+
+def turned(x: int) -> dict[str, meshes.Mesh]:
+    return {"ball": meshes.rounded_box(0.8, 0.3, 0.5, 0.05, at=(0, 0, 0.3)).turned("z", 40 * x)}
+
+
+def test_a_thing_that_turns_keeps_the_normals_of_its_mesh() -> None:
+    """Mitsuba would make others: this one is shaded as where it has stood so from the start."""
+    material = things()["ball"].material
+    moves = dataclasses.replace(STAGE, things=(things() | {"ball": Thing(turned(0)["ball"], material)}).copy)
+    moves = dataclasses.replace(moves, poses=By(turned, "x"))
+    sizes = {**dict(zip(STAGE.factors.names, STAGE.factors.sizes, strict=True)), "x": 1}
+    stands = dataclasses.replace(STAGE, factors=FactorSpace.grid(sizes), poses=None)
+    stands = dataclasses.replace(stands, things=(things() | {"ball": Thing(turned(1)["ball"], material)}).copy)
+    moved = engine.Engine(moves).light(moves.factors.index_of([1, 0, 0, 0, 1]), SIDE)
+    stood = engine.Engine(stands).light(stands.factors.index_of([0, 0, 0, 0, 1]), SIDE)
+    np.testing.assert_allclose(moved, stood, atol=1e-4)
+
+
+def test_the_denoiser_is_guided_by_colours_and_normals(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyoidn
+
+    guides: dict[str, np.ndarray] = {}
+    plain = pyoidn.denoise
+
+    def denoise(light: np.ndarray, **given: Any) -> np.ndarray:
+        guides.update(given)
+        return plain(light, **given)
+
+    monkeypatch.setattr(pyoidn, "denoise", denoise)
+    engine.Engine(STAGE).image(STAGE.factors.index_of([1, 0, 0, 0, 1]), SIDE)
+    ball = guides["albedo"][SIDE // 2, SIDE // 2]
+    assert ball[0] > 3 * ball[1] and guides["hdr"]
+    np.testing.assert_allclose(guides["normal"][-2, SIDE // 2], (0, 0, 1), atol=1e-4)
+
+
+def test_a_texture_repeats_every_so_many_metres() -> None:
+    e = opened()
+    for metres, scale in ((0.5, (2, 2)), ((2.0, 0.5), (0.5, 2))):
+        made = e._resolved({"colour": Texture(np.ones((2, 2, 3)), metres)})["colour"]["to_uv"]
+        np.testing.assert_allclose(np.diag(np.array(made.matrix))[:2], scale)
+
+
 SHARED = painted((0.8, 0.1, 0.1), roughness=0.3)
 
 
@@ -434,6 +512,54 @@ def test_a_busy_machine_is_asked_again(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(variant, "PROBE", "")
     monkeypatch.setattr(variant, "PROBE_SECONDS", 60)
     assert variant._problem(str(library)) == ""
+
+
+def test_what_was_found_is_kept_for_each_library_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def probe(library: str) -> str:
+        asked.append(Path(library).name)
+        return ""
+
+    monkeypatch.setattr(variant, "_probe", probe)
+    monkeypatch.setenv("SEMISTYLEGAN_CACHE", str(tmp_path / "cache"))
+    for name in "abab":
+        (tmp_path / name).touch(exist_ok=True)
+        os.utime(tmp_path / name, (1, 1))
+        assert variant._problem(str(tmp_path / name)) == ""
+    assert asked == ["a", "b"]
+    os.utime(tmp_path / "a", (2, 2))
+    assert variant._problem(str(tmp_path / "a")) == "" and asked == ["a", "b", "a"]
+    monkeypatch.setenv("SEMISTYLEGAN_CACHE", str(tmp_path / "a" / "cache"))  # where no folder can be made
+    assert variant._problem(str(tmp_path / "b")) == "" and asked == ["a", "b", "a", "b"]
+    assert variant._problem(str(tmp_path / "c")) == "is not there"
+
+
+def test_libraries_are_found_once_each_and_best_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(variant.LLVM_PATH, raising=False)
+    monkeypatch.setattr(variant, "FOLDERS", (f"{tmp_path.resolve()}/llvm-*/lib",))
+    folder = tmp_path / "llvm-mine" / "lib"
+    folder.mkdir(parents=True)
+    for name in ("14.so.1", "17.so.1", "18.so", "20.dylib", "99.so"):
+        (folder / f"libLLVM-{name}").touch()
+    for name in ("libLLVM.so", "libLLVM.so.19.1", "libLLVMSupport.a"):
+        (folder / name).touch()
+    (folder / "libLLVM-19.so.1").symlink_to("libLLVM.so.19.1")
+    found = ["libLLVM.so.19.1", "libLLVM-20.dylib", "libLLVM-18.so", "libLLVM-17.so.1"]
+    assert [Path(path).name for path in variant.libraries()] == found
+    monkeypatch.setenv(variant.LLVM_PATH, "/opt/mine.so")
+    assert variant.libraries() == ["/opt/mine.so"]
+
+
+def test_mitsuba_uses_the_library_that_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    mitsuba = variant.load()
+    before = mitsuba.variant()
+    monkeypatch.setenv(variant.LLVM_PATH, "another")
+    monkeypatch.setattr(variant, "choose", lambda: variant.Variant("scalar_rgb", "/opt/mine.so", ""))
+    try:
+        assert variant.load().variant() == "scalar_rgb" and os.environ[variant.LLVM_PATH] == "/opt/mine.so"
+    finally:
+        mitsuba.set_variant(before)  # for engines that other tests keep open
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
