@@ -171,6 +171,16 @@ def test_a_table_of_another_name_is_told_of(tmp_path: Path, name: str) -> None:
     assert not [w for w in check(tmp_path / "photos").warnings if "is not read" in w.what]
 
 
+def test_a_table_that_lies_deeper_than_the_one_that_is_read_is_told_of(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "more"):
+        folder.mkdir(exist_ok=True)
+        for i in range(2):
+            save_png(folder / f"{i}.png", render(i, 16))
+        (folder / "metadata.csv").write_text("file_name,x\n0.png,1\n")
+    (warning,) = (w for w in check(tmp_path).warnings if "is not read" in w.what)
+    assert warning.file == f"{tmp_path}/more/metadata.csv" and "at the top" in warning.fix
+
+
 def test_names_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Brackets and colons mean something to what draws the table."""
     rows = ["file_name,size [cm],kind"]

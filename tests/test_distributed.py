@@ -144,6 +144,12 @@ def test_processes_share_the_threads(
     assert (tmp_path / "said").read_text().split() == [each, each]
 
 
+def test_what_all_processes_say_is_said_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-m", "semistylegan", "train", "--data", str(tmp_path / "nope.zip"), "--out", "x"]
+    assert launch(command, 2) == 2
+    assert capfd.readouterr().err.count("nope.zip") == 1
+
+
 def test_a_process_that_was_killed_has_the_status_that_shells_give_it() -> None:
     assert launch([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], 1) == 128 + 9
 

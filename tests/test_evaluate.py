@@ -573,12 +573,15 @@ def test_scores_of_other_measures_do_not_stay(tmp_path: Path, monkeypatch: pytes
     assert new["mig"] is None and new["metrics_version"] == 2 and set(new["protocols"]) == {"l2"}
 
 
-def test_scores_of_other_images_do_not_stay(tmp_path: Path) -> None:
+def test_scores_of_other_images_do_not_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     identity = {"weights_sha256": "a", "images": 200, "seed": 0}
     (tmp_path / "metrics.json").write_text(json.dumps({**identity, "mig": 0.5, "oracle_l2": 0.1}), encoding="utf-8")
     assert earlier(tmp_path, identity, 0.1) == {"mig": 0.5}
-    for other in ({"weights_sha256": "b"}, {"images": 150}, {"seed": 1}):
+    assert earlier(tmp_path, identity | {"weights_sha256": "b"}, 0.1) == {}  # another checkpoint: nobody expects them
+    assert capsys.readouterr().err == ""
+    for other, was in (({"images": 150}, "--images 200"), ({"seed": 1}, "--seed 0")):
         assert earlier(tmp_path, identity | other, 0.1) == {}
+        assert f"metrics.json: scores of {was} make room for these" in capsys.readouterr().err
     assert earlier(tmp_path, identity, 0.2) == {}
 
 
@@ -1115,6 +1118,8 @@ def test_metrics_are_named_by_name_or_field() -> None:
     assert metric_names(["l2", "mig"]) == ["mig", "l2"]
     assert metric_names(["dci_completeness", "recall", "precision"]) == ["dci", "precision_recall"]
     assert metric_names(["all"]) == list(METRICS)
+    assert metric_names(["fid", "default"]) == [*DEFAULT, "fid"]
+    assert metric_names(["mae", "mae_gen"]) == ["l2", "l2_gen"]
     assert metric_names("l2") == ["l2"]
     with pytest.raises(UserError, match="none is named"):
         metric_names([])

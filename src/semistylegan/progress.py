@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
@@ -26,6 +28,9 @@ QUIET_BELOW = 20_000
 """Quick work (reading headers) on fewer items than this shows no bar."""
 QUIET_PICTURES = 33
 """The same of pictures that pass a network: one batch shows none."""
+
+SAID = "SEMISTYLEGAN_SAID"
+"""Variable of the environment: a folder with an empty file for each message of several processes."""
 
 
 class Plain(Console):
@@ -57,6 +62,18 @@ def console() -> Console:
 def first_process() -> bool:
     """Whether this is the process that speaks, where torchrun started several."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def first_to_say(message: str) -> bool:
+    """Whether no other process that `training.distributed.launch` started has said this."""
+    try:
+        if SAID in os.environ:
+            Path(os.environ[SAID], hashlib.sha256(message.encode()).hexdigest()).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    except OSError:  # the folder has gone with the process that started them
+        pass
+    return True
 
 
 @contextmanager

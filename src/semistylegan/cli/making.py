@@ -217,9 +217,9 @@ class Eval(Command):
 
     def run(self) -> Path:
         from semistylegan.cli.tables import print_metrics
-        from semistylegan.metrics.evaluate import DEFAULT, evaluate
+        from semistylegan.metrics.evaluate import evaluate
 
-        names = list(DEFAULT) if self.metrics == "default" else [n.strip() for n in self.metrics.split(",")]
+        names = [name.strip() for name in self.metrics.split(",")]
         options = (self.images, self.seed, self.device, self.inception, self.inception_sha256, self.kimg, self.data)
         print_metrics(evaluate(self.run_path, names, *options, self.out))
         return (self.out or self.run_path) / "metrics.json"

@@ -19,6 +19,7 @@ from semistylegan import __version__
 from semistylegan.cli import edit, exporting, importing, labelling, making, pages, parsing, studying, using
 from semistylegan.cli.command import Command
 from semistylegan.errors import UserError
+from semistylegan.progress import first_to_say
 from semistylegan.signals import heard_by
 
 COMMANDS: dict[str, type[Command]] = {
@@ -123,9 +124,11 @@ def overview() -> str:
 
 
 def _fail(message: str) -> int:
-    print(f"{parsing.PROGRAM}: {message}", file=sys.stderr)
+    if first_to_say(message):
+        print(f"{parsing.PROGRAM}: {message}", file=sys.stderr)
     return 2
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"{parsing.PROGRAM}: note: {message}", file=sys.stderr)
+    if first_to_say(str(message)):
+        print(f"{parsing.PROGRAM}: note: {message}", file=sys.stderr)

@@ -46,7 +46,6 @@ class Sweep(Command):
 
     def run(self) -> Path:
         from semistylegan.cli.tables import print_study
-        from semistylegan.metrics.evaluate import DEFAULT
         from semistylegan.report.study import FILE, write_study
         from semistylegan.study import sweep
         from semistylegan.study.plan import parse_axis
@@ -71,7 +70,7 @@ class Sweep(Command):
             seeds=whole_numbers("--seeds", o.seeds),
             baselines=words(o.baselines),
             fields=self.fields,
-            metrics=list(DEFAULT) if o.metrics == "default" else words(o.metrics),
+            metrics=words(o.metrics),
             images=o.images,
             workers=o.workers,
             cluster=o.cluster,

@@ -53,7 +53,7 @@ def evaluate(
 
     Args:
         run_path: folder of the run; with `out` also of a checkpoint, or the name of a model that ships.
-        metrics: a name or names of METRICS, fields of `metrics.json`, or `all`.
+        metrics: a name or names of METRICS, fields of `metrics.json`, `default` or `all`.
         images: how many images to read and to generate, at most.
         seed: fixes which.
         device: where to compute; the figures of one device are the same every time.
@@ -215,7 +215,7 @@ def measured(names: Sequence[str], readings: Readings) -> tuple[dict[str, Fields
 
 
 def metric_names(asked: str | Sequence[str], fid: bool = True) -> list[str]:
-    """Names of metrics, in the order of METRICS, from names, fields of `metrics.json`, and `all`.
+    """Names of metrics, in the order of METRICS, from names, fields of `metrics.json`, `default` and `all`.
 
     Args:
         asked: these.
@@ -227,14 +227,14 @@ def metric_names(asked: str | Sequence[str], fid: bool = True) -> list[str]:
     chosen: set[str] = set()
     asked = [asked] if isinstance(asked, str) else asked
     for name in asked:
-        if name == "all":
-            chosen |= set(METRICS)
+        if name in ("default", "all"):
+            chosen |= set(DEFAULT if name == "default" else METRICS)
         elif name in METRICS or name in METRIC_OF:
             chosen.add(name if name in METRICS else METRIC_OF[name])
         else:
-            raise UserError(f"--metrics {name}: unknown; known are all, {', '.join(METRICS)}")
+            raise UserError(f"--metrics {name}: unknown; known are default, all, {', '.join(METRICS)}")
     if not chosen:
-        raise UserError(f"--metrics: none is named; known are all, {', '.join(METRICS)}")
+        raise UserError(f"--metrics: none is named; known are default, all, {', '.join(METRICS)}")
     if "fid" in chosen and not fid:
         chosen.remove("fid")
         if "all" not in asked:
@@ -250,14 +250,19 @@ def require_images(images: int) -> None:
 
 def earlier(run: Path, identity: dict[str, Any], oracle: float | None) -> dict[str, Any]:
     """What `metrics.json` holds of the same weights, number of images, seed, oracle and version of the measures;
-    nothing where they differ."""
+    nothing where they differ. That scores of these weights make room for those of other images is said."""
     try:
         document = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     if not isinstance(document, dict) or oracle_of(document) != oracle or version_of(document) != VERSION:
         return {}
-    if any(document.get(key) != value for key, value in identity.items()):
+    differ = {key: document.get(key) for key, value in identity.items() if document.get(key) != value}
+    if differ and differ.keys() <= {"images", "seed"}:
+        was = " and ".join(f"--{key} {value}" for key, value in differ.items())
+        where = f"{run / 'metrics.json'}: scores of {was} make room for these"
+        progress.console().print(f"{where}; they stay in metric-NAME.jsonl", markup=False)
+    if differ:
         return {}
     kept = {field for metric in METRICS.values() for field in metric.fields} | {"per_factor", "ci95", "protocols"}
     return {key: value for key, value in document.items() if key in kept and value is not None}

@@ -251,7 +251,8 @@ METRICS: dict[str, Metric] = {
 }
 """Every metric, in the order in which they are measured."""
 METRIC_OF = {field: name for name, metric in METRICS.items() for field in metric.fields}
-"""Field of `metrics.json` -> the metric that fills it."""
+METRIC_OF |= {"mae": "l2", "mae_gen": "l2_gen"}
+"""Field of `metrics.json`, or of a factor there -> the metric that fills it."""
 
 DEFAULT = ("mig", "l2", "mig_gen", "l2_gen", "fd_oracle", "leakage")
 """Those that take seconds."""

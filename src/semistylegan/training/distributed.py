@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from semistylegan import progress
 from semistylegan.errors import UserError
 from semistylegan.signals import heard_by
 
@@ -108,7 +110,7 @@ def launch(command: Sequence[str], processes: int, stdout: int | None = None) ->
     """Runs `command` in so many processes on this machine, as torchrun does; returns the exit status.
 
     They share the cores: unless OMP_NUM_THREADS is set, each computes with its part of this process's threads. Their
-    output goes to the file descriptor `stdout` where it is given.
+    output goes to the file descriptor `stdout` where it is given. What all say of the same error is printed once.
 
     Where one of them fails, the others are ended too, and the status is the failed one's. Where this process is killed,
     they end as after Ctrl-C.
@@ -119,6 +121,8 @@ def launch(command: Sequence[str], processes: int, stdout: int | None = None) ->
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
     place[LAUNCHER] = str(os.getpid())
     place["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS") or str(max(torch.get_num_threads() // processes, 1))
+    said = tempfile.TemporaryDirectory()
+    place[progress.SAID] = said.name
     started = [
         subprocess.Popen(command, env={**os.environ, **place, "RANK": str(i), "LOCAL_RANK": str(i)}, stdout=stdout)
         for i in range(processes)
@@ -130,7 +134,7 @@ def launch(command: Sequence[str], processes: int, stdout: int | None = None) ->
                 process.send_signal(number)
 
     # Ctrl-C reaches the children by itself: each finishes its step and writes, and we wait for that.
-    with heard_by({signal.SIGTERM: hand_on, signal.SIGINT: lambda number, frame: None}):
+    with said, heard_by({signal.SIGTERM: hand_on, signal.SIGINT: lambda number, frame: None}):
         return _watch(started)
 
 
