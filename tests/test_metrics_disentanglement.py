@@ -233,6 +233,9 @@ def test_mig_of_few_images_is_too_low_by_about_what_is_said() -> None:
     two = FactorSpace((Factor.scalar("a", 2), Factor.scalar("b", 2)))
     by_hand = (1 / 80 / np.log(2) + 1 / 24 / np.log(2)) / 2
     assert mig_low_by(level, level, two, 20, known) == pytest.approx(by_hand)
+    few = random.random((20, 2))  # of 20 values each: (20 - 1)^2 / 40 nats would be three times what there is to know
+    free = FactorSpace((Factor.scalar("a"), Factor.scalar("b")))
+    assert mig_low_by(few, few.argsort(axis=0).argsort(axis=0), free) == 1
 
 
 def test_mig_of_few_images_by_chance() -> None:
