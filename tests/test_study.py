@@ -460,12 +460,18 @@ def test_plots_and_page_of_any_study(over: dict[str, Any]) -> None:
 
 def test_of_many_values_the_plots_name_a_few() -> None:
     study = plan({"gamma_g": tuple(float(i) for i in range(100))})
-    figures = draw(study, [Result(j, {"mig": 0.5, "mig_gen": 0.5}) for j in study.jobs])
+    figures = draw(study, [Result(j, {"mig": i / 100, "mig_gen": i / 100}) for i, j in enumerate(study.jobs)])
     axes = figures["plot"].axes[0]
     assert [text.get_text() for text in axes.get_xticklabels()] == [str(i) for i in range(0, 100, 7)]
     assert axes.get_xticks().tolist() == list(range(0, 100, 7))
     named = [text.get_text() for text in figures["trade-off"].axes[0].texts]
     assert named == [str(i) for i in range(0, 100, 7)]
+
+
+def test_no_name_of_a_point_lies_over_another() -> None:
+    study = plan({"gamma_g": (1.0, 2.0, 3.0)})
+    results = [Result(j, {"mig": x, "mig_gen": 0.5}) for j, x in zip(study.jobs, (0.5, 0.501, 0.9), strict=True)]
+    assert [text.get_text() for text in draw(study, results)["trade-off"].axes[0].texts] == ["1", "3"]
 
 
 def test_the_page_of_a_study_names_every_length_and_size() -> None:

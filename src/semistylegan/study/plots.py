@@ -19,6 +19,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import BboxBase
 
 from semistylegan.study.plan import Setting, Study, option, shown
 from semistylegan.study.table import SCORES, Result, fields_of, name_of, spread
@@ -157,11 +158,12 @@ def panel(axes: Axes, study: Study, results: Sequence[Result], field: str) -> No
             continue
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         marked = [bool(t.marks) for _, t in told]
-        axes.plot(x, mean, color=colour, linewidth=1.5, label=name, **points(mark, 4, marked))
+        whole: Any = {"clip_on": False, "zorder": 2.6}  # points near 0 lie over the axis
+        axes.plot(x, mean, color=colour, linewidth=1.5, label=name, **whole, **points(mark, 4, marked))
         hollow(axes, x, mean, colour, mark, 4, marked)
         for place, t in told:
             inside = {"facecolors": "none", "linewidth": 0.5} if t.marks else {"linewidth": 0}
-            axes.scatter([place] * len(t.each), t.each, s=6, color=colour, alpha=0.5, **inside)
+            axes.scatter([place] * len(t.each), t.each, s=6, color=colour, alpha=0.5, clip_on=False, **inside)
     title, better = SCORES[field]
     axes.set_title(f"{title} ({better} is better)")
     if first:
@@ -201,6 +203,7 @@ def hollow(
             markersize=size,
             markerfacecolor=PAPER,
             markeredgecolor=colour,
+            clip_on=False,
             zorder=3,
         )
 
@@ -262,4 +265,18 @@ def trade_off(study: Study, results: Sequence[Result], pairs: Sequence[tuple[str
         axes.margins(0.12)
         axes.locator_params(nbins=5)
     legend(figure, study)
+    thin_out(figure)
     return figure
+
+
+def thin_out(figure: Figure) -> None:
+    """Leaves out names of points that would lie over others."""
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        kept: list[BboxBase] = []
+        for text in list(axes.texts):
+            box = text.get_window_extent()
+            if any(box.overlaps(other) for other in kept):
+                text.remove()
+            else:
+                kept.append(box)
