@@ -1275,6 +1275,9 @@ def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
 def test_what_depends_on_the_resolution_is_filled_in() -> None:
     semi = TrainConfig.preset("semi", "none", "none")
     assert [semi.resolved(r).r1_gamma for r in (32, 128, 512)] == [0.1, 1.0, 10.0]
+    info = TrainConfig.preset("info", "none", "none")
+    assert [info.resolved(r).r1_gamma for r in (32, 128, 512)] == [1.0, 1.0, 10.0]
+    assert dataclasses.replace(info, r1_gamma=0.5).resolved(32).r1_gamma == 0.5
     assert [TrainConfig.preset("fine", "none", "none").resolved(r).coarse for r in (32, 256, 512, 1024)] == [
         4,
         4,

@@ -98,7 +98,7 @@ class TrainConfig:
     gan: Literal["logistic", "relativistic"] = "logistic"
     """L_GAN: non-saturating logistic with R1 (the paper), or relativistic pairs with R1 and R2 (R3GAN)."""
     r1_gamma: float | None = None
-    """Weight of R1. Not given: 0.1 at 32 px to the paper's 10 at 512 px, geometrically between."""
+    """Weight of R1. Not given: 0.1 at 32 px to the paper's 10 at 512 px, geometrically between; info: 1 at least."""
     r1_interval: int = 16
     """R1 is computed in every so many steps, so many times as strong."""
     lr_g: float | None = None
@@ -241,6 +241,8 @@ class TrainConfig:
             blend = seen == resolution if blend is None else blend
             knows_source = knows_source is None or knows_source
         r1 = 0.1 * (resolution / 32) ** (math.log(100) / math.log(16))
+        if self.system == "info":  # where no label leads G, D wins at once with less (docs/results/studies.md)
+            r1 = max(r1, 1.0)
         return dataclasses.replace(
             self,
             r1_gamma=self.r1_gamma if self.r1_gamma is not None else float(f"{r1:.3g}"),
