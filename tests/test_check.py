@@ -179,6 +179,9 @@ def test_a_table_that_lies_deeper_than_the_one_that_is_read_is_told_of(tmp_path:
         (folder / "metadata.csv").write_text("file_name,x\n0.png,1\n")
     (warning,) = (w for w in check(tmp_path).warnings if "is not read" in w.what)
     assert warning.file == f"{tmp_path}/more/metadata.csv" and "at the top" in warning.fix
+    (tmp_path / "metadata.csv").unlink()
+    (tmp_path / "dataset.json").write_text('{"labels": null}')
+    assert not [w for w in check(tmp_path).warnings if "is not read" in w.what]
 
 
 def test_names_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -174,22 +174,22 @@ def unread_table(store: ImageStore) -> Problem | None:
     """A table of labels that is not read: `metadata.jsonl`, a `metadata.csv` in a folder of the images, or one of
     another name (`Metadata.csv`).
 
-    A zip of a folder often holds it in a folder. Beside a table that is read, those deeper are told of alone.
+    A zip of a folder often holds it in a folder. Beside a `metadata.csv` that is read, only others of that name count.
     """
-    read = any(store.other_file(name) is not None for name in ("metadata.csv", "dataset.json"))
+    read = store.other_file("metadata.csv") is not None
+    if not read and store.other_file("dataset.json") is not None:
+        return None
     inside = {name.rpartition("/")[0] for name in store.names}
     folders = {folder for path in map(PurePosixPath, inside) for folder in (path, *path.parents) if folder.name}
     here, unread = "give the folder that holds it (of a zip: unpack it first)", "is not read, so its labels are unknown"
-    if read:
-        here = "add its rows to the table at the top"
     tables = {"metadata.csv": here, "metadata.jsonl": f"`import huggingface` reads it: {here}"}
+    if read:
+        tables = {"metadata.csv": "add its rows to the table at the top"}
     for folder in [*([] if read else [""]), *(f"{folder}/" for folder in sorted(folders))]:
         for table, fix in tables.items():
             if store.other_file(folder + table) is not None:
                 return Problem(f"{store.path}/{folder}{table}", unread, fix)
-    if read:
-        return None
-    others = sorted(store.tables(), key=lambda name: name.lower() != "metadata.csv")
+    others = [] if read else sorted(store.tables(), key=lambda name: name.lower() != "metadata.csv")
     return Problem(f"{store.path}/{others[0]}", unread, "rename it to metadata.csv") if others else None
 
 
