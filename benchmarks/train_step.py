@@ -94,7 +94,8 @@ def main() -> None:
         for resolution in args.resolutions:
             seconds, peak = times(args, resolution, methods, device)
             peaks.append(peak)
-            gflop = work(args, resolution, device) / 1e9 * 1000 / args.batch
+            flop, operators = work(args, resolution, device)
+            gflop = flop / 1e9 * 1000 / args.batch
             for method, value in seconds.items():
                 row = {
                     "resolution": resolution,
@@ -105,6 +106,7 @@ def main() -> None:
                 }
                 if method == "ours":
                     row |= {"gflops": round(gflop / value, 1), "of_ceiling": round(gflop / value / peak, 3)}
+                    row |= {"operators": round(operators)}
                 rows.append(row)
                 if distributed.rank() == 0:
                     print(json.dumps(row), flush=True)
@@ -252,26 +254,34 @@ def same(args: argparse.Namespace, resolution: int, dtype: torch.dtype) -> dict[
     return row
 
 
-def work(args: argparse.Namespace, resolution: int, device: torch.device) -> float:
-    """Operations of one of our steps: convolutions and matrix products, forward and backward, with R1 in its turn."""
+def work(args: argparse.Namespace, resolution: int, device: torch.device) -> tuple[float, float]:
+    """Of one of our steps, forward and backward, with R1 in its turn: the operations of convolutions and matrix
+    products, and the operators that compute, of each of which a GPU launches a kernel or two."""
     state, batch = make(args, resolution, device)
-    flops = []
+    flops, operators = [], []
     for state.step in (0, 1):
-        with Operations() as counted:
+        with Counted() as counted:
             train_step(state, batch)
-        flops.append(counted.total)
-    return (flops[0] + (STEPS - 1) * flops[1]) / STEPS * distributed.count()
+        flops.append(counted.flops)
+        operators.append(counted.operators)
+    whole, part = 1 / STEPS, (STEPS - 1) / STEPS
+    return (
+        (whole * flops[0] + part * flops[1]) * distributed.count(),
+        whole * operators[0] + part * operators[1],
+    )
 
 
-class Operations(TorchDispatchMode):
-    """Counts those of convolutions and matrix products (torch's FlopCounterMode refuses R1's second derivatives)."""
+class Counted(TorchDispatchMode):
+    """Operations of convolutions and matrix products (torch's FlopCounterMode refuses R1's second derivatives), and
+    operators that compute: neither views nor memory alone."""
 
-    total = 0
+    flops = operators = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if count := flop_registry.get(func.overloadpacket):
-            self.total += count(*args, **(kwargs or {}), out_val=out)
+            self.flops += count(*args, **(kwargs or {}), out_val=out)
+        self.operators += not func.is_view and "empty" not in func.name()
         return out
 
 

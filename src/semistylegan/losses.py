@@ -13,6 +13,9 @@ Suffixes: B batch, C code or channels, F factors, H x W pixels.
 from __future__ import annotations
 
 import math
+from functools import reduce
+from itertools import islice
+from operator import add
 
 import numpy as np
 import torch
@@ -34,18 +37,21 @@ def distance(
         known_BF: bool; entries of unknown factors count for nothing and may hold any number. None: all are known.
         ce_weight: weight of the cross-entropies.
     """
-    squares = said_BC.new_zeros(len(said_BC))
-    cross_entropy = said_BC.new_zeros(len(said_BC))
-    for i, (factor, where) in enumerate(zip(space, space.slices, strict=True)):
-        said, code = said_BC[:, where], code_BC[:, where]
-        known = None if known_BF is None else known_BF[:, i, None]
+    said, code = said_BC.split(space.widths, dim=1), code_BC.split(space.widths, dim=1)
+    known = None if known_BF is None else known_BF.split(1, dim=1)
+    squares = cross_entropy = said_BC.new_zeros(len(said_BC))
+    if straight := [i for i, factor in enumerate(space) if not factor.has_classes]:
+        # Squared at once, since each operator is a launch for a GPU; added factor by factor, which fixes how it rounds.
+        difference = torch.cat([said[i] for i in straight], dim=1) - torch.cat([code[i] for i in straight], dim=1)
+        if known is not None:
+            difference = torch.where(torch.cat([known[i].expand_as(said[i]) for i in straight], 1), difference, 0.0)
+        columns = iter(difference.square().unbind(dim=1))
+        squares = reduce(add, [reduce(add, islice(columns, space.widths[i])) for i in straight])
+    for i, factor in enumerate(space):
         if factor.has_classes:
             # Masked before anything is computed: 0 x NaN would be NaN in the gradient.
-            code = code if known is None else torch.where(known, code, 0.0)
-            cross_entropy = cross_entropy - (code * F.log_softmax(said, dim=1)).sum(dim=1)
-        else:
-            difference = said - code if known is None else torch.where(known, said - code, 0.0)
-            squares = squares + difference.square().sum(dim=1)
+            truth = code[i] if known is None else torch.where(known[i], code[i], 0.0)
+            cross_entropy = cross_entropy - (truth * F.log_softmax(said[i], dim=1)).sum(dim=1)
     # The root has no slope at zero: rows whose known entries all agree (or are all unknown) get gradient 0, not NaN.
     root = torch.where(squares > 0, squares.clamp_min(1e-16).sqrt(), 0.0)
     return root + ce_weight * cross_entropy

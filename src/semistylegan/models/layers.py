@@ -98,7 +98,7 @@ class Conv(nn.Module):
     def forward(self, x_BIHW: Tensor) -> Tensor:
         if self.padding:
             return F.conv2d(x_BIHW, self.weight, self.bias, padding=self.padding)
-        return _as_image(torch.addmm(self.bias, _as_pixels(x_BIHW), self.weight[:, :, 0, 0].t()), x_BIHW)
+        return _as_image(torch.addmm(self.bias, _as_pixels(x_BIHW), self.weight.flatten(1).t()), x_BIHW)
 
 
 class FromImage(nn.Module):
@@ -114,7 +114,7 @@ class FromImage(nn.Module):
     def forward(self, img_BIHW: Tensor) -> Tensor:
         # The bias is the weight of one more channel, of ones: no pass over the maps for it, nor for its gradient.
         # Activated before it is seen as an image: what changes a view in place costs its gradient two copies.
-        weight_OI = torch.cat([self.weight[:, :, 0, 0], self.bias[:, None]], dim=1)
+        weight_OI = torch.cat([self.weight.flatten(1), self.bias[:, None]], dim=1)
         y_PO = activate(F.pad(_as_pixels(img_BIHW), (0, 1), value=1.0) @ weight_OI.t())
         return _as_image(y_PO, img_BIHW)
 

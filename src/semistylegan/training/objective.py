@@ -26,7 +26,7 @@ class Log:
         self.parts, self.means = parts, dict[str, Tensor]()
 
     def add(self, name: str, value: Tensor) -> None:
-        value = value.detach() / self.parts
+        value = value.detach() / self.parts if self.parts > 1 else value.detach()
         self.means[name] = self.means[name] + value if name in self.means else value
 
 
