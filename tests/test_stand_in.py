@@ -20,6 +20,9 @@ ONE, TWO = "cuda:0", "cuda:1"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here, or what stands in for it")
+@pytest.mark.skipif(
+    bool(torch.version.cuda) or sys.platform != "linux", reason="it takes the place of CUDA in Linux's torch for CPUs"
+)
 @pytest.mark.timeout(1200)
 def test_all_that_needs_a_gpu(pytestconfig: pytest.Config) -> None:
     try:
