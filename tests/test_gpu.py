@@ -153,6 +153,7 @@ def test_a_run_trains_stops_goes_on_and_is_measured(tmp_path: Path, sprites_zip:
     with pytest.raises(KeyboardInterrupt):
         train(config, stop)
     run = train(dataclasses.replace(config, cuda_graphs=not config.cuda_graphs))
+    assert torch.cuda.current_device() == 0  # as before
     rows = read_jsonl(run.path / "stats.jsonl")
     assert rows[-1]["kimg"] == 0.064
     assert all(np.isfinite(v) for row in rows for v in row.values())

@@ -19,6 +19,13 @@ there = pytest.mark.skipif(gpu_stand_in.library is None, reason="in the process 
 ONE, TWO = "cuda:0", "cuda:1"
 
 
+@pytest.fixture(autouse=True)
+def nothing_from_before() -> None:
+    if gpu_stand_in.library is not None:
+        torch.cuda.synchronize()
+        gpu_stand_in.faults()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here, or what stands in for it")
 @pytest.mark.skipif(
     bool(torch.version.cuda) or sys.platform != "linux", reason="it takes the place of CUDA in Linux's torch for CPUs"

@@ -74,6 +74,7 @@ def joined(device: torch.device) -> Iterator[None]:
         return
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
+        wait()  # or one that ends at once ends the others while they still connect
         yield
     finally:
         dist.destroy_process_group()

@@ -23,7 +23,7 @@ from semistylegan.models.checkpoint import checkpoint_name, checkpoints
 from semistylegan.signals import heard_by
 from semistylegan.training import distributed
 from semistylegan.training.config import TrainConfig
-from semistylegan.training.device import about_precision, arithmetic, pick_device, with_threads
+from semistylegan.training.device import about_precision, arithmetic, current, pick_device, with_threads
 from semistylegan.training.feed import Feed, labels_and_space, with_prior
 from semistylegan.training.folder import alone, refuse_other, resume, start_run
 from semistylegan.training.graphs import passes_for
@@ -69,9 +69,7 @@ def train(config: TrainConfig, on_snapshot: OnSnapshot | None = None, reschedule
     keep_freed_memory()
     threads = config.validated().threads or (1 if config.size == "tiny" else torch.get_num_threads())
     device = pick_device(distributed.local_device(config.device))
-    if device.type == "cuda" and device.index is not None:
-        torch.cuda.set_device(device)  # streams, recordings and measures of memory are those of the current one
-    with with_threads(threads), distributed.joined(device):
+    with current(device), with_threads(threads), distributed.joined(device):
         try:
             return train_here(config, device, on_snapshot, reschedule)
         except distributed.Lost as error:
