@@ -139,7 +139,8 @@ def test_processes_share_the_threads(
         monkeypatch.setenv("OMP_NUM_THREADS", given)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     with (tmp_path / "said").open("w") as said:
-        tell = [sys.executable, "-c", "import os; print(os.environ['OMP_NUM_THREADS'])"]
+        # In one piece: both write into one file.
+        tell = [sys.executable, "-c", "import os; os.write(1, os.environ['OMP_NUM_THREADS'].encode() + b' ')"]
         assert launch(tell, 2, said.fileno()) == 0
     assert (tmp_path / "said").read_text().split() == [each, each]
 
