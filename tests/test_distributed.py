@@ -151,6 +151,24 @@ def test_what_all_processes_say_is_said_once(tmp_path: Path, capfd: pytest.Captu
     assert capfd.readouterr().err.count("nope.zip") == 1
 
 
+def test_none_goes_on_before_all_have_connected(tmp_path: Path) -> None:
+    slow = """
+import os, pathlib, sys, time, torch
+import torch.distributed as dist
+from semistylegan.training.distributed import joined
+connect, there = dist.init_process_group, pathlib.Path(sys.argv[1])
+def connects(*args, **options):
+    connect(*args, **options)
+    if os.environ["RANK"] == "1":
+        time.sleep(1)
+        there.touch()
+dist.init_process_group = connects
+with joined(torch.device("cpu")):
+    sys.exit(not there.exists())
+"""
+    assert launch([sys.executable, "-c", slow, str(tmp_path / "there")], 2) == 0
+
+
 def test_a_process_that_was_killed_has_the_status_that_shells_give_it() -> None:
     assert launch([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], 1) == 128 + 9
 

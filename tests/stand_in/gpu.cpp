@@ -694,7 +694,6 @@ int gpu_end() {  // how many streams did not come back
   capturing = nullptr;
   return open;
 }
-int64_t gpu_nodes(void* graph) { return static_cast<int64_t>(static_cast<Graph*>(graph)->nodes.size()); }
 void gpu_replay(void* graph_) {
   auto* graph = static_cast<Graph*>(graph_);
   int64_t stream = launch(device_of[graph->origin]);

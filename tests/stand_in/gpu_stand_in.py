@@ -2,7 +2,8 @@
 
 For tests of what only a GPU runs, on machines that have none. Tensors lie in this machine's memory and its CPU
 computes; all else is as strict as on a GPU: devices do not mix, what runs in two streams waits or races, a recorded
-graph computes nothing until it is replayed. Nothing here says how fast a GPU is, nor how its kernels round.
+graph computes nothing until it is replayed. Nothing here says how fast a GPU is, nor how its kernels round; memory that
+is freed within a recording is not watched.
 
 `GPU_STAND_IN=LIBRARY` and this folder on PYTHONPATH give it to a Python and to those that it starts: it must be there
 before torch is. `build` makes the library.
