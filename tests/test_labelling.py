@@ -1347,6 +1347,24 @@ def test_classes_named_on_the_page(page: Page, photos: Path) -> None:
 
 
 @pytest.mark.timeout(120)
+def test_enter_that_ends_the_composing_of_a_character_names_nothing(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "kind"))) as address:
+        opened(page, address)
+        field = page.locator('[data-question="kind"] input')
+        field.fill("\u306d")
+        for options in ("isComposing: true", "keyCode: 229"):
+            field.evaluate(
+                "(field) => field.dispatchEvent("
+                f'new KeyboardEvent("keydown", {{ key: "Enter", bubbles: true, cancelable: true, {options} }}))'
+            )
+        assert field.input_value() == "\u306d"
+        field.fill("\u306d\u3053")
+        press(page, "Enter")
+        page.get_by_role("radio", name="\u306d\u3053").wait_for()
+        assert page.locator('[data-question="kind"] [role=radio]').count() == 1
+
+
+@pytest.mark.timeout(120)
 def test_a_class_is_the_same_in_whatever_form_its_accents_are(page: Page, photos: Path) -> None:
     apart = "cafe\u0301"
     (photos / "metadata.csv").write_text(f"file_name,mood\n000.png,{apart}\n")
@@ -1427,6 +1445,30 @@ def test_notes_leave_what_saves_in_reach(browser: BrowserContext, photos: Path) 
         tab.locator("#save").click()  # nothing is answered yet: a note
         tab.locator(".note").wait_for()
         tab.locator("#save").click(timeout=2000)
+    tab.close()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("key", ["Tab", "Shift+Tab"])
+def test_what_has_the_focus_is_in_sight(browser: BrowserContext, photos: Path, key: str) -> None:
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": 640, "height": 450})  # 1280 x 900 at 200%
+    tab.emulate_media(reduced_motion="reduce")
+    with running(make_app(Desk(photos, "kind=a|b,turn:angle,size:0..10,other=c|d,last:0..1"))) as address:
+        opened(tab, address)
+        for _ in range(24):
+            tab.keyboard.press(key)
+            tab.wait_for_function(
+                """() => {
+                  const one = document.activeElement;
+                  if (!one.closest(".question")) return true;
+                  const { left, top, width, height } = one.getBoundingClientRect();
+                  const [over, under] = [0.1, 0.9].map((part) =>
+                    document.elementFromPoint(left + width / 2, top + part * height));
+                  return one.closest(".question").contains(over) && one.closest(".question").contains(under);
+                }""",
+                timeout=5000,
+            )
     tab.close()
 
 
@@ -1532,6 +1574,21 @@ def test_the_space_bar_ticks_the_box_that_has_the_focus(page: Page, photos: Path
 
 
 @pytest.mark.timeout(120)
+def test_enter_after_arrows_keeps_what_they_chose(page: Page, photos: Path) -> None:
+    with running(make_app(Desk(photos, "kind=a|b|c,size:1..5/5"))) as address:
+        opened(page, address)
+        for name, chosen in (("kind", "b"), ("size", "2")):
+            choices = page.locator(f'[data-question="{name}"] [role=radio]')
+            choices.first.focus()
+            press(page, "ArrowRight", "ArrowRight", "Enter")
+            answers = choices.evaluate_all("all => all.map((one) => one.ariaChecked)").index("true")
+            assert answers == 1, name
+            focused = page.evaluate("document.activeElement.textContent")
+            assert focused == f"2{chosen}"
+            assert choices.evaluate_all("all => all.filter((one) => one.tabIndex === 0).length") == 1
+
+
+@pytest.mark.timeout(120)
 def test_a_key_that_is_held_labels_one_image(page: Page, photos: Path) -> None:
     with running(make_app(Desk(photos, "kind=a|b"))) as address:
         opened(page, address)
@@ -1628,6 +1685,8 @@ def test_names_of_any_length_fit(browser: BrowserContext, photos: Path, width: i
         opened(tab, address)
         press(tab, "9", "1", "1", "2")
         assert tab.evaluate("document.documentElement.scrollWidth") == width
+        cut = "all => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+        assert tab.locator(".choices button > *, .question h3").evaluate_all(cut) == []
         tab.close()
 
 

@@ -403,6 +403,33 @@ def test_ctrl_c_ends_it_gracefully() -> None:
     assert (process.returncode, errors) == (0, "\nended\n")
 
 
+SLOW = """
+import time
+from semistylegan.app.server import Worker, create, serve
+app, worker = create("nothing"), Worker()
+@app.get("/slow")
+async def slow(): return await worker.run(time.sleep, 5)
+serve(app, "A page", 0, browser=False)
+"""
+
+
+def test_ctrl_c_while_a_request_takes_long_is_no_mistake() -> None:
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert process.stdout is not None
+        port = int(process.stdout.readline().rpartition(":")[2].partition("/")[0])
+        answer = pool.submit(ask, port, "GET", "/slow")
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert (answer.result()[0], sentence(answer.result())) == (503, "the server has ended")
+    assert process.returncode == 0 and "Traceback" not in errors, errors
+
+
 MODULE = """
 async () => {
   const { Latest, ask, keyName } = await import("/static/base.js");

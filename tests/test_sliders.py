@@ -778,9 +778,11 @@ def test_a_broken_answer_stops_nothing(page: Page, served: Served) -> None:
         page.keyboard.press("End")
     page.locator(".note.bad").first.wait_for()
     until(lambda: page.locator("#strip").get_attribute("aria-busy") == "false", "the filmstrip is answered")
+    until(lambda: page.locator("#picture.old").count() == 1, "a picture that is not of these values is dimmed")
     page.unroute("**/api/pictures")
     page.keyboard.press("Home")
     shows(page, model, {"scale": 0.13})
+    assert page.locator("#picture.old").count() == 0
     strip = "JSON.parse(document.querySelector('#strip').dataset.shown ?? 'null')?.[1].at(-1).values"
     until(lambda: page.evaluate(strip) == {"scale": 0.29}, "the filmstrip as well")
 
@@ -1011,6 +1013,24 @@ def test_a_phone(browser: BrowserContext, served: Served, width: int) -> None:
     tab.close()
 
 
+def test_what_has_the_focus_is_not_under_the_picture(browser: BrowserContext, served: Served) -> None:
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": 360, "height": 740})
+    opened(tab, served[0])
+    tab.locator("#line").focus()
+    hidden = """() => {
+      const { left, top, width, height } = document.activeElement.getBoundingClientRect();
+      return document.querySelector("#stage").contains(document.elementFromPoint(left + width / 2, top + height / 2));
+    }"""
+    for _ in range(60):
+        tab.keyboard.press("Shift+Tab")
+        focused = tab.evaluate("document.activeElement.outerHTML.slice(0, 80)")
+        if tab.evaluate("document.activeElement.closest('#stage, .top') !== null"):
+            break
+        assert not tab.evaluate(hidden), focused
+    tab.close()
+
+
 @pytest.mark.parametrize("width", [360, 1400])
 def test_names_of_any_length_fit(browser: BrowserContext, width: int, tmp_path: Path) -> None:
     long = "what_somebody_exported_from_a_spreadsheet_" * 3
@@ -1018,6 +1038,7 @@ def test_names_of_any_length_fit(browser: BrowserContext, width: int, tmp_path: 
         (
             Factor.scalar(long),
             Factor.scalar("huge", None, -1e9, 1e9),
+            Factor.scalar("\u05d2\u05d5\u05d3\u05dc"),
             Factor.categorical("shape", ("ring", "a whole sentence, as in the questionnaire, " * 3 + "?", long)),
             Factor.categorical("kind", [f"{i} {long}" for i in range(30)]),
         )
@@ -1034,9 +1055,32 @@ def test_names_of_any_length_fit(browser: BrowserContext, width: int, tmp_path: 
             tab.locator(f'[data-factor="{name}"] .lock').focus()
             until(lambda name=name: tab.locator("#filmname").text_content() == name)
             assert tab.evaluate("document.documentElement.scrollWidth") == width, name
+        ways = tab.locator("#factors .name").evaluate_all("all => all.map((one) => getComputedStyle(one).direction)")
+        assert ways == ["ltr", "ltr", "rtl", "ltr", "ltr"]
+        tab.locator("#reading").click()
+        cut = "all => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+        assert tab.locator("#factors .name").evaluate_all(cut) == []
         lock = tab.locator(f'[data-factor="{long}"] .lock').bounding_box()
         assert lock is not None and lock["width"] >= 36
         tab.close()
+
+
+def test_what_is_chosen_shows_in_the_colours_of_the_system(page: Page, served: Served) -> None:
+    page.emulate_media(forced_colors="active")
+    opened(page, served[0])
+    page.locator("#reading").click()
+
+    def colours(selector: str, property: str) -> set[str]:
+        looks = "(all, name) => all.map((one) => getComputedStyle(one)[name])"
+        return set(page.locator(selector).evaluate_all(looks, property))
+
+    for chosen, other in (
+        ('[role=radio][aria-checked="true"]', '[role=radio][aria-checked="false"]'),
+        ('[role=tab][aria-selected="true"]', '[role=tab][aria-selected="false"]'),
+        ('#reading[aria-pressed="true"]', '#lockall[aria-pressed="false"]'),
+    ):
+        until(lambda a=chosen, b=other: not colours(a, "backgroundColor") & colours(b, "backgroundColor"), chosen)
+    assert not colours(".factor.active", "borderLeftColor") & colours(".factor:not(.active)", "borderLeftColor")
 
 
 def test_everything_has_a_name_and_can_be_reached(page: Page, served: Served) -> None:
@@ -1047,6 +1091,7 @@ def test_everything_has_a_name_and_can_be_reached(page: Page, served: Served) ->
           || document.getElementById(e.getAttribute("aria-labelledby")))).map((e) => e.outerHTML)"""
     )
     assert nameless == []
+    assert page.locator("#notes[role=status]").count() == 1  # before any note
     seen = []
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -1062,3 +1107,23 @@ def test_the_page_says_when_the_server_is_gone(page: Page, checkpoint: Path) -> 
     page.keyboard.press("ArrowRight")
     page.locator(".note.bad").first.wait_for()
     assert "server does not answer" in page.locator(".note.bad").first.inner_text()
+
+
+def test_a_page_of_an_earlier_server_shows_no_other_model(page: Page, checkpoint: Path, tmp_path: Path) -> None:
+    config = ModelConfig.of_size("tiny", 16, 3, SPACE.code_width)
+    G, _, E = build_networks(config)
+    save_model(tmp_path / "other", config, SPACE, G, E)
+    with running(make_app(ssg.load(checkpoint), "x")) as address:
+        opened(page, address)
+        until(lambda: bool(state(page)))
+        before = pixels(page)
+    with running(make_app(ssg.load(tmp_path / "other"), "other"), int(address.strip("/").rpartition(":")[2])):
+        page.keyboard.press("4")
+        page.keyboard.press("ArrowRight")
+        page.locator(".note.bad").first.wait_for()
+        assert "started anew since: reload" in page.locator(".note.bad").first.inner_text()
+        assert (pixels(page) == before).all()
+        page.reload()
+        page.wait_for_selector("body[data-ready]")
+        assert page.locator("#title").text_content() == "Other"
+        until(lambda: bool(state(page)))

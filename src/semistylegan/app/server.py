@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import socket
 import sys
 import threading
@@ -134,6 +135,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self.app, self.limits = app, limits
+        # Of the server's start: a page that an earlier one gave out is of another model, or of other data.
+        self.headers = HEADERS | {"x-sitting": secrets.token_hex(8)}
         self.requests = self.held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,7 +152,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 started = True
                 said = {name for name, _ in message["headers"]}
-                more = [(k.encode(), v.encode()) for k, v in HEADERS.items() if k.encode() not in said]
+                more = [(k.encode(), v.encode()) for k, v in self.headers.items() if k.encode() not in said]
                 message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
 
@@ -170,6 +173,10 @@ class Guard:
             await self.app(scope, _replay(body, receive), answer)
         except Refused as error:
             await error_response(error)(scope, receive, answer if read else self._draining(receive, answer))
+        except asyncio.CancelledError:
+            # The server ends, and does not wait for what takes long. That is no mistake, and has no traceback.
+            if not started:
+                await error_response(Refused(503, "the server has ended"))(scope, receive, answer)
         except Exception:
             # Our own mistake: the traceback goes to the terminal, the client gets a sentence.
             if not started:

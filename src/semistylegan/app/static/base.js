@@ -20,6 +20,8 @@ export function make(tag, attributes = {}, ...children) {
 const PATIENCE = 4; // times that a busy server is asked
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+let sitting; // of the server that gave out this page
+
 /** What the server said to a request that it did not serve. */
 export class Refusal extends Error {
   constructor(status, sentence) {
@@ -48,6 +50,9 @@ export async function ask(path, { json, body, method } = {}) {
     } catch {
       throw new Refusal(0, "The server does not answer. Start it again in the terminal, then reload this page.");
     }
+    // Another one at the same address may draw with another model.
+    const now = response.headers.get("x-sitting") ?? sitting;
+    if ((sitting ??= now) !== now) throw new Refusal(410, "The server was started anew since: reload this page.");
     if (response.ok) return response;
     if (response.status === 503 && tried < PATIENCE) {
       await pause(250 * 2 ** tried * (0.5 + Math.random()));
@@ -96,10 +101,12 @@ export class Latest {
   }
 }
 
+// There before the first note: screen readers tell only what comes into a place that they know already.
+const notes = make("div", { id: "notes", role: "status", "aria-live": "polite" });
+document.body.append(notes);
+
 /** A note at the foot of the page, read out by screen readers; gives its element. */
 export function say(text, { bad = false, seconds = bad ? 8 : 3 } = {}) {
-  let notes = $("#notes");
-  if (!notes) document.body.append((notes = make("div", { id: "notes", role: "status", "aria-live": "polite" })));
   const twin = [...notes.children].find((note) => note.textContent === text);
   twin?.remove();
   const note = make("div", { class: bad ? "note bad" : "note" }, text);

@@ -23,7 +23,7 @@ export class Control {
   constructor(factor, handlers, place) {
     Object.assign(this, { factor, handlers });
     const id = `factor-${place}`;
-    this.name = make("h3", { id, class: "name", title: factor.name }, factor.name);
+    this.name = make("h3", { id, class: "name", dir: "auto" }, factor.name);
     this.reads = make("span", { class: "reads small", hidden: true });
     this.lock = make("button", { type: "button", class: "icon quiet lock", onclick: () => handlers.lock() }, icon("open"));
     this.reset = make("button", { type: "button", class: "icon quiet", onclick: () => handlers.reset(), "aria-label": `Reset ${factor.name}`, title: "Reset (R)" }, icon("reset"));
@@ -70,13 +70,13 @@ export class Control {
     };
     if (factor.size > MOST_BUTTONS) {
       const select = make("select", { "aria-labelledby": id, onchange: () => choose(select.value) });
-      select.append(...factor.categories.map((name) => make("option", { value: name }, name)));
+      select.append(...factor.categories.map((name) => make("option", { value: name, dir: "auto" }, name)));
       this.target = select;
       this.draw = (value) => (select.value = value);
       return { beside: [], body: make("div", { class: "body" }, select) };
     }
     const buttons = factor.categories.map((name) =>
-      make("button", { type: "button", role: "radio", onclick: () => choose(name) }, make("i", { class: "mark" }), name),
+      make("button", { type: "button", role: "radio", onclick: () => choose(name) }, make("i", { class: "mark" }), make("bdi", {}, name)),
     );
     this.target = () => buttons.find((button) => button.tabIndex === 0);
     this.draw = (value, read) => {

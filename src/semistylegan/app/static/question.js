@@ -19,7 +19,7 @@ export class Question {
     this.element = make(
       "div",
       { class: "question", role: "group", "aria-labelledby": this.id, "data-question": entry.name },
-      make("div", { class: "title" }, make("h3", { id: this.id }, entry.name), this.other, this.shown),
+      make("div", { class: "title" }, make("h3", { id: this.id, dir: "auto" }, entry.name), this.other, this.shown),
       this.body,
     );
     for (const kind of ["pointerdown", "focusin"]) this.element.addEventListener(kind, () => handlers.chosen());
@@ -46,7 +46,7 @@ export class Question {
 
   #classes() {
     this.buttons = this.names.map((name, i) =>
-      make("button", { type: "button", role: "radio", onclick: () => this.answer(name) }, ...(i < 9 ? [make("kbd", {}, String(i + 1))] : []), make("span", {}, name), make("span", { class: "count" })),
+      make("button", { type: "button", role: "radio", onclick: () => this.answer(name) }, ...(i < 9 ? [make("kbd", {}, String(i + 1))] : []), make("bdi", {}, name), make("span", { class: "count" })),
     );
     const more = [];
     if (this.entry.grows) {
@@ -107,6 +107,8 @@ export class Question {
   }
 
   #typed(event, done) {
+    // Enter that ends the composing of a character (229 where the browser is Safari) is not yet the name's end.
+    if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter") {
       event.preventDefault();
       if (!this.target && !this.input.value.trim()) return this.input.blur();
@@ -174,7 +176,13 @@ export class Question {
     this.shown.classList.toggle("open", open);
     if (this.target && document.activeElement !== this.input && this.input.ariaInvalid !== "true") this.input.value = text;
     const values = this.isClass ? this.names : this.steps;
-    this.buttons?.forEach((button, i) => button.setAttribute("aria-checked", String(!open && (this.isClass ? values[i] === this.value : this.factor.nearest(values, this.value) === i))));
+    const chosen = !values || open ? -1 : this.isClass ? values.indexOf(this.value) : this.factor.nearest(values, this.value);
+    this.buttons?.forEach((button, i) => {
+      button.setAttribute("aria-checked", String(i === chosen));
+      button.tabIndex = i === Math.max(0, chosen) ? 0 : -1;
+    });
+    // The focus goes with the answer: where it stayed behind, Enter would answer what was there before the arrows.
+    if (this.buttons?.includes(document.activeElement)) this.buttons[Math.max(0, chosen)].focus();
     if (this.target && !open) this.move(this.factor.levelOf(this.value));
     this.target?.setAttribute("aria-valuetext", open ? "open" : text);
   }

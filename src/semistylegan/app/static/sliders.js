@@ -215,13 +215,17 @@ const picture = new Latest(
   ({ bitmap, read }, wanted) => {
     if (wanted.image !== state.image || comparing) return;
     pen.drawImage(bitmap, 0, 0);
+    canvas.classList.remove("old");
     canvas.dataset.shown = JSON.stringify({ ...wanted.pictures[0], ...(state.image && { image: state.image }) });
     if (!state.image) {
       reading = read;
       if (reads) showControls();
     }
   },
-  failed,
+  (error) => {
+    canvas.classList.add("old"); // it shows something else than the controls say
+    failed(error);
+  },
 );
 
 /** Shows the state in the controls at once and asks for its picture. */
@@ -235,7 +239,9 @@ function preview() {
 
 async function drawGiven() {
   const image = images.get(state.image);
-  if (image) pen.drawImage(await createImageBitmap(image.thumb), 0, 0, canvas.width, canvas.height);
+  if (!image) return;
+  pen.drawImage(await createImageBitmap(image.thumb), 0, 0, canvas.width, canvas.height);
+  canvas.classList.remove("old");
 }
 
 function failed(error) {
