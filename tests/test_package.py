@@ -21,6 +21,12 @@ def test_the_wheel_is_the_package_and_nothing_is_left_out() -> None:
     assert set(build) == {"targets"}, "what is set for all targets may leave files out of the wheel"
 
 
+def test_what_tests_and_the_makefile_need_is_in_the_sdist() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    needed = {"/src", "/tests", "/docs", "/benchmarks", "/examples", "/.ci/system-packages", "/Makefile"}
+    assert needed <= set(build["targets"]["sdist"]["include"])
+
+
 @pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
 def test_no_file_of_the_package_is_ignored() -> None:
     files = [str(p.relative_to(ROOT)) for p in PACKAGE.rglob("*") if p.is_file() and p.suffix != ".pyc"]
