@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,6 +224,15 @@ def test_a_factor_of_very_many_numbers_is_binned_and_told(tmp_path: Path) -> Non
     assert codes.notes == ("factor 0 has 480 values and is measured in 20 even bins.",)
 
 
+def npz_of(array: bytes) -> bytes:
+    """An .npz whose arrays are these bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as out:
+        for name in ("codes.npy", "factors.npy"):
+            out.writestr(name, array)
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
@@ -235,6 +246,8 @@ def test_a_factor_of_very_many_numbers_is_binned_and_told(tmp_path: Path) -> Non
         ("g.npz", {"codes": CODES[:2], "factors": np.array([["ring"], [""]])}, "holds blanks, NaN"),
         ("h.npz", {"codes": CODES[:2], "factors": np.zeros((2, 0))}, "at least one column"),
         ("i.npz", {"codes": CODES[:2], "factors": np.array([[1j], [2j]])}, "factor 0 holds complex numbers"),
+        ("j.npz", {"codes": CODES[:2], "factors": np.zeros((2, 1), [("a", int), ("b", float)])}, "0 holds records"),
+        ("k.npz", npz_of(b"\x93NUMPY\1\0\x29\x23" + b"-" * 9000 + b"1"), r"not readable as .npz \(MemoryError\)"),
         ("a.csv", b"code,shape\n", "holds no row"),
         ("b.csv", b"code,shape\n1,2,3\n", "line 2: 3 cells"),
         ("semicolons.csv", b"code;shape\n1,5;a\n", "columns are parted by ';'; save it with commas"),

@@ -6,6 +6,8 @@ import gc
 import io
 import json
 import os
+import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
@@ -466,6 +468,18 @@ def test_a_factor_named_as_a_column_beside_it(name: str, form: str, tmp_path: Pa
     with pytest.raises(UserError, match=rf"a\.zip: a factor '{name}', .*; rename"):
         export_dataset(Dataset.open(tmp_path / "a.zip"), form, tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_what_a_killed_process_left_is_removed(data: Dataset, tmp_path: Path) -> None:
+    code = "import os, signal; from semistylegan.data import exporting as e; from semistylegan.data import Dataset; "
+    code += "e.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
+    code += f"e.export_dataset(Dataset.open({str(data.path)!r}), 'folder', {str(tmp_path / 'out')!r})"
+    subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    (half,) = tmp_path.glob(".out.*")
+    (tmp_path / ".out.other.part").mkdir()
+    assert (half / "metadata.csv").is_file()
+    export_dataset(data, "folder", tmp_path / "out")
+    assert not half.exists() and {p.name for p in tmp_path.glob("*out*")} == {"out", ".out.other.part"}
 
 
 def test_a_failure_leaves_nothing(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,18 @@ def test_encodings_and_decimal_commas_stay(tmp_path: Path) -> None:
     assert made(tmp_path, "file_name,a\na.png,1\n").number("0.25") == "0.25"
 
 
+def test_two_byte_order_marks_are_no_part_of_a_name(tmp_path: Path) -> None:
+    """A program that takes the first one for a letter writes it behind its own."""
+    for bom, encoding in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le")):
+        text = bom + "\ufefffile_name,hue\na.png,1\n".encode(encoding)
+        file = made(tmp_path, text)
+        assert file.to_bytes() == text
+        file.set(2, {"hue": "4"})
+        file.save()
+        assert file.path.read_bytes() == text + "sub/d.png,4\n".encode(encoding)
+        assert LabelFile(file.path, NAMES).cells(2) == {"hue": "4"}
+
+
 def test_a_row_that_is_undone_leaves_no_trace(tmp_path: Path) -> None:
     file = made(tmp_path, "file_name,hue\na.png,1\n")
     file.set(2, {"hue": "4"})

@@ -74,8 +74,8 @@ def test_codes_that_have_nothing_to_do_with_the_factors() -> None:
 
 
 def test_codes_that_never_vary() -> None:
-    """The mean of many 0.1 is not quite 0.1."""
-    found = scores(np.full_like(UNIT, 0.1))
+    """The mean of many 0.1 is not quite 0.1, and the squares of numbers near 1e-200 are all 0."""
+    assert scores(1e-200 * NOISE) == (found := scores(np.full_like(UNIT, 0.1)))
     for name in ("mig", "modularity", "irs", "sap", "info_m", "info_e", "info_c", "factor_vae"):
         assert found[name] == 0.0, name
     assert found["dci_disentanglement"] == found["dci_completeness"] == 0.0

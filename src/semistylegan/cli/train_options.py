@@ -5,6 +5,7 @@ Apart from `parsing`, since it needs the training's own module (and torch with i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
@@ -58,6 +59,10 @@ class TrainOptions(TrainConfig):
         fields = asdict(self)
         if fields.pop("processes") < 1:
             raise UserError(f"--processes {self.processes}: must be over 0")
+        batches = [self.batch] if self.system == "info" else [self.batch, self.labelled_batch]
+        if any(batch % self.processes for batch in batches):  # before any is started: each takes half a gigabyte
+            fits = f"give a divisor of {math.gcd(*batches)}, or larger batches"
+            raise UserError(f"--processes {self.processes}: every batch is cut into so many; {fits}")
         fields.pop("reschedule")
         if (images := fields.pop("snap_images")) and images < LEAST_IMAGES:
             raise UserError(f"--snap-images {images}: must be at least {LEAST_IMAGES}, or 0 to measure nothing")

@@ -6,6 +6,7 @@ Image files are handed on byte for byte. OUT is a new folder; it appears whole a
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -142,9 +143,9 @@ def _value(data: Dataset, i: int, f: int) -> Value | None:
 
 @contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside `out`, renamed to it on success, removed on failure."""
+    """A temporary folder beside `out`, renamed to it on success, removed on failure; those of killed ones with it."""
     make_folder(out.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
     try:
         temporary.chmod(0o755)
         yield temporary
@@ -152,3 +153,7 @@ def _new_folder(out: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    half = re.compile(rf"\.{re.escape(out.name)}\.\w{{8}}\.part")
+    for left in out.parent.glob(".*.part"):
+        if half.fullmatch(left.name):
+            shutil.rmtree(left, ignore_errors=True)

@@ -60,6 +60,8 @@ class LabelFile:
             return
         self.table = table = Table.parse(data, source, names)
         text = data.removeprefix(self._bom).decode(self._encoding)
+        if text.startswith("\ufeff"):  # a second mark, which `Table` takes off, too
+            self._bom, text = self._bom + "\ufeff".encode(self._encoding), text[1:]
         self._delimiter = table.delimiter
         cell = rf'(?:"(?:[^"]|"")*"[^{self._delimiter}\r\n]*|[^{self._delimiter}\r\n]*)'
         self._cell = re.compile(cell)

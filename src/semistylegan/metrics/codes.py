@@ -236,7 +236,8 @@ def _read_npz(path: Path, factors: Sequence[str]) -> Codes:
     except UserError:
         raise
     except Exception as error:  # zipfile's, NumPy's and the system's own
-        raise UserError(f"{path}: not readable as .npz ({str(error).splitlines()[0]})") from None
+        why = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(f"{path}: not readable as .npz ({why})") from None
     if codes.ndim != 2 or table.ndim != 2 or table.shape[1] == 0:
         raise UserError(
             f"{path}: codes have shape {codes.shape}, factors {table.shape}; "
@@ -331,8 +332,9 @@ def _understood(
         raise UserError(f"{path}: codes hold {codes.dtype}, not numbers")
     notes, indices = list(said), []
     for name, column in columns.items():
-        if column.dtype.kind == "c":
-            raise UserError(f"{path}: {name} holds complex numbers; give real ones or words")
+        if column.dtype.kind in "cV":
+            what = "complex numbers" if column.dtype.kind == "c" else "records"
+            raise UserError(f"{path}: {name} holds {what}; give real numbers or words")
         cells = column
         if cells.dtype.kind not in "fiub":
             try:

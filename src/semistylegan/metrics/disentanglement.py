@@ -205,12 +205,13 @@ def modularity(codes_NL: Any, factors_NF: Any, bins: int = BINS, space: FactorSp
 def irs(
     codes_NL: Any, factors_NF: Any, quantile: float = 0.99, bins: int = BINS, space: FactorSpace | None = None
 ) -> float:
-    """Interventional robustness score, in [0, 1], high is good (Suter et al. 2019, arXiv 1811.00007, section 4).
+    """Interventional robustness score, 1 at most, high is good (Suter et al. 2019, arXiv 1811.00007, section 4).
 
     Does an entry of the code stay where it is while its factor is held fixed and the others change? For each entry and
     factor: 1 - (mean over the factor's values of the `quantile` of |code - mean of that value's images|) / (largest
     |code - mean| of all); an entry's score is that of its best factor, and entries are weighted by their largest
-    deviation. Entries that never vary are left out; where none varies the score is 0.
+    deviation. Entries that never vary are left out; where none varies the score is 0. Noise can lie below 0: an image
+    may be farther from its value's mean than any is from that of all.
 
     Protocol (disentanglement_lib): quantile 0.99, factors of more than 20 values in 20 even bins, 10,000 images drawn
     from the grid. Pitfalls: it asks nothing of completeness (an entry may be robust and useless), depends on the scale

@@ -21,6 +21,8 @@ Mask = npt.NDArray[np.bool_]
 
 LARGEST = 1e100
 """Codes beyond this are called not finite: their squares would no longer be numbers."""
+SMALLEST = 1e-100
+"""Codes nearer to 0 (of a dead class, by a softmax) count as 0: the squares of the smallest would be, but not they."""
 LARGEST_INDEX = 2**53
 """From here on, floats do not tell whole numbers apart."""
 
@@ -48,7 +50,7 @@ def checked_table(name: str, table: Any, rows: int = 2) -> Floats:
         raise UserError(f"{name}: {len(out)} rows: at least {rows} images are needed")
     if not (np.abs(out) <= LARGEST).all():  # false for NaN too
         raise UserError(f"{name}: holds NaN, infinity or numbers over {LARGEST:g}; leave those images out")
-    return out
+    return np.where(np.abs(out) < SMALLEST, 0.0, out)
 
 
 def checked_factors(factors_NF: Any, codes: int, rows: int = 2) -> Ints:
