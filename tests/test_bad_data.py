@@ -335,6 +335,14 @@ def test_two_entries_of_one_name(tmp_path: Path) -> None:
         Dataset.open(tmp_path / "a.zip")
 
 
+@pytest.mark.parametrize("other", ["./x/a.png", "x//a.png", "x/./a.png"])
+def test_entries_that_would_be_one_file_in_a_folder(other: str, tmp_path: Path) -> None:
+    """Of these, `convert --to folder` would keep one; and a name that begins with a point would be a hidden file's."""
+    assert Dataset.open(packed(tmp_path / "a.zip", {other: PNG})).names == ["x/a.png"]
+    with pytest.raises(UserError, match=r"two entries are named 'x/a\.png'"):
+        Dataset.open(packed(tmp_path / "b.zip", {"x/a.png": PNG, other: PNG}))
+
+
 def test_an_entry_that_claims_another_size_than_it_has(tmp_path: Path) -> None:
     """The directory's offsets and sizes are not trusted."""
     path = packed(tmp_path / "a.zip", {"a.png": PNG})

@@ -359,6 +359,21 @@ def test_factors_are_not_written_where_they_would_change_the_labels(tmp_path: Pa
     assert Dataset.open(tmp_path).indices_NF()[:, 0].tolist() == [0, 2, 1, 1]
 
 
+def test_no_name_steers_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file's name, a factor's, or a value from others may hold escape sequences."""
+    (tmp_path / "\x1b[2J\x9b.png").write_bytes(b"none")
+    save_png(tmp_path / "a.png", render(0, 16))
+    table = "file_name,\x1b[31mhue\na.png,\x1b]0;title\x1b\\\n"
+    (tmp_path / "metadata.csv").write_text(table, encoding="utf-8")
+    for extra in ([], ["--write-factors", "--json"]):
+        main(["check", str(tmp_path), *extra])
+        said = "".join(capsys.readouterr())
+        assert "\x1b" not in said and "\x9b" not in said
+    (tmp_path / "metadata.csv").write_text(table + "\x1b[2J.png,?\n", encoding="utf-8")
+    assert main(["encode", "sprites", str(tmp_path / "\x1b[2J\x9b.png")]) == 2
+    assert r"\x1b[2J\x9b.png: not a PNG" in (said := capsys.readouterr().err) and "\x1b" not in said
+
+
 def test_factors_of_photos_of_any_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_png(tmp_path / "0.png", np.zeros((40, 30, 3), np.uint8))
     save_png(tmp_path / "1.png", np.zeros((90, 50, 3), np.uint8))

@@ -243,6 +243,10 @@ def test_what_is_measured_of_a_snapshot_reaches_the_training(monkeypatch: pytest
     assert heard == [(50, "mps"), True, None, False]
     with pytest.raises(UserError, match="--processes 0: must be over 0"):
         making.Train.parse("train", ["--data", "d", "--out", "o", "--processes", "0"])
+    with pytest.raises(UserError, match=r"--processes 64: .* divisor of 8"):  # or 64 would start, to say that each
+        making.Train.parse("train", ["--data", "d", "--out", "o", "--processes", "64"])
+    info = ["--preset", "info", "--labelled-batch", "3", "--processes", "4"]
+    assert making.Train.parse("train", ["--data", "d", "--out", "o", *info]).processes == 4
 
 
 def parse_train(*args: str) -> TrainConfig:
@@ -403,6 +407,17 @@ def test_our_bug_keeps_its_traceback(error: Exception, monkeypatch: pytest.Monke
     monkeypatch.setattr(using.Generate, "run", failing(error))
     with pytest.raises(type(error)):
         run("generate", "run", "--out", "x")
+
+
+def test_a_folder_that_is_gone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert run("check", ".") == 2
+    assert capsys.readouterr().err.endswith("has been removed; change to another one\n")
+    assert run("--version") == 0
 
 
 @pytest.mark.parametrize(("args", "told"), [("train --data d --out o", "goes on"), ("eval run", "starts over")])

@@ -489,6 +489,15 @@ def test_what_evaluate_writes(tmp_path: Path) -> None:
     assert "The oracle is the limit" in scores["note"]  # twenty steps make no oracle
 
 
+def test_no_scores_are_written_through_a_link_that_leads_out_of_the_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
+    (own := tmp_path / ".bashrc").write_text("precious")
+    (run / "metrics.json").symlink_to(own)
+    with pytest.raises(UserError, match=r"metrics.json: is a link that leads out of this folder, to .*; remove it"):
+        evaluate(run, images=200, device="cpu")
+    assert own.read_text() == "precious"
+
+
 def test_evaluating_again_gives_the_same_figures_and_appends(tmp_path: Path) -> None:
     run = make_run(tmp_path, write_world(tmp_path / "world.zip"))
     torch.manual_seed(1)

@@ -201,6 +201,11 @@ def test_the_card_says_where_it_comes_from(sprites_zip: Path, tmp_path: Path) ->
     (run.path / "metrics.json").write_text(json.dumps(scores))
     text = card.write(load(run.path), half=False, size=1)
     assert "| MIG | 0.500 | higher |" in text and "| hue | 0.100 | 0.200 |" in text
+    odd = {"mig": {}, "l2": "x", "images": [], "per_factor": {"hue": 1, "x": {"mae": {}, "mae_gen": 1}}}
+    for other in (json.dumps(scores | odd), "[1]", "[" * 100_000, "null"):
+        (run.path / "metrics.json").write_text(other)
+        text = card.write(load(run.path), half=False, size=1)
+        assert "MIG" not in text and "error of E" not in text
     (run.path / "metrics.json").write_text(json.dumps(scores | {"weights_sha256": "other"}))
     text = card.write(load(run.path), half=False, size=1)
     assert "## Scores" not in text

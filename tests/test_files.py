@@ -17,6 +17,7 @@ from semistylegan.files import (
     cache_folder,
     held,
     make_folder,
+    require_inside,
     require_own,
     write_json,
     write_jsonl,
@@ -84,6 +85,15 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     write_text(tmp_path / "metadata.csv", "new")
     assert (tmp_path / "there" / "labels.csv").read_text() == "new"
     assert (tmp_path / "metadata.csv").is_symlink()
+
+
+def test_nothing_is_made_through_a_link_to_nothing(tmp_path: Path) -> None:
+    """A folder from others could have it put what they like into a file of the user's: ~/.bash_login is a program."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "metadata.csv").symlink_to(Path("..") / ".bash_login")
+    with pytest.raises(UserError, match=r"metadata.csv: is a link to nothing \(.*bash_login\); remove it"):
+        write_text(tmp_path / "photos" / "metadata.csv", "file_name,$(rm x)")
+    assert [p.name for p in tmp_path.iterdir()] == ["photos"]
 
 
 def test_a_link_that_leads_to_itself_is_replaced(tmp_path: Path) -> None:
@@ -189,6 +199,18 @@ def test_what_is_held_is_free_after_the_block(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with held(tmp_path, "taken"):
         pass
+
+
+def test_a_file_that_is_written_may_be_a_link_within_its_folder_alone(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "kept.jsonl").write_text("")
+    (run / "metric-a.jsonl").symlink_to("kept.jsonl")
+    (run / "other.jsonl").symlink_to("../elsewhere")
+    require_inside(run, "metric-*.jsonl", "gone")
+    (run / "metric-b.jsonl").symlink_to("../elsewhere")
+    with pytest.raises(UserError, match=r"metric-b.jsonl: is a link that leads out of this folder, to .*; remove it"):
+        require_inside(run, "gone", "metric-*.jsonl")
 
 
 def test_own_and_hidden_files_may_be_there_and_no_others(tmp_path: Path) -> None:

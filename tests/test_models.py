@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -353,6 +354,7 @@ def test_a_damaged_model_is_one_line(tmp_path: Path, file: str, damage: str) -> 
         *[("channels", 2), ("max_width", 0), ("w_dim", -1), ("code_dim", 64.0), ("mapping_layers", "2")],
         *[("mapping_lr", None), ("backbone", "stylegan3"), ("encoder", [1]), ("second_head", 1)],
         *[("coarse", 4), ("z_dim", 0)],
+        *[("mapping_layers", 2**40), ("code_dim", 10**30), ("z_dim", 2**40), ("mapping_lr", 0.0)],
     ],
 )
 def test_values_that_no_network_has_are_one_line(tmp_path: Path, field: str, value: object) -> None:
@@ -382,6 +384,25 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
     save(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(tiny(32).to_json()))
     with pytest.raises(UserError, match="do not fit"):
+        load_model(tmp_path)
+
+
+def test_networks_that_the_file_has_no_weights_of_are_not_built(tmp_path: Path) -> None:
+    """This one would take terabytes."""
+    save(tmp_path)
+    document = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**document, "z_dim": 2**20, "code_dim": 2**20, "w_dim": 2**20}))
+    with pytest.raises(UserError, match=r"model.safetensors: weights of G do not fit config.json"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, weight: float) -> None:
+    save(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    next(tensor for name, tensor in tensors.items() if name.startswith("E."))[...] = weight
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match="weights of E are NaN or infinite; take another checkpoint"):
         load_model(tmp_path)
 
 

@@ -309,6 +309,35 @@ def test_scores_that_are_no_numbers_are_left_out(folder: Path) -> None:
     assert "errors" not in page.sections
 
 
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize("file", ["config.json", "metrics.json", "factors.json"])
+def test_brackets_without_end_are_named(file: str, folder: Path) -> None:
+    (folder / "run" / file).write_text(DEEP)
+    with pytest.raises(UserError, match=f"{file}: "):
+        write_report(folder / "run")
+
+
+@pytest.mark.parametrize("errors", [1e999, [1], {"hue": True, "scale": {"mae": {}, "mae_gen": 10**400}}])
+def test_errors_and_statistics_of_other_types_are_left_out(errors: object, folder: Path) -> None:
+    (folder / "run/metrics.json").write_text(json.dumps({"mig": 10**400, "per_factor": errors}))
+    (folder / "run/stats.jsonl").write_text(f"{DEEP}\n")
+    _, page = read(folder / "run")
+    assert {"numbers", "errors", "training"}.isdisjoint(page.sections)
+
+
+@pytest.mark.parametrize("train", [{"data": None}, {"data": 5}, {"system": ["semi"]}])
+def test_settings_of_other_types_are_told_as_they_are(train: dict[str, object], folder: Path) -> None:
+    config = folder / "run/config.json"
+    document = json.loads(config.read_text())
+    config.write_text(json.dumps({**document, "train": {**document["train"], **train}}))
+    read(folder / "run")
+    config.write_text(json.dumps({**document, "train": [train]}))
+    with pytest.raises(UserError, match="not the configuration of a run"):
+        write_report(folder / "run")
+
+
 def test_misread_images_are_marked(folder: Path) -> None:
     facts = gather(folder / "run")
     text, _ = read(folder / "run")
@@ -353,6 +382,17 @@ def test_readings_are_of_the_images_they_stand_beside(tmp_path: Path) -> None:
     for reading in gather(run).readings:
         level_F = data.labels.level_NF[data.names.index(reading.name)]
         assert reading.true_F == pytest.approx([level_F[0] / 2, level_F[1] * 12 / 11, *level_F[2:]])
+
+
+def test_no_page_is_written_through_a_link_that_leads_out_of_the_run(folder: Path, tmp_path: Path) -> None:
+    """A run that somebody handed on may hold one to a file of the user's."""
+    own, page = tmp_path / ".bashrc", folder / "run" / "report.html"
+    own.write_text("precious")
+    page.unlink(missing_ok=True)
+    page.symlink_to(own)
+    with pytest.raises(UserError, match=r"report.html: is a link that leads out of this folder, to .*; remove it"):
+        write_report(folder / "run")
+    assert own.read_text() == "precious"
 
 
 def test_errors_take_one_line(tmp_path: Path, folder: Path) -> None:

@@ -1062,6 +1062,17 @@ def test_a_folder_with_other_things_in_it_is_not_a_run(
     assert capsys.readouterr().err == ""  # refused before anything is said of the training
 
 
+def test_nothing_is_written_through_a_link_that_leads_out_of_the_run(sprites_zip: Path, tmp_path: Path) -> None:
+    """A run that somebody handed on may hold one to a file of the user's."""
+    (own := tmp_path / ".bashrc").write_text("precious")
+    settings = config(sprites_zip, tmp_path / "run", width=8, kimg=0.032)
+    (train(settings).path / "stats.jsonl").unlink()
+    (tmp_path / "run" / "stats.jsonl").symlink_to(own)
+    with pytest.raises(UserError, match=r"stats.jsonl: is a link that leads out of this folder, to .*; remove it"):
+        train(settings)
+    assert own.read_text() == "precious"
+
+
 def test_a_run_of_other_settings_is_refused_before_anything_is_said(
     sprites_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

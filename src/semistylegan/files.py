@@ -27,13 +27,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Raises:
         UserError: a device or a pipe stands there (/dev/null, /dev/stdout): a rename would put a file in its place. Or
-            no folder can be made there.
+            a link to nothing: in a folder from others it may name a file of the user's that is yet to come
+            (~/.bash_login). Or no folder can be made there.
         OSError: what writing raised, e.g. ENOSPC; nothing is left behind.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise UserError(f"{path}: is a device or a pipe; give the name of a file")
     if path.is_symlink():
-        path = Path(os.path.realpath(path))
+        link, path = path, Path(os.path.realpath(path))
+        if not os.path.lexists(path):
+            raise UserError(f"{link}: is a link to nothing ({path}); remove it, or make that file first")
     make_folder(path.parent)
     temporary = None
     try:
@@ -116,6 +119,19 @@ def require_own(folder: Path, names: Container[str]) -> None:
     other = sorted(p.name for p in folder.iterdir() if p.name not in names) if folder.is_dir() else []
     if found := [name for name in other if not name.startswith(".")]:
         raise UserError(f"{folder}: holds other files ({found[0]}); give an empty or a new folder as --out")
+
+
+def require_inside(folder: Path, *patterns: str) -> None:
+    """Checks that no such file of a folder, which will be written, is a link that leads out of it: in a folder from
+    others it may lead to one of the user's own.
+
+    Raises:
+        UserError: one is; names it.
+    """
+    root = os.path.realpath(folder)
+    for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
+        if path.is_symlink() and not (target := Path(os.path.realpath(path))).is_relative_to(root):
+            raise UserError(f"{path}: is a link that leads out of this folder, to {target}; remove it")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,12 @@ class Plain(Console):
     def on_broken_pipe(self) -> None:
         """A reader that leaves (`| head`) is told as by other prints; rich ends the program with status 1."""
         raise BrokenPipeError
+
+
+def visible(text: str) -> str:
+    """Text on one line, its control characters written out: in a name from others they could steer the terminal."""
+    control = ("Cc", "Zl", "Zp")
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in control else c for c in text)
 
 
 class Meter(Protocol):

@@ -19,7 +19,7 @@ from semistylegan import __version__
 from semistylegan.cli import edit, exporting, importing, labelling, making, pages, parsing, studying, using
 from semistylegan.cli.command import Command
 from semistylegan.errors import UserError
-from semistylegan.progress import first_to_say
+from semistylegan.progress import first_to_say, visible
 from semistylegan.signals import heard_by
 
 COMMANDS: dict[str, type[Command]] = {
@@ -100,6 +100,10 @@ def _dispatch(args: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"; perhaps you meant {near[0]}" if near else ""
         raise UserError(f"{repr(name) + ': no such command' if name else 'no command given'}{hint}; see --help")
+    try:
+        os.getcwd()
+    except FileNotFoundError:  # in which torch cannot even be loaded
+        raise UserError("the folder that you are in has been removed; change to another one") from None
     command = COMMANDS[name].parse(name, rest)
     if (path := command.run()) is not None:
         print(path)
@@ -125,10 +129,11 @@ def overview() -> str:
 
 def _fail(message: str) -> int:
     if first_to_say(message):
-        print(f"{parsing.PROGRAM}: {message}", file=sys.stderr)
+        print(f"{parsing.PROGRAM}: {visible(message)}", file=sys.stderr)
     return 2
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     if first_to_say(str(message)):
-        print(f"{parsing.PROGRAM}: note: {message}", file=sys.stderr)
+        said = "\n".join(map(visible, str(message).split("\n")))
+        print(f"{parsing.PROGRAM}: note: {said}", file=sys.stderr)

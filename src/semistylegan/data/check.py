@@ -118,14 +118,15 @@ class Report:
                 values = values if f.values is None else f"{f.values}: {values}"
                 values = textwrap.shorten(values, RANGE, placeholder=" …")
                 fewest = "" if f.smallest is None else f"{f.smallest[0]}: {f.smallest[1]:,}"
-                table.add_row(f.name, f.kind, values, f"{f.labelled:,}", f"{f.share:.2%}", fewest)
+                words = map(progress.visible, (f.name, f.kind, values))
+                table.add_row(*words, f"{f.labelled:,}", f"{f.share:.2%}", progress.visible(fewest))
             console.print(table)
         else:
             without = ": it can be trained on without labels (--preset info)" if self.ok else ""
             console.print(f"no factors{without}")
         for title, items in (("warning", self.warnings), ("problem", self.problems)):
             for item in items[:SHOWN]:
-                console.print(f"{title}: {item}", markup=False)
+                console.print(f"{title}: {progress.visible(str(item))}", markup=False)
             if len(items) > SHOWN:
                 console.print(f"and {len(items) - SHOWN:,} more {title}s (--json lists them all)")
         if self.ok:

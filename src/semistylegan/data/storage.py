@@ -470,12 +470,17 @@ def hidden(name: str) -> bool:
 
 
 def _entry_name(info: zipfile.ZipInfo) -> str:
-    """With forward slashes. Info-ZIP on Linux writes UTF-8 and does not say so, and zipfile takes that for cp437."""
+    """As short as it can be, with forward slashes: a//b.png and ./a/b.png would both become a/b.png in a folder.
+    Info-ZIP on Linux writes UTF-8 and does not say so, and zipfile takes that for cp437."""
     name = info.filename
     if not name.isascii() and not info.flag_bits & _SAYS_UTF8:
         with suppress(UnicodeError):
             name = name.encode("cp437").decode()
-    return name.replace("\\", "/")
+    name = name.replace("\\", "/")
+    if "//" in name or "./" in name:  # few names: they are not all taken apart
+        root, name = name[:1] == "/", "/".join(part for part in name.split("/") if part not in ("", "."))
+        return f"/{name}" if root else name
+    return name
 
 
 def _climbs(name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import shlex
 from pathlib import Path
 
@@ -12,10 +11,11 @@ from semistylegan.editing import Model
 from semistylegan.errors import UserError
 from semistylegan.files import sha256_of
 from semistylegan.models.checkpoint import WEIGHTS_FILE
+from semistylegan.report.facts import per_factor, scores_of
 from semistylegan.report.scores import TILES
 from semistylegan.report.words import options
 from semistylegan.training.config import FREE_TO_CHANGE, TrainConfig
-from semistylegan.training.run import Run
+from semistylegan.training.run import Run, number
 
 LIMITS = """\
 It draws what its data shows and nothing else, and reads images that look like its data alone: what it says of others
@@ -80,19 +80,20 @@ def row(*cells: str) -> str:
 
 def _scores(run: Path, checkpoint: Path) -> str | None:
     try:
-        metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        metrics = scores_of(run)
+    except UserError:
         return None
     if metrics.get("weights_sha256") != sha256_of(checkpoint / WEIGHTS_FILE):
         return None
     named = [*((key, name, better) for key, name, better, *_ in TILES), ("oracle_l2", "L2 of the oracle", "lower")]
-    rows = [row(name, f"{metrics[key]:.3f}", better) for key, name, better in named if metrics.get(key) is not None]
+    rows = [row(name, f"{v:.3f}", better) for key, name, better in named if (v := number(metrics.get(key))) is not None]
     table = "| score | value | better |\n| --- | --- | --- |\n" + "\n".join(rows)
     factors = [
-        row(name, f"{errors['mae']:.3f}", f"{errors['mae_gen']:.3f}")
-        for name, errors in (metrics.get("per_factor") or {}).items()
-        if errors.get("mae") is not None and errors.get("mae_gen") is not None
+        row(name, f"{mae:.3f}", f"{mae_gen:.3f}")
+        for name, errors in per_factor(metrics).items()
+        if (mae := number(errors.get("mae"))) is not None and (mae_gen := number(errors.get("mae_gen"))) is not None
     ]
     if factors:
         table += "\n\n| factor | error of E | error of G |\n| --- | --- | --- |\n" + "\n".join(factors)
-    return f"On {metrics['images']:,} images, weights in single precision:\n\n{table}" if "images" in metrics else table
+    images = number(metrics.get("images"))
+    return table if images is None else f"On {images:,.0f} images, weights in single precision:\n\n{table}"

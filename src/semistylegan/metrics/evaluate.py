@@ -77,6 +77,7 @@ def evaluate(
     seed = checked_count("seed", seed, 0)
     subject = subject_of(run_path, kimg, data_path, out, where)
     folder = out or Path(run_path)
+    files.require_inside(folder, "metrics.json", "metric-*.jsonl", "edits.png")
     oracle = oracle_for(subject.data, where)
     readings = subject.readings(oracle, images, seed)
     readings.inception = network
@@ -253,7 +254,7 @@ def earlier(run: Path, identity: dict[str, Any], oracle: float | None) -> dict[s
     nothing where they differ. That scores of these weights make room for those of other images is said."""
     try:
         document = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(document, dict) or oracle_of(document) != oracle or version_of(document) != VERSION:
         return {}

@@ -83,20 +83,29 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> Networks:
         tensors = load_file(folder / WEIGHTS_FILE)
     except UserError as error:
         raise UserError(f"{folder / CONFIG_FILE}: {error}") from None
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise UserError(f"{folder}: not a readable model ({error}); train again or take another checkpoint") from None
     if config.code_width != space.code_width:
         raise UserError(f"{folder}: {FACTORS_FILE} does not belong to this {CONFIG_FILE}: codes differ in width")
-    G, E = build_generator(config), Encoder(config, build_trunk(config))
+    with torch.device("meta"):  # sizes alone: networks that the file has no weights of could fill the memory
+        planned = _built(config)
+    for name, plan in zip("GE", planned, strict=True):
+        shapes = {key: weight.shape for key, weight in plan.state_dict().items()}
+        if shapes != {key: weight.shape for key, weight in under(name, tensors).items()}:
+            raise UserError(f"{folder / WEIGHTS_FILE}: weights of {name} do not fit {CONFIG_FILE}")
+    G, E = _built(config)
     networks: tuple[tuple[str, nn.Module], ...] = (("G", G), ("E", E))
     for name, network in networks:
-        try:
-            network.load_state_dict(under(name, tensors))
-        except RuntimeError:
-            raise UserError(f"{folder / WEIGHTS_FILE}: weights of {name} do not fit {CONFIG_FILE}") from None
+        network.load_state_dict(under(name, tensors))
+        if not all(weight.isfinite().all() for weight in network.state_dict().values()):
+            raise UserError(f"{folder / WEIGHTS_FILE}: weights of {name} are NaN or infinite; take another checkpoint")
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         network.eval().requires_grad_(False)
     return Networks(config, space, G, E)
+
+
+def _built(config: ModelConfig) -> tuple[Generator, Encoder]:
+    return build_generator(config), Encoder(config, build_trunk(config))
 
 
 def checkpoint_name(kimg: float) -> str:

@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from semistylegan.errors import UserError
 
+MOST, MOST_LAYERS = 2**20, 100
+"""Larger numbers of anything, and of layers in the mapping network, are a mistake."""
 Size = Literal["tiny", "small", "base", "paper"]
 Backbone = Literal["stylegan2", "stylegan"]
 EncoderKind = Literal["separate", "shared"]
@@ -141,13 +143,14 @@ class ModelConfig:
         fits = {
             "resolution": self.resolution in sizes[2:],
             "channels": self.channels in (1, 3),
-            "code_width": self.code_width >= 0,
+            "code_width": 0 <= self.code_width <= MOST,
             "coarse": not self.coarse or (self.coarse in sizes and self.coarse <= self.seen <= self.resolution),
             "seen": not self.coarse or self.seen in sizes,
-            "z_dim": self.z_dim == 0 if self.coarse else self.z_dim > 0,
+            "z_dim": self.z_dim == 0 if self.coarse else 0 < self.z_dim <= MOST,
+            "mapping_layers": 0 < self.mapping_layers <= MOST_LAYERS,
+            "mapping_lr": 0 < self.mapping_lr <= MOST,
         }
-        fits |= {name: getattr(self, name) > 0 for name in ("max_width", "base_width", "w_dim", "code_dim")}
-        fits["mapping_layers"] = self.mapping_layers > 0
+        fits |= {name: 0 < getattr(self, name) <= MOST for name in ("max_width", "base_width", "w_dim", "code_dim")}
         return next((name for name, fit in fits.items() if not fit), None)
 
 

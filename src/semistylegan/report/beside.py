@@ -11,7 +11,7 @@ from typing import Any
 from semistylegan.editing import load
 from semistylegan.errors import UserError
 from semistylegan.metrics.scores import METRIC_OF
-from semistylegan.report.facts import history_of, protocol_of, scores_of
+from semistylegan.report.facts import history_of, per_factor, protocol_of, scores_of
 from semistylegan.report.html import ImageArray, escape, percent, section, sheet, whole
 from semistylegan.report.scores import MORE, TILES, error_made
 from semistylegan.training.config import FREE_TO_CHANGE
@@ -180,14 +180,14 @@ def _notes(columns: Sequence[Column]) -> str:
 
 def _errors(columns: Sequence[Column]) -> str:
     """Mean errors for each factor: the encoder's, then the generator's."""
-    names = dict.fromkeys(name for c in columns for name in (c.metrics.get("per_factor") or {}))
+    names = dict.fromkeys(name for c in columns for name in per_factor(c.metrics))
     if not names:
         return ""
     rows = []
     for name in names:
         cells = []
         for c in columns:
-            entry = (c.metrics.get("per_factor") or {}).get(name) or {}
+            entry = per_factor(c.metrics).get(name, {})
             both = [
                 f'<span class="{colour}">{percent(v)}</span>'
                 for colour, key in (("e", "mae"), ("g", error_made(entry)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,12 +118,12 @@ class Facts:
 
     def errors_of(self, factor: Factor) -> tuple[float | None, float | None]:
         """Mean error of the encoder and of the generator (of an editor's edits) on a factor, 0 to 1, where measured."""
-        entry = (self.metrics.get("per_factor") or {}).get(factor.name) or {}
+        entry = per_factor(self.metrics).get(factor.name, {})
         return number(entry.get("mae")), number(entry.get(self._made))
 
     def constants_of(self, factor: Factor) -> tuple[float, float]:
         """The same errors of whoever says, or draws, always the same: measured, else of even values."""
-        entry = (self.metrics.get("per_factor") or {}).get(factor.name) or {}
+        entry = per_factor(self.metrics).get(factor.name, {})
         told = (number(entry.get(f"{key}_constant")) for key in ("mae", self._made))
         e, g = (constant_level(factor) if error is None else error for error in told)
         return e, g
@@ -146,7 +146,7 @@ def gather(run_path: Path) -> Facts:
     data: Dataset | None = None
     missing = ""
     try:
-        data = Dataset.open(train["data"])
+        data = Dataset.open(str(train["data"]))
         if (data.resolution, data.channels) != (model.resolution, model.channels):
             data, missing = None, f"{train['data']} now holds images of another size"
         elif data.fingerprint() != document.get("data_fingerprint"):
@@ -184,7 +184,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(row, dict):
                 rows.append(row)
@@ -238,9 +238,15 @@ def scores_of(run_path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable ({error}); remove it and evaluate again") from None
     return document if isinstance(document, dict) else {}
+
+
+def per_factor(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Factor -> its errors in a `metrics.json`; whatever else stands there is left out."""
+    found = metrics.get("per_factor")
+    return {k: e for k, e in found.items() if isinstance(e, dict)} if isinstance(found, dict) else {}
 
 
 def _labelled(path: Path, space: FactorSpace, data: Dataset | None) -> Labelled:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from semistylegan.files import write_text
+from semistylegan.files import require_inside, write_text
 from semistylegan.report.beside import beside
 from semistylegan.report.curves import Chart, Line, bars, charts, counts
 from semistylegan.report.facts import SAMPLES, Facts, Reading, gather
@@ -35,9 +35,11 @@ def write_report(run_path: str | Path, others: Sequence[Path] = ()) -> Path:
         the file's path.
 
     Raises:
-        UserError: not a run, or one without a finished checkpoint; the others likewise.
+        UserError: not a run, or one without a finished checkpoint; the others likewise. A link to elsewhere stands
+            where the page is written.
     """
     run = Path(run_path)
+    require_inside(run, FILE)
     compared = beside(run, others)  # before what takes long: it finds what is wrong with the others
     write_text(run / FILE, page(gather(run), compared))
     return run / FILE

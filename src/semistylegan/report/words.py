@@ -83,7 +83,7 @@ def options(train: Mapping[str, Any], resolution: int) -> list[str]:
     """The options of `train` in which a configuration, as `config.json` has it, differs from its preset; the size
     decides the learning rates."""
     try:
-        system = train.get("system", "")
+        system = str(train.get("system", ""))
         config = TrainConfig.preset(system, data="-", out="-", size=train.get("size", "tiny")).resolved(resolution)
         usual = config.to_json() | {"size": PRESETS[system].get("size", TrainConfig.size)}
     except (UserError, KeyError):

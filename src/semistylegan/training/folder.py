@@ -44,8 +44,10 @@ def refuse_other(run: Run, config: TrainConfig, data: Dataset, reschedule: bool)
     """
     Raises:
         UserError: the folder belongs to a run of other settings or data, or holds other files. Or its run was planned
-            for another length: without `reschedule`; with it, where it has no way to the new end, or is none.
+            for another length: without `reschedule`; with it, where it has no way to the new end, or is none. Or a file
+            of it that is written is a link to elsewhere.
     """
+    files.require_inside(run.path, CONFIG, *START_FILES, STATS, "metric-*.jsonl", "fakes*.png")
     if not (run.path / CONFIG).exists():
         files.require_own(run.path, START_FILES)
         if reschedule:

@@ -41,9 +41,9 @@ class Run:
             document = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError(f"{self.path}: not a run (no {CONFIG}); give the --out folder of a training") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # of brackets without end
             raise UserError(f"{file}: not readable ({error})") from None
-        if not isinstance(document, dict) or "train" not in document:
+        if not isinstance(document, dict) or not isinstance(document.get("train"), dict):
             raise UserError(f"{file}: not the configuration of a run; give the --out folder of a training")
         return document
 
@@ -80,7 +80,7 @@ class Run:
             return FactorSpace.from_json({"factors": document[LABEL_FACTORS]}) if LABEL_FACTORS in document else default
         except FileNotFoundError:
             return default
-        except (ValueError, OSError, TypeError) as error:
+        except (ValueError, OSError, TypeError, RecursionError) as error:
             raise UserError(f"{file}: {error}") from None
 
     def checkpoint(self, kimg: float | None = None) -> Path:
@@ -162,13 +162,16 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         try:
             if line.endswith(b"\n"):
                 rows.append(json.loads(line))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number}: not readable ({error}); remove this line") from None
     return rows
 
 
 def number(value: Any) -> float | None:
     """A finite number, or None for everything else that a JSON file may hold."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number of hundreds of digits
+        return None

@@ -119,7 +119,9 @@ class TrainState:
             tensors = load_file(folder / STATE_FILE)
             counters = json.loads((folder / COUNTERS_FILE).read_text(encoding="utf-8"))
             step, images, seconds = (counters[name] for name in COUNTERS)
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            if not (type(step) is type(images) is int and type(seconds) in (int, float)):
+                raise ValueError(f"{COUNTERS_FILE} holds other values than numbers")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
             raise UserError(
                 f"{folder}: cannot go on from this checkpoint ({error}); remove it to use the one before"
             ) from None
