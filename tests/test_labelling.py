@@ -1449,30 +1449,6 @@ def test_notes_leave_what_saves_in_reach(browser: BrowserContext, photos: Path) 
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("key", ["Tab", "Shift+Tab"])
-def test_what_has_the_focus_is_in_sight(browser: BrowserContext, photos: Path, key: str) -> None:
-    tab = browser.new_page()
-    tab.set_viewport_size({"width": 640, "height": 450})  # 1280 x 900 at 200%
-    tab.emulate_media(reduced_motion="reduce")
-    with running(make_app(Desk(photos, "kind=a|b,turn:angle,size:0..10,other=c|d,last:0..1"))) as address:
-        opened(tab, address)
-        for _ in range(24):
-            tab.keyboard.press(key)
-            tab.wait_for_function(
-                """() => {
-                  const one = document.activeElement;
-                  if (!one.closest(".question")) return true;
-                  const { left, top, width, height } = one.getBoundingClientRect();
-                  const [over, under] = [0.1, 0.9].map((part) =>
-                    document.elementFromPoint(left + width / 2, top + part * height));
-                  return one.closest(".question").contains(over) && one.closest(".question").contains(under);
-                }""",
-                timeout=5000,
-            )
-    tab.close()
-
-
-@pytest.mark.timeout(120)
 def test_an_undo_that_was_not_answered_can_be_tried_again(page: Page, photos: Path) -> None:
     with running(make_app(Desk(photos, "kind=a|b"))) as address:
         opened(page, address)

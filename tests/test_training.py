@@ -1148,7 +1148,7 @@ def test_numpys_numbers_are_numbers() -> None:
         (lambda train: {**train, "kimg": "0.016"}, "--kimg 0.016: must be a number"),
         (lambda train: {**train, "kimg": None}, "--kimg None: must be a number"),
         (lambda train: {k: v for k, v in train.items() if k != "data"}, "field 'data' is missing"),
-        (lambda train: None, "no object of fields and values"),
+        (lambda train: None, "not the configuration of a run"),
     ],
 )
 def test_a_configuration_that_somebody_edited_is_one_line(

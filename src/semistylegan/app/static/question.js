@@ -181,8 +181,10 @@ export class Question {
       button.setAttribute("aria-checked", String(i === chosen));
       button.tabIndex = i === Math.max(0, chosen) ? 0 : -1;
     });
-    // The focus goes with the answer: where it stayed behind, Enter would answer what was there before the arrows.
-    if (this.buttons?.includes(document.activeElement)) this.buttons[Math.max(0, chosen)].focus();
+    // The focus goes with the answer: where it stayed behind, Enter would answer what was there before the arrows. Where
+    // it is already, it is not set anew, which would scroll back to it.
+    const focused = this.buttons?.[Math.max(0, chosen)];
+    if (focused !== document.activeElement && this.buttons?.includes(document.activeElement)) focused.focus();
     if (this.target && !open) this.move(this.factor.levelOf(this.value));
     this.target?.setAttribute("aria-valuetext", open ? "open" : text);
   }
