@@ -241,12 +241,14 @@ def test_what_is_measured_of_a_snapshot_reaches_the_training(monkeypatch: pytest
     assert run("train", "--data", "d", "--out", "o", "--snap-images", 50, "--device", "mps", "--reschedule") == 0
     assert run("train", "--data", "d", "--out", "o") == 0
     assert heard == [(50, "mps"), True, None, False]
+
+
+def test_processes_that_do_not_fit_are_told_before_any_starts() -> None:
     with pytest.raises(UserError, match="--processes 0: must be over 0"):
-        making.Train.parse("train", ["--data", "d", "--out", "o", "--processes", "0"])
-    with pytest.raises(UserError, match=r"--processes 64: .* divisor of 8"):  # or 64 would start, to say that each
-        making.Train.parse("train", ["--data", "d", "--out", "o", "--processes", "64"])
-    info = ["--preset", "info", "--labelled-batch", "3", "--processes", "4"]
-    assert making.Train.parse("train", ["--data", "d", "--out", "o", *info]).processes == 4
+        parse_train("--processes", "0")
+    with pytest.raises(UserError, match=r"--processes 64: .* divisor of 8"):
+        parse_train("--processes", "64")
+    parse_train("--preset", "info", "--labelled-batch", "3", "--processes", "4")  # it takes no labelled ones
 
 
 def parse_train(*args: str) -> TrainConfig:

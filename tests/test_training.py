@@ -1163,7 +1163,7 @@ def test_a_configuration_that_somebody_edited_is_one_line(
     assert str(caught.value).startswith(f"{run.path / 'config.json'}: ")
 
 
-@pytest.mark.parametrize("counters", ["{}", "[]"])
+@pytest.mark.parametrize("counters", ["{}", "[]", '{"step": 1, "images": "", "seconds": 1.0}', "[" * 100_000])
 def test_counters_that_do_not_fit_are_one_line(sprites_zip: Path, tmp_path: Path, counters: str) -> None:
     settings = config(sprites_zip, tmp_path / "run", kimg=0.016, width=8)
     file = train(settings).checkpoint() / "train-state.json"
