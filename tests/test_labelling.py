@@ -1437,6 +1437,28 @@ def test_a_phone(browser: BrowserContext, photos: Path, width: int, height: int)
 
 
 @pytest.mark.timeout(120)
+def test_tab_stops_where_it_can_be_seen(browser: BrowserContext, photos: Path) -> None:
+    tab = browser.new_page()
+    tab.set_viewport_size({"width": 640, "height": 450})  # a laptop's window at 200%
+    with running(make_app(Desk(photos, ASKED + ",mood,turn:angle"))) as address:
+        opened(tab, address)
+        for step in ["Tab"] * 24 + ["Shift+Tab"] * 24:
+            tab.keyboard.press(step)
+            if not tab.evaluate("document.activeElement.closest('#questions') !== null"):
+                continue
+            tab.wait_for_function(
+                """() => {
+                  const box = (element) => element.getBoundingClientRect();
+                  const [image, bar] = ["#look", "#actions"].map((name) => box(document.querySelector(name)));
+                  const focused = box(document.activeElement);
+                  return focused.top >= image.bottom - 1 && focused.bottom <= bar.top + 1;
+                }""",
+                timeout=5000,
+            )
+    tab.close()
+
+
+@pytest.mark.timeout(120)
 def test_notes_leave_what_saves_in_reach(browser: BrowserContext, photos: Path) -> None:
     tab = browser.new_page()
     tab.set_viewport_size({"width": 360, "height": 740})

@@ -398,7 +398,13 @@ def test_no_page_is_written_through_a_link_that_leads_out_of_the_run(folder: Pat
 def test_errors_take_one_line(tmp_path: Path, folder: Path) -> None:
     shutil.rmtree(folder / "run/checkpoint-000004")
     (tmp_path / "empty").mkdir()
-    for run, message in ((folder / "run", "no finished checkpoint"), (tmp_path / "empty", "not a run")):
+    file = tmp_path / "file"
+    file.touch()
+    for run, message in (
+        (folder / "run", "no finished checkpoint"),
+        (tmp_path / "empty", "not a run"),
+        (file, "not a run"),
+    ):
         with pytest.raises(UserError, match=message) as raised:
             write_report(run)
         assert "\n" not in str(raised.value)

@@ -559,6 +559,51 @@ def test_keys_do_everything(page: Page, served: Served) -> None:
     shows(page, model, {})
 
 
+@pytest.mark.parametrize(
+    ("pressed", "does"),
+    [
+        ({"key": "т", "code": "KeyN"}, "location.hash !== before"),  # Cyrillic
+        ({"key": "т", "code": "KeyN", "shiftKey": True}, "false"),
+        ({"key": "é", "code": "Digit2"}, "document.querySelector('.factor.active').dataset.factor === 'hue'"),  # French
+        ({"key": "n", "code": "KeyB"}, "location.hash !== before"),  # Dvorak: what is printed on the key counts
+        ({"key": "2", "code": "Digit2"}, "document.querySelector('.factor.active').dataset.factor === 'hue'"),
+    ],
+)
+def test_keys_of_any_layout(page: Page, served: Served, pressed: dict[str, Any], does: str) -> None:
+    opened(page, served[0])
+    page.keyboard.press("1")
+    page.evaluate("window.before = location.hash")
+    page.evaluate(
+        "key => document.body.dispatchEvent(new KeyboardEvent('keydown', { ...key, bubbles: true }))", pressed
+    )
+    page.wait_for_timeout(300)
+    assert page.evaluate(does if does != "false" else "location.hash === before")
+
+
+def test_the_focus_is_handed_on_by_what_can_be_pressed_no_more(page: Page, served: Served) -> None:
+    opened(page, served[0])
+    has_it = "place => document.activeElement.closest(place) !== null"
+
+    def press(button: str, then: str) -> None:
+        page.locator(button).focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function(has_it, arg=then)
+        page.wait_for_timeout(100)
+        assert page.evaluate(has_it, then), button
+
+    slide(page, "scale", 0.5)
+    press("[data-factor=scale] [aria-label='Reset scale']", "[data-factor=scale]")
+    press("#undo", "#undo")
+    press("#undo", "#redo")
+    press("#redo", "#redo")
+    press("#redo", "#undo")
+    press("#undo", "#undo")
+    press("#resetall", "#shown")
+    page.keyboard.press("g")
+    press("#grid .tile:last-child", "#shown")
+    assert page.evaluate("document.activeElement.checkVisibility()")
+
+
 def test_a_typed_value_and_one_that_does_not_fit(page: Page, served: Served) -> None:
     address, model = served
     opened(page, address)

@@ -39,7 +39,7 @@ class Run:
         file = self.path / CONFIG
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"{self.path}: not a run (no {CONFIG}); give the --out folder of a training") from None
         except (OSError, ValueError, RecursionError) as error:  # of brackets without end
             raise UserError(f"{file}: not readable ({error})") from None

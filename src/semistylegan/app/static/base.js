@@ -115,9 +115,14 @@ export function say(text, { bad = false, seconds = bad ? 8 : 3 } = {}) {
   return note;
 }
 
-/** The name of a key press: "n", "shift+z", "mod+z" (Ctrl, or Command on a Mac), "arrowleft", "?". */
+/**
+ * The name of a key press: "n", "shift+z", "mod+z" (Ctrl, or Command on a Mac), "arrowleft", "?". Where a layout has no
+ * Latin letter or no figure on a key, what a keyboard of Latin letters has there.
+ */
 export function keyName(event) {
-  const key = event.key.toLowerCase();
+  const [, letter, figure] = event.code.match(/^(?:Key([A-Z])|Digit(\d))$/) ?? [];
+  const latin = letter && event.key > "\x7f" ? letter : figure && !event.shiftKey ? figure : event.key;
+  const key = latin.toLowerCase();
   const shift = event.shiftKey && (key.length > 1 || /[a-z]/.test(key)) ? "shift+" : "";
   return `${event.ctrlKey || event.metaKey ? "mod+" : ""}${event.altKey ? "alt+" : ""}${shift}${key}`;
 }

@@ -1,7 +1,7 @@
 // The page for labels. The server offers an image; the answers are held here until they are saved, together with what
 // this window saw of the image, so that no window writes over what another one wrote.
 
-import { $, askJson, copy, held, keys, make, say } from "/static/base.js";
+import { $, askJson, copy, held, keyName, keys, make, say } from "/static/base.js";
 import { Question } from "/static/question.js";
 
 const RECENT = 8;
@@ -238,9 +238,11 @@ keys({
   enter: save, " ": save, s: skip, z: undo, "mod+z": undo, q: quick,
   "?": () => $("#keys").showModal(),
 }, {
-  before: ({ target, key }) =>
-    (!unseen() || ["s", "z", "?", "q"].includes(key.toLowerCase())) &&
-    !(target.closest?.("button, a, [tabindex]:not(.dial)") && ["Enter", " "].includes(key)) && !(target === $("#quick") && key === " "),
+  before: (event) => {
+    const [key, { target }] = [keyName(event), event];
+    return (!unseen() || ["s", "z", "mod+z", "?", "q"].includes(key)) &&
+      !(target.closest?.("button, a, [tabindex]:not(.dial)") && ["enter", " "].includes(key)) && !(target === $("#quick") && key === " ");
+  },
 });
 
 // -- start -----------------------------------------------------------------------------------------------------------------

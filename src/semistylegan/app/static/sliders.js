@@ -1,7 +1,7 @@
 // The page with sliders. All that the user did is in `state`; each change goes: state -> controls at once, picture as
 // soon as the server has drawn it. The newest state wins; what lies between is never asked for.
 
-import { $, Latest, Refusal, ask, askJson, copy, download, held, keys, make, say, takeFiles } from "/static/base.js";
+import { $, Latest, Refusal, ask, askJson, copy, download, held, keyName, keys, make, say, takeFiles } from "/static/base.js";
 import { Control } from "/static/controls.js";
 import { Tiles } from "/static/tiles.js";
 import { Factor } from "/static/units.js";
@@ -353,6 +353,15 @@ function showGrid() {
   }
 }
 
+/** What was pressed and is disabled or hidden now hands the focus on: else the next Tab begins at the top of the page. */
+function keepFocus() {
+  const pressed = document.activeElement;
+  if (!pressed.disabled && pressed.checkVisibility()) return;
+  const twin = { undo: $("#redo"), redo: $("#undo") }[pressed.id];
+  const control = controls.get(pressed.closest("[data-factor]")?.dataset.factor);
+  (twin && !twin.disabled ? twin : (control ?? $("#shown"))).focus({ preventScroll: true });
+}
+
 // -- all that is not the picture: shown once things have come to rest -----------------------------------------------------
 
 let soon;
@@ -389,6 +398,7 @@ function settled() {
   $("#gif").disabled = !active || searching();
   $("#gif").textContent = `GIF of ${active ?? "nothing"}`;
   $("#line").textContent = python();
+  keepFocus();
   canvas.setAttribute("aria-label", `Picture: ${factors.map((f) => `${f.name} ${f.show(valueOf(f.name) ?? f.low)}`).join(", ")}`);
   const address = addressOf();
   if (address !== location.hash) history.replaceState(null, "", address);
@@ -645,7 +655,7 @@ keys(
   // Arrows belong to the tabs while one of them has the focus.
   { before: (event) => !(event.target.closest?.("#views") && event.key.startsWith("Arrow")) },
 );
-document.addEventListener("keyup", (event) => event.key.toLowerCase() === "c" && letGo());
+document.addEventListener("keyup", (event) => keyName(event).endsWith("c") && letGo());
 window.addEventListener("blur", letGo); // the key is let go elsewhere
 window.addEventListener("hashchange", () => location.hash !== addressOf() && become(stateOf(location.hash)));
 
