@@ -421,6 +421,9 @@ def test_the_command_says_what_differs_from_the_preset(folder: Path) -> None:
         "--gamma-g 3.5 --lr-g 0.01"
     )
     assert rest == ["semistylegan eval runs/a", "semistylegan report runs/a"]
+    before = {name: value for name, value in facts.train.items() if name not in ("keep", "gamma_doubt")}
+    first = command(dataclasses.replace(facts, train=before)).splitlines()[0]  # of an earlier version
+    assert " --gamma-doubt 0" in first and " --lr-g 0.01" in first and "--keep" not in first
     assert data.is_dir()
 
 

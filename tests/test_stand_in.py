@@ -165,6 +165,7 @@ def test_what_no_graph_records() -> None:
         with torch.cuda.graph(torch.cuda.CUDAGraph(), stream=stream):
             what()
 
+    record(lambda: mask[torch.zeros(2, dtype=torch.long, device=ONE)])  # by numbers: its size is known
     copied, chosen = lambda: x.copy_(torch.ones(3)), lambda: x[mask]
     for asks in (x.sum().item, x.nonzero, x.cpu, torch.cuda.synchronize, copied, chosen):
         with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):

@@ -449,6 +449,7 @@ void by_the_cpu(const c10::OperatorHandle& op, Stack* stack) {
                 call.name, ")");
     return t;
   };
+  bool by_mask = false;  // an index: how many entries it has, the host has to know
   for (size_t i = 0; i < count; i++) {
     IValue& v = args[i];
     if (v.isTensor()) v = seen(v.toTensor(), writes(i), from_cpu && i > 0);
@@ -458,8 +459,10 @@ void by_the_cpu(const c10::OperatorHandle& op, Stack* stack) {
       v = list;
     } else if (v.isOptionalTensorList()) {
       c10::List<std::optional<Tensor>> list;
-      for (const std::optional<Tensor> t : v.toOptionalTensorVector())
+      for (const std::optional<Tensor> t : v.toOptionalTensorVector()) {
+        by_mask |= t && t->scalar_type() == at::kBool && t->dim() > 0;
         list.push_back(t ? std::optional<Tensor>(seen(*t, writes(i), from_cpu)) : std::nullopt);
+      }
       v = list;
     } else if (v.isDevice() && v.toDevice().is_cuda()) {
       call.on({DeviceType::CUDA, Guard::index(v.toDevice())});
@@ -480,8 +483,6 @@ void by_the_cpu(const c10::OperatorHandle& op, Stack* stack) {
   const bool records = captured(stream);
   if (capturing && !records && device_of[stream] == device_of[capturing->origin])
     fault(call.name + " runs on stream " + std::to_string(stream) + " while another one is recorded");
-  bool by_mask = false;  // how many entries it has, the host has to know
-  for (auto& [_, t] : call.given) by_mask |= from_cpu && t.scalar_type() == at::kBool && t.dim() > 0;
   if (ASKS_THE_GPU.count(call.name) || by_mask) wait_on_host(stream, call.name);
 
   std::vector<Tensor> before;  // a graph records what it does not do

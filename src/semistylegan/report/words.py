@@ -10,7 +10,7 @@ from semistylegan.errors import UserError
 from semistylegan.progress import clock
 from semistylegan.report.facts import Facts
 from semistylegan.report.html import heading, share_of, whole
-from semistylegan.training.config import PRESETS, TrainConfig
+from semistylegan.training.config import EARLIER, PRESETS, TrainConfig
 from semistylegan.training.run import number
 
 
@@ -89,7 +89,7 @@ def options(train: Mapping[str, Any], resolution: int) -> list[str]:
     except (UserError, KeyError):
         usual = {}
     words = []
-    for name, value in train.items():
+    for name, value in ({**EARLIER, **train} if usual else train).items():
         if name in ("data", "out", "system") or value is None or (name in usual and usual[name] == value):
             continue
         option = name.replace("_", "-")
