@@ -451,7 +451,9 @@ async () => {
     await new Promise((go) => setTimeout(go, 50));
   }
   const refused = await ask("/refused").catch((error) => [error.status, error.message.length]);
-  const keys = [{ key: "Z", ctrlKey: true, shiftKey: true }, { key: "?", shiftKey: true }, { key: "ArrowLeft" }];
+  const keys = [{ key: "Z", ctrlKey: true, shiftKey: true }, { key: "?", shiftKey: true }, { key: "ArrowLeft" },
+    { key: "Я", code: "KeyZ", shiftKey: true }, { key: "é", code: "Digit2" },
+    { key: "@", code: "Digit2", shiftKey: true }];
   return { sent, shown, thrown, after, refused, keys: keys.map((key) => keyName(key)) };
 }
 """
@@ -468,7 +470,7 @@ def test_the_shared_module_in_a_browser(port: int, page: Page) -> None:
         "thrown": ["no 1", "no 3"],
         "after": [2, 4],
         "refused": [409, 300],
-        "keys": ["mod+shift+z", "?", "arrowleft"],
+        "keys": ["mod+shift+z", "?", "arrowleft", "shift+z", "2", "@"],
     }
 
 

@@ -120,7 +120,7 @@ export function say(text, { bad = false, seconds = bad ? 8 : 3 } = {}) {
  * Latin letter or no figure on a key, what a keyboard of Latin letters has there.
  */
 export function keyName(event) {
-  const [, letter, figure] = event.code.match(/^(?:Key([A-Z])|Digit(\d))$/) ?? [];
+  const [, letter, figure] = event.code?.match(/^(?:Key([A-Z])|Digit(\d))$/) ?? [];
   const latin = letter && event.key > "\x7f" ? letter : figure && !event.shiftKey ? figure : event.key;
   const key = latin.toLowerCase();
   const shift = event.shiftKey && (key.length > 1 || /[a-z]/.test(key)) ? "shift+" : "";
