@@ -34,7 +34,7 @@ from semistylegan.report.curves import MOST_POINTS, Chart, Line, _thinned, bars,
 from semistylegan.report.facts import constant_level, gather, scores_of
 from semistylegan.report.html import heading, percent, share_of
 from semistylegan.report.scores import leakage
-from semistylegan.report.words import command, key_facts
+from semistylegan.report.words import command, key_facts, options
 from semistylegan.training.config import TrainConfig
 from semistylegan.training.run import Run
 
@@ -425,6 +425,10 @@ def test_the_command_says_what_differs_from_the_preset(folder: Path) -> None:
     first = command(dataclasses.replace(facts, train=before)).splitlines()[0]  # of an earlier version
     assert " --gamma-doubt 0" in first and " --lr-g 0.01" in first and "--keep" not in first
     assert data.is_dir()
+
+
+def test_the_command_of_a_preset_that_is_not_known_has_what_is_written_alone() -> None:
+    assert options({"system": "of tomorrow", "lr_g": 0.01}, 32) == ["--lr-g", "0.01"]
 
 
 def test_the_command_is_one_that_train_takes(folder: Path) -> None:

@@ -239,7 +239,8 @@ keys({
   "?": () => $("#keys").showModal(),
 }, {
   before: (event) => {
-    const [key, { target }] = [keyName(event), event];
+    const { target } = event;
+    const key = keyName(event);
     return (!unseen() || ["s", "z", "mod+z", "?", "q"].includes(key)) &&
       !(target.closest?.("button, a, [tabindex]:not(.dial)") && ["enter", " "].includes(key)) && !(target === $("#quick") && key === " ");
   },
